@@ -1,0 +1,1 @@
+"""Say, call, observe, answer: the loop over a planner, and what surrounds it."""

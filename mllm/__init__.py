@@ -1,0 +1,1 @@
+"""Models: encoders, bridges and the multimodal core. Knows nothing of tools or agents."""

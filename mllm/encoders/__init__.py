@@ -1,0 +1,1 @@
+"""Encoders: from pixels and sound to features."""

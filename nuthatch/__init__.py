@@ -1,0 +1,46 @@
+"""Nuthatch: a multimodal planner that calls typed tools, and a verifier that checks its answers.
+
+The folders `agent`, `tools`, `mllm` and `training` live at the top of the repository; the links
+beside this file give them their import names (`nuthatch.agent`, ...). Nothing heavy is imported
+before it is used: `import nuthatch` needs neither torch nor any model.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nuthatch.agent.answer import Answer as Answer
+    from nuthatch.agent.budget import Budget as Budget
+    from nuthatch.agent.loop import Agent as Agent
+    from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
+    from nuthatch.tools.base import RetryCall as RetryCall
+    from nuthatch.tools.base import Tool as Tool
+    from nuthatch.tools.base import ToolSet as ToolSet
+    from nuthatch.tools.base import ToolUnavailable as ToolUnavailable
+    from nuthatch.tools.geometry import Box as Box
+    from nuthatch.tools.media import MediaStore as MediaStore
+    from nuthatch.tools.verification.verifier import Verifier as Verifier
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Agent": "nuthatch.agent.loop",
+    "Answer": "nuthatch.agent.answer",
+    "Box": "nuthatch.tools.geometry",
+    "Budget": "nuthatch.agent.budget",
+    "MediaStore": "nuthatch.tools.media",
+    "RetryCall": "nuthatch.tools.base",
+    "ScriptedPlanner": "nuthatch.agent.planner",
+    "Tool": "nuthatch.tools.base",
+    "ToolSet": "nuthatch.tools.base",
+    "ToolUnavailable": "nuthatch.tools.base",
+    "Verifier": "nuthatch.tools.verification.verifier",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'nuthatch' has no attribute '{name}'; it offers {__all__}")

@@ -1,0 +1,1 @@
+"""Typed tools over media handles: each one file, each usable without an agent."""

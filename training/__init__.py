@@ -1,0 +1,1 @@
+"""Worlds, recipes, training loops and evaluations."""

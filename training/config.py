@@ -1,0 +1,54 @@
+"""Recipes: a YAML file, then `key=value` from the command line, into one checked dataclass.
+
+An unknown key is an error that names the nearest known one; a setting has its type, default and
+meaning in one place, the dataclass of the recipe.
+"""
+
+import difflib
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+ConfigT = TypeVar("ConfigT")
+
+
+class ConfigError(ValueError):
+    """A recipe that cannot be used; the message says which key, and what was expected."""
+
+
+def load_config(cls: type[ConfigT], recipe: Path | None, overrides: list[str]) -> ConfigT:
+    """Build `cls` (a dataclass) from a YAML file, then from `key=value` overrides.
+
+    Raises:
+        ConfigError: the file is missing or no mapping, a key is unknown, or a value has the
+            wrong type.
+    """
+    values: dict[str, object] = {}
+    if recipe is not None:
+        if not recipe.is_file():
+            raise ConfigError(f"no recipe at {recipe}; see training/recipes for those that exist")
+        loaded = yaml.safe_load(recipe.read_text(encoding="utf-8")) or {}
+        if not isinstance(loaded, dict):
+            raise ConfigError(f"{recipe} holds a {type(loaded).__name__}, expected key: value lines")
+        values.update(loaded)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"'{override}' is no setting; write key=value")
+        values[key] = yaml.safe_load(value)
+
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"unknown setting '{key}'; {hint}")
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ConfigError(f"{where}: {fault['msg']} (given {fault['input']!r})") from error

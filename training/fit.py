@@ -1,0 +1,143 @@
+"""One resumable training loop for the small perception models.
+
+AdamW with weight decay on matrices only, warm-up then cosine, gradient clipping, bf16 autocast where the
+processor has AMX.
+A batch is a function of the step number alone, so a run that stops and resumes sees the very
+batches it would have seen. Budgets are counted in steps, never in wall time.
+
+A run folder holds `config.yaml`, `metrics.jsonl`, `checkpoint.pt` and whatever the recipe exports.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+from tqdm import tqdm
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train."""
+
+    steps: int
+    lr: float
+    warmup_steps: int = 80
+    final_lr_fraction: float = 0.03
+    weight_decay: float = 0.05
+    max_grad_norm: float = 1.0
+    save_every: int = 200
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of optimiser step `step`, counted from 0."""
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return self.lr * (self.final_lr_fraction + (1 - self.final_lr_fraction) * cosine)
+
+
+def fit(
+    model: nn.Module,
+    loss: Callable[[int], Losses],
+    schedule: Schedule,
+    out: Path,
+    *,
+    config: object,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    evaluate_every: int = 0,
+) -> None:
+    """Train `model` in place, or go on where `out` holds a checkpoint.
+
+    `loss(step)` makes the batch of that step and returns named scalars; their sum is minimised.
+    `evaluate()` returns named figures, written beside the losses every `evaluate_every` steps.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if is_dataclass(config) and not isinstance(config, type):
+        (out / "config.yaml").write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": schedule.weight_decay},
+            {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+        ],
+        lr=schedule.lr,
+        betas=(0.9, 0.98),
+    )
+    checkpoint = out / "checkpoint.pt"
+    # Without AMX, bf16 is emulated and about five times slower than fp32.
+    fast_bf16 = torch.cpu._is_amx_tile_supported()
+    done, seconds = _resume(checkpoint, model, optimizer)
+    started = time.perf_counter() - seconds
+    metrics = (out / "metrics.jsonl").open("a", encoding="utf-8")
+    bar = tqdm(range(done, schedule.steps), initial=done, total=schedule.steps, desc=out.name)
+    for step in bar:
+        torch.manual_seed(step)
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.lr_at(step)
+        model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast_bf16):
+            losses = loss(step)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"step {step}: loss {total.item()}; lower lr={schedule.lr}")
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(trainable, schedule.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+        last = step + 1 == schedule.steps
+        if step % 20 == 0 or last:
+            record: dict[str, float] = {name: float(value.detach()) for name, value in losses.items()}
+            bar.set_postfix(loss=f"{float(total.detach()):.3f}")
+            record |= {"step": step, "norm": float(norm), "seconds": time.perf_counter() - started}
+            if evaluate and evaluate_every and (last or (step and step % evaluate_every == 0)):
+                model.eval()
+                with torch.inference_mode():
+                    record |= evaluate()
+                tqdm.write(f"{out.name} {step}: " + json.dumps(record))
+            metrics.write(json.dumps(record) + "\n")
+            metrics.flush()
+        if last or (step + 1) % schedule.save_every == 0:
+            _save(checkpoint, model, optimizer, step + 1, time.perf_counter() - started)
+    metrics.close()
+    model.eval()
+
+
+def _save(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float
+) -> None:
+    """Write beside, then rename: a kill in the middle leaves the last checkpoint whole."""
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    partial = path.with_suffix(".partial")
+    torch.save(state | {"step": step, "seconds": seconds}, partial)
+    os.replace(partial, path)
+
+
+def _resume(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    if not path.is_file():
+        return 0, 0.0
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"]), float(state["seconds"])
+
+
+def _plain(value: object) -> object:
+    """The same value in types that safe YAML can write."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)

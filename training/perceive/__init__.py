@@ -1,0 +1,1 @@
+"""Training of the perception models: one file a model."""

@@ -1,0 +1,1 @@
+"""The miniature world: pictures, sounds and speech with complete ground truth."""
