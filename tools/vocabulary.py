@@ -1,6 +1,6 @@
 """The words of the miniature world: categories, themes, sounds, tints, and their English forms.
 
-Everything comes from ``tools/embedded/vocabulary.json``; this module reads it once and gives it types.
+Everything comes from ``tools/embedded/vocabulary.json``, which is read once, here.
 """
 
 import json
