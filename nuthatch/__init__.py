@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from nuthatch.agent.budget import Budget as Budget
     from nuthatch.agent.loop import Agent as Agent
     from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
-    from nuthatch.tools.base import RetryCall as RetryCall
     from nuthatch.tools.base import Tool as Tool
-    from nuthatch.tools.base import ToolSet as ToolSet
-    from nuthatch.tools.base import ToolUnavailable as ToolUnavailable
+    from nuthatch.tools.faults import RetryCall as RetryCall
+    from nuthatch.tools.faults import ToolUnavailable as ToolUnavailable
     from nuthatch.tools.geometry import Box as Box
     from nuthatch.tools.media import MediaStore as MediaStore
+    from nuthatch.tools.toolset import ToolSet as ToolSet
     from nuthatch.tools.verification.verifier import Verifier as Verifier
 
 __version__ = "0.1.0"
@@ -29,11 +29,11 @@ _HOMES = {
     "Box": "nuthatch.tools.geometry",
     "Budget": "nuthatch.agent.budget",
     "MediaStore": "nuthatch.tools.media",
-    "RetryCall": "nuthatch.tools.base",
+    "RetryCall": "nuthatch.tools.faults",
     "ScriptedPlanner": "nuthatch.agent.planner",
     "Tool": "nuthatch.tools.base",
-    "ToolSet": "nuthatch.tools.base",
-    "ToolUnavailable": "nuthatch.tools.base",
+    "ToolSet": "nuthatch.tools.toolset",
+    "ToolUnavailable": "nuthatch.tools.faults",
     "Verifier": "nuthatch.tools.verification.verifier",
 }
 

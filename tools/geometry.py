@@ -97,7 +97,7 @@ def iou(a: Box, b: Box) -> float:
 def non_maximum_suppression(
     boxes: Sequence[Box], scores: Sequence[float], max_iou: float
 ) -> list[int]:
-    """Indices kept, best score first: a box goes if a better one overlaps it by more than `max_iou`."""
+    """Indices kept, best score first; a box goes if a better one overlaps it by more."""
     kept: list[int] = []
     for index in sorted(range(len(boxes)), key=lambda i: -scores[i]):
         if all(iou(boxes[index], boxes[other]) <= max_iou for other in kept):

@@ -32,7 +32,9 @@ def load_config(cls: type[ConfigT], recipe: Path | None, overrides: list[str]) -
             raise ConfigError(f"no recipe at {recipe}; see training/recipes for those that exist")
         loaded = yaml.safe_load(recipe.read_text(encoding="utf-8")) or {}
         if not isinstance(loaded, dict):
-            raise ConfigError(f"{recipe} holds a {type(loaded).__name__}, expected key: value lines")
+            raise ConfigError(
+                f"{recipe} holds a {type(loaded).__name__}, expected key: value lines"
+            )
         values.update(loaded)
     for override in overrides:
         key, equals, value = override.partition("=")

@@ -1,9 +1,8 @@
 """One resumable training loop for the small perception models.
 
-AdamW with weight decay on matrices only, warm-up then cosine, gradient clipping, bf16 autocast where the
-processor has AMX.
-A batch is a function of the step number alone, so a run that stops and resumes sees the very
-batches it would have seen. Budgets are counted in steps, never in wall time.
+AdamW with weight decay on matrices only, warm-up then cosine, gradient clipping, bf16 autocast
+where the processor has AMX. A batch is a function of the step number alone, so a run that stops
+and resumes sees the very batches it would have seen. Budgets are counted in steps, never in time.
 
 A run folder holds `config.yaml`, `metrics.jsonl`, `checkpoint.pt` and whatever the recipe exports.
 """
@@ -65,10 +64,12 @@ def fit(
     if is_dataclass(config) and not isinstance(config, type):
         (out / "config.yaml").write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
     trainable = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trainable if p.ndim >= 2]
+    vectors = [p for p in trainable if p.ndim < 2]
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": schedule.weight_decay},
-            {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+            {"params": matrices, "weight_decay": schedule.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
         ],
         lr=schedule.lr,
         betas=(0.9, 0.98),
@@ -97,9 +98,12 @@ def fit(
 
         last = step + 1 == schedule.steps
         if step % 20 == 0 or last:
-            record: dict[str, float] = {name: float(value.detach()) for name, value in losses.items()}
+            record: dict[str, float] = {
+                name: float(value.detach()) for name, value in losses.items()
+            }
             bar.set_postfix(loss=f"{float(total.detach()):.3f}")
-            record |= {"step": step, "norm": float(norm), "seconds": time.perf_counter() - started}
+            record |= {"step": step, "norm": float(norm)}
+            record["seconds"] = time.perf_counter() - started
             if evaluate and evaluate_every and (last or (step and step % evaluate_every == 0)):
                 model.eval()
                 with torch.inference_mode():
@@ -123,9 +127,7 @@ def _save(
     os.replace(partial, path)
 
 
-def _resume(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     if not path.is_file():
         return 0, 0.0
     state: dict[str, Any] = torch.load(path, weights_only=True)

@@ -1,0 +1,172 @@
+"""What a tool is: typed arguments in, a typed result or a typed fault out.
+
+A tool is a class with a name, a pydantic `Args`, a pydantic `Result`, its effects, a timeout and
+`run(args, context)`. It declares each thing once: the annotations are the schema and the check.
+How a tool says that it cannot answer: `faults`.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nuthatch.tools.faults import Fault, ToolFailed, fault_of
+from nuthatch.tools.geometry import Mask
+from nuthatch.tools.ingest import ImageSource
+from nuthatch.tools.media import Detection, Media, MediaStore
+from nuthatch.tools.weights import Weights
+
+
+def _handle(kind: str, example: str) -> Any:
+    """A string that names a live medium; the schema carries the kind so that a turn's grammar can
+    list the handles that exist."""
+    return Field(
+        description=f"handle of a {kind}, e.g. {example}", json_schema_extra={"x-media": kind}
+    )
+
+
+ImageRef = Annotated[str, _handle("image", "image_1")]
+AudioRef = Annotated[str, _handle("audio", "audio_1")]
+MaskRef = Annotated[str, _handle("mask", "mask_1")]
+DetectionRef = Annotated[str, _handle("detection", "detection_1.2")]
+
+
+class Arguments(BaseModel):
+    """Base of every tool's `Args`: a name it does not know is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DetectionSet(BaseModel):
+    """Base of results that hold new detections: the workbench gives each one its handle."""
+
+    detections: list[Detection]  # best first
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A request to run a tool; `arguments` are as the planner wrote them, not yet checked."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """All that is needed to say what made a result."""
+
+    version: str
+    models: dict[str, str]  # weights name -> sha256 of the file
+    parameters: dict[str, Any]  # after defaults
+    inputs: dict[str, str]  # handle -> sha256
+    parent: str | None = None  # the call inside which this one was made
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What became of a call: a value or a fault, who made it, at what cost."""
+
+    call: ToolCall
+    value: BaseModel | None
+    fault: Fault | None
+    ms: float
+    provenance: Provenance | None = None
+    taint: tuple[str, ...] = ()  # fields of the value that hold text read from media
+    children: tuple[ToolResult, ...] = ()  # calls made inside this one, in order
+
+    @property
+    def ok(self) -> bool:
+        return self.fault is None
+
+
+class Executor(Protocol):
+    """What runs a call inside a call: the workbench."""
+
+    def execute(self, call: ToolCall, *, parent: Context | None = None) -> ToolResult: ...
+
+
+@dataclass(slots=True)
+class Context:
+    """What a running tool may use: media, weights, and other tools.
+
+    A call that was given up (timeout, cancelled) can no longer add media: late results of a
+    worker that nobody waits for leave no trace.
+    """
+
+    call_id: str
+    media: MediaStore
+    weights: Weights
+    bench: Executor
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    children: list[ToolResult] = field(default_factory=list)
+    group: str = ""  # the set its detections will be named after, e.g. detection_2
+
+    def call(self, tool: str, **arguments: Any) -> Any:
+        """Run another tool inside this call; returns its `Result`, raises its fault.
+
+        The inner call is recorded under the outer one's id, e.g. `call_2.1`.
+        """
+        self.check()
+        call = ToolCall(f"{self.call_id}.{len(self.children) + 1}", tool, arguments)
+        result = self.bench.execute(call, parent=self)
+        self.children.append(result)
+        if result.fault is None:
+            return result.value
+        if result.fault.is_bug:
+            raise RuntimeError(f"{tool}: {result.fault.message}\n{result.fault.detail}")
+        raise fault_of(result.fault.code, result.fault.message)
+
+    def add_image(self, source: ImageSource, *, parents: tuple[str, ...]) -> Media:
+        """Keep a picture this call made."""
+        self.check()
+        return self.media.add_image(source, made_by=self.call_id, parents=parents)
+
+    def add_mask(self, mask: Mask, *, parents: tuple[str, ...]) -> Media:
+        """Keep a mask this call made."""
+        self.check()
+        return self.media.add_mask(mask, made_by=self.call_id, parents=parents)
+
+    def check(self) -> None:
+        """Stop here if nobody waits any more; call it between the parts of long work.
+
+        Raises:
+            ToolFailed: the call was given up.
+        """
+        if self.cancelled.is_set():
+            raise ToolFailed("the call was given up", "cancelled")
+
+
+ArgsT = TypeVar("ArgsT", bound=BaseModel)
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+
+class Tool(ABC, Generic[ArgsT, ResultT]):
+    """Base of all tools. The first paragraph of a subclass's docstring is what planners read."""
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    effects: ClassVar[Literal["none", "writes_media", "external"]] = "none"
+    timeout: ClassVar[float] = 60.0  # seconds
+    isolation: ClassVar[Literal["thread", "process"]] = "thread"
+    weights: ClassVar[tuple[str, ...]] = ()  # names in `weights.LOADERS`
+    taint: ClassVar[tuple[str, ...]] = ()  # result fields that hold text read from media
+    Args: type[ArgsT]
+    Result: type[ResultT]
+
+    @abstractmethod
+    def run(self, args: ArgsT, context: Context) -> ResultT:
+        """Do the work.
+
+        Raises:
+            RetryCall, ToolUnavailable, ToolFailed: see the module's docstring.
+        """
+
+    @property
+    def description(self) -> str:
+        """The first paragraph of the docstring, on one line."""
+        return " ".join((type(self).__doc__ or self.name).split("\n\n")[0].split())

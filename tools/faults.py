@@ -1,0 +1,94 @@
+"""How a tool fails: three kinds, as types.
+
+- `RetryCall`: "you called me wrong, here is how"; goes back to the planner, a bounded number of
+  times.
+- `ToolUnavailable`: the tool cannot work here (no weights, no dependency, no memory); final for
+  the run.
+- `ToolFailed`: the call was right and came to nothing (timeout, cancelled, refused); the planner
+  is told and goes on.
+
+Any other exception is a bug of the tool: it is recorded, its siblings are kept, the run ends with
+a clear error. Finding nothing is a result, not a failure.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ErrorCode = Literal[
+    "invalid_arguments",
+    "unknown_tool",
+    "asset_not_found",
+    "unsupported_media",
+    "limit_exceeded",
+    "weights_missing",
+    "dependency_missing",
+    "out_of_memory",
+    "timeout",
+    "cancelled",
+    "refused",
+    "internal",
+]
+RETRYABLE: frozenset[str] = frozenset(
+    {"invalid_arguments", "unknown_tool", "asset_not_found", "unsupported_media", "limit_exceeded"}
+)
+FINAL: frozenset[str] = frozenset({"weights_missing", "dependency_missing", "out_of_memory"})
+
+
+class ToolFault(Exception):
+    """Base of the three kinds; `code` is an `ErrorCode`, `message` is for the planner."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class RetryCall(ToolFault):
+    """The call was wrong; the message says how to call."""
+
+    def __init__(self, message: str, code: str = "invalid_arguments") -> None:
+        super().__init__(message, code)
+
+
+class ToolUnavailable(ToolFault):
+    """The tool cannot work in this installation; final for this run."""
+
+    def __init__(self, message: str, code: str = "weights_missing") -> None:
+        super().__init__(message, code)
+
+
+class ToolFailed(ToolFault):
+    """The call was right and came to nothing."""
+
+    def __init__(self, message: str, code: str = "refused") -> None:
+        super().__init__(message, code)
+
+
+def fault_of(code: str, message: str) -> ToolFault:
+    """The kind of failure that belongs to an error code."""
+    if code in RETRYABLE:
+        return RetryCall(message, code)
+    return ToolUnavailable(message, code) if code in FINAL else ToolFailed(message, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a call came to nothing; `detail` is for logs only."""
+
+    code: str
+    message: str
+    detail: str = ""
+
+    @property
+    def is_bug(self) -> bool:
+        return self.code == "internal"
+
+    @property
+    def is_retryable(self) -> bool:
+        """Calling again in another way may help."""
+        return self.code in RETRYABLE
+
+    @property
+    def is_final(self) -> bool:
+        """The tool cannot work in this run."""
+        return self.code in FINAL

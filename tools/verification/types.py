@@ -1,0 +1,102 @@
+"""Claims, evidence, verdicts, edits: every correction can be recomputed from these alone.
+
+After FEVER's three-way verdicts (arXiv:1803.05355) and Woodpecker's stages (arXiv:2310.16045).
+Spans are half-open character ranges of the draft. Boxes are pixels of the upright original image.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nuthatch.tools.geometry import Box
+
+ClaimKind = Literal[
+    "existence", "count", "attribute", "relation", "sound", "text", "action", "other"
+]
+Stance = Literal["supports", "refutes", "neutral"]
+VerdictName = Literal["supported", "refuted", "not_enough_evidence"]
+Span = tuple[int, int]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Claim(_Record):
+    """One checkable statement of an answer, on the smallest span that an edit would replace.
+
+    `subject` is the category in the vocabulary's words, singular; `predicate` what is said of it:
+    `exists`, `count`, `tint`, `left of` / `right of` / `above` / `below`, `sounds`. `value` is the
+    number, the tint, the other object, or the sound event. `polarity` is False when it is denied.
+    """
+
+    id: str
+    text: str
+    span: Span
+    kind: ClaimKind
+    subject: str
+    predicate: str
+    value: str | None = None
+    polarity: bool = True
+    hedged: bool = False
+    depends_on: tuple[str, ...] = ()
+
+
+class Evidence(_Record):
+    """What one judge says about one claim."""
+
+    id: str
+    tool: str
+    call_id: str
+    judge: str  # whose eyes: detector, tagger, sound_tagger, geometry, pixels
+    stance: Stance
+    score: float
+    score_kind: str  # what the number is, e.g. "detector score", "share of pixels"
+    probability: float | None = None  # calibrated: how often a judge with this score is right
+    value: str | None = None  # what was observed, e.g. "3" or "blue"
+    boxes: tuple[Box, ...] = ()
+
+
+class Verdict(_Record):
+    """What follows for a claim from its evidence, and by which rule."""
+
+    claim: Claim
+    verdict: VerdictName
+    probability: float = Field(ge=0, le=1)  # that the claim is true
+    rule: str
+    evidence: tuple[Evidence, ...] = ()
+    correction: str | None = None  # the value the evidence shows instead, e.g. "3"
+
+
+class Edit(_Record):
+    """A typed change of one span of the draft; everything outside the spans stays as it is."""
+
+    op: Literal["replace", "delete", "hedge", "flip_answer"]
+    span: Span
+    old_text: str
+    new_text: str
+    claim_id: str
+    evidence_ids: tuple[str, ...]
+
+
+class Report(BaseModel):
+    """Result of `verify_answer`: each claim of the answer with its verdict."""
+
+    answer: str
+    verdicts: list[Verdict]
+
+    @property
+    def undecided(self) -> list[Verdict]:
+        return [v for v in self.verdicts if v.verdict == "not_enough_evidence"]
+
+
+class Correction(BaseModel):
+    """Result of `correct_answer`: replaying `edits` over `draft` gives `revised` to the byte."""
+
+    draft: str
+    revised: str
+    final: str  # the draft or the revision, whichever is better supported
+    choice: Literal["draft", "revised"]
+    choice_reason: str
+    edits: list[Edit]  # those that `final` really took; empty if the draft was kept
+    verdicts: list[Verdict]
