@@ -1,12 +1,12 @@
-"""Render the emoji sprites of the miniature world into an atlas: one PNG sheet and one JSON index a style.
+"""Render the emoji sprites of the miniature world: one PNG sheet and one JSON index a style.
 
     python scripts/build_atlas.py --style noto      # needs Debian's fonts-noto-color-emoji
     python scripts/build_atlas.py --style twemoji   # needs npm and `pip install resvg-py`
     python scripts/build_atlas.py --style letters   # Pillow's built-in font
-    python scripts/build_atlas.py --style openmoji --out DIR   # held out: never shipped, never trained on
+    python scripts/build_atlas.py --style openmoji  # the held-out style: goes to the user's cache
 
-The first three are shipped in training/world/atlas/, so nothing of this is needed to use the world. The
-same inputs give the same bytes.
+The first three are shipped in training/world/atlas/, so nothing of this is needed to use the world.
+The same inputs give the same bytes. OpenMoji (CC BY-SA) is never shipped and never trained on.
 """
 
 import argparse
@@ -40,7 +40,8 @@ def from_noto(font_path: Path) -> Callable[[str], Image.Image]:
     """Glyphs of Noto Color Emoji: its bitmaps exist at the one size 109."""
     if not font_path.exists():
         raise SystemExit(
-            f"{font_path} is not here: apt-get install fonts-noto-color-emoji, or name a font with --font"
+            f"{font_path} is not here: apt-get install fonts-noto-color-emoji, "
+            "or say where the font lies with --font"
         )
     font = ImageFont.truetype(font_path, 109)
 
@@ -62,14 +63,17 @@ def from_npm(style: str) -> Callable[[str], Image.Image]:
         subprocess.run(
             ["npm", "pack", "--silent", package], cwd=folder, check=True, stdout=subprocess.DEVNULL
         )
-        archive = next(Path(folder).glob("*.tgz")).read_bytes()
-    tar = tarfile.open(fileobj=io.BytesIO(archive))  # closed with the process
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            drawings = {
+                member.name: file.read().decode()
+                for member in archive
+                if member.name.endswith(".svg") and (file := archive.extractfile(member))
+            }
 
     def render(glyph: str) -> Image.Image:
         codes = "-".join(f"{ord(character):x}" for character in glyph)
-        member = tar.extractfile(pattern.format(codes=codes, CODES=codes.upper()))
-        assert member is not None, codes
-        png = resvg_py.svg_to_bytes(svg_string=member.read().decode(), width=512, height=512)
+        svg = drawings[pattern.format(codes=codes, CODES=codes.upper())]
+        png = resvg_py.svg_to_bytes(svg_string=svg, width=512, height=512)
         return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
 
     return render
@@ -92,7 +96,7 @@ def sprites(render: Callable[[str], Image.Image]) -> Iterator[tuple[str, Image.I
 
 
 def letters() -> Iterator[tuple[str, Image.Image]]:
-    """Letters white on transparent, all of the line's height so that they stand on one base line."""
+    """Letters white on transparent, all of the line's height: they stand on one base line."""
     font = ImageFont.load_default(LETTER_HEIGHT)
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow without FreeType cannot draw letters"
     top, bottom = font.getbbox(LETTERS)[1], font.getbbox(LETTERS)[3]

@@ -9,10 +9,9 @@ import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from platformdirs import user_cache_path
 
@@ -60,8 +59,8 @@ class Atlas:
     def level(self, key: str, tint: str | None, long_side: float) -> Image.Image:
         """The smallest prepared level whose long side is at least ``long_side`` pixels.
 
-        Premultiplied (mode ``RGBa``), so that scaling and rotating it leaves no dark fringe. Drawing
-        it then shrinks by less than two, which bilinear sampling does without aliasing. A border of
+        Premultiplied (mode ``RGBa``), so that scaling and rotating leave no dark fringe. Drawing
+        then shrinks by less than two, which bilinear sampling does without aliasing. A border of
         one transparent pixel is added on every side.
         """
         step = 0
@@ -79,13 +78,6 @@ class Atlas:
         return found
 
 
-@lru_cache
-def _load(style: str, folder: Path) -> Atlas:
-    index = json.loads((folder / f"{style}.json").read_text("utf-8"))
-    with Image.open(folder / f"{style}.png") as sheet:
-        return Atlas(sheet.convert("RGBA"), {key: tuple(box) for key, box in index.items()})
-
-
 def load(style: str) -> Atlas:
     """The atlas of ``noto``, ``twemoji``, ``letters`` or (once fetched) ``openmoji``, cached.
 
@@ -93,34 +85,42 @@ def load(style: str) -> Atlas:
         AtlasMissing: a style that is not here; the message names the command that builds it.
     """
     shipped = style in SHIPPED_STYLES or style == "letters"
-    folder = _SHIPPED if shipped else cache_folder()
-    if not (folder / f"{style}.json").exists():
-        raise AtlasMissing(
-            f"the sprites of the style {style!r} are not in {folder}; build them once, from a clone, with: "
-            f"python scripts/build_atlas.py --style {style} --out {folder}"
-            if style == "openmoji"
-            else f"no style {style!r}: the styles are {', '.join(SHIPPED_STYLES)} and openmoji"
+    return _read(style, _SHIPPED if shipped else cache_folder())
+
+
+@lru_cache
+def _read(style: str, folder: Path) -> Atlas:
+    if style not in (*SHIPPED_STYLES, "letters", "openmoji"):
+        raise ValueError(
+            f"no style {style!r}: the styles are {', '.join(SHIPPED_STYLES)} and openmoji"
         )
-    return _load(style, folder)
+    index, sheet = folder / f"{style}.json", folder / f"{style}.png"
+    if not (index.exists() and sheet.exists()):
+        raise AtlasMissing(
+            f"the sprites of the held-out style {style} are not in {folder}; build them once, in "
+            f"a clone, with: python scripts/build_atlas.py --style {style} --out {folder}"
+        )
+    boxes = {key: tuple(box) for key, box in json.loads(index.read_text("utf-8")).items()}
+    with Image.open(sheet) as picture:
+        return Atlas(picture.convert("RGBA"), boxes)
 
 
 def tinted(sprite: Image.Image, tint: str) -> Image.Image:
-    """Recolour an RGBA sprite so that a person names the tint; light and shade are kept.
+    """Recolour an RGBA sprite so that a person names the tint; its light and shade are kept.
 
-    The sprite's luminance is stretched so that its median meets the tint itself; darker parts run
-    to a deep shade, lighter parts to a pale one of the same hue.
+    One ramp from luminance to colour: the median of the solid pixels meets the tint itself, darker
+    ones run to a deep shade, lighter ones to a pale one of the same hue.
     """
-    pixels = np.asarray(sprite, np.float32)
-    solid = pixels[..., 3] >= 128
-    light = pixels[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) / 255
-    low, middle, high = np.percentile(light[solid], (3, 50, 97))
-    spread = max(high - low, 0.25)  # flat sprites stay flat instead of showing their noise
-    stretched = np.clip((light - middle) / spread, -1, 1)[..., None]
-    colour = np.array(TINTS[tint], np.float32)
-    deep = colour * 0.45
-    pale = colour + (255 - colour) * 0.5
-    shade = np.where(
-        stretched < 0, colour + (colour - deep) * stretched, colour + (pale - colour) * stretched
-    )
-    out: npt.NDArray[Any] = np.concatenate([shade, pixels[..., 3:]], axis=2)
-    return Image.fromarray(np.clip(out + 0.5, 0, 255).astype(np.uint8), "RGBA")
+    alpha = sprite.getchannel("A")
+    light = sprite.convert("L")
+    solid = alpha.point(lambda value: 255 if value >= 128 else 0)
+    ranks = np.cumsum(light.histogram(solid))
+    low, middle, high = np.searchsorted(ranks, ranks[-1] * np.array([0.03, 0.5, 0.97]))
+    # A flat sprite stays flat: stretching it would show its noise.
+    position = np.clip((np.arange(256) - middle) / max(high - low, 64), -1, 1)
+    channels = []
+    for reference in TINTS[tint]:
+        deep, pale = 0.55 * reference, 0.5 * (255 - reference)
+        ramp = reference + np.where(position < 0, deep, pale) * position
+        channels.append(light.point([round(value) for value in ramp.tolist()]))
+    return Image.merge("RGBA", (*channels, alpha))

@@ -35,46 +35,13 @@ OCCLUSION = 0.28
 """Largest hidden share of an object at the reference size; 0.30 holds at every larger size."""
 MOST_COUNTED = 6
 
-_WORDS = [
-    "OPEN",
-    "EXIT",
-    "SALE",
-    "CAFE",
-    "TAXI",
-    "ZOO",
-    "HOTEL",
-    "BAKERY",
-    "MARKET",
-    "PARK",
-    "GATE",
-    "FRESH",
-    "MENU",
-    "HELLO",
-    "WELCOME",
-    "NORTH",
-    "SOUTH",
-    "LUNCH",
-    "BOOKS",
-    "MUSIC",
-    "PIZZA",
-    "TICKETS",
-    "PLATFORM",
-    "ROOM",
-    "LEVEL",
-    "STAGE",
-    "FARM",
-    "HOME",
-    "TEA",
-    "SHOP",
-    "QUIET",
-    "SUMMER",
-    "WINTER",
-    "MONDAY",
-    "SUNDAY",
-    "TODAY",
-    "LEFT",
-    "RIGHT",
-]
+_WORDS = tuple(
+    """
+    OPEN EXIT SALE CAFE TAXI ZOO HOTEL BAKERY MARKET PARK GATE FRESH MENU HELLO WELCOME NORTH SOUTH
+    LUNCH MUSIC TICKETS PLATFORM ROOM LEVEL STAGE FARM HOME TEA SHOP QUIET SUMMER WINTER MONDAY
+    SUNDAY TODAY LEFT RIGHT
+    """.split()  # noqa: SIM905
+)
 _SIGN_COLOURS: tuple[tuple[Colour, Colour], ...] = (  # ink, paper
     ((28, 32, 44), (250, 248, 240)),
     ((250, 250, 250), (36, 72, 120)),
@@ -82,6 +49,7 @@ _SIGN_COLOURS: tuple[tuple[Colour, Colour], ...] = (  # ink, paper
     ((40, 30, 20), (250, 220, 120)),
     ((250, 250, 250), (50, 52, 60)),
 )
+_SIGN = 255  # marks reserved pixels among object numbers
 _KINDS: tuple[BackgroundKind, ...] = ("plain", "gradient", "noise", "checker", "stripes")
 
 T = TypeVar("T")
@@ -117,7 +85,7 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A word on a plain sign; ``x``, ``y`` the top left corner of the sign, ``height`` of a letter."""
+    """A word on a plain sign: ``x``, ``y`` the sign's top left corner, ``height`` of a letter."""
 
     text: str
     x: float
@@ -169,7 +137,7 @@ def render(placement: Placement, scale: float) -> Patch:
     side = placement.side * scale
     sprite = atlas.load(placement.style).level(key, placement.tint, side)
     width, height = sprite.size
-    # Levels carry a transparent border of one pixel: soft edges, even where a glyph is cut straight.
+    # The transparent border of a level (one pixel a side) softens edges that are cut straight.
     zoom = side / (max(width, height) - 2)
     cosine, sine = cos(radians(placement.angle)), sin(radians(placement.angle))
     half_x = (abs(cosine) * width + abs(sine) * height) * zoom / 2
@@ -190,7 +158,8 @@ def render(placement: Placement, scale: float) -> Patch:
     alpha = pixels[..., 3]
     if placement.gains != (1.0, 1.0, 1.0):
         gained = pixels[..., :3] * np.array(placement.gains, np.float32)
-        pixels = np.dstack([np.minimum(gained, alpha[..., None]).astype(np.uint8), alpha])
+        pixels = pixels.copy()
+        pixels[..., :3] = np.minimum(gained, alpha[..., None])
     return Patch(left, top, pixels, alpha >= 128)
 
 
@@ -210,7 +179,7 @@ class _Arranger:
         """Keep every object off a sign."""
         width, height = sign.extent
         rows = slice(floor(sign.y), ceil(sign.y + height))
-        self.owner[rows, floor(sign.x) : ceil(sign.x + width)] = 255
+        self.owner[rows, floor(sign.x) : ceil(sign.x + width)] = _SIGN
 
     def fits(self, patch: Patch, limit: float) -> bool:
         """Place the patch if no object loses more than ``limit`` of itself; say whether it did."""
@@ -218,15 +187,12 @@ class _Arranger:
         window = self.owner[patch.y : patch.y + height, patch.x : patch.x + width]
         below = window[patch.solid]
         hits: npt.NDArray[Any] = np.bincount(below)
-        if len(hits) == 256:
+        if len(hits) > _SIGN:
             return False
-        losses = [
-            (index, int(hits[index + 1])) for index in range(min(len(hits) - 1, len(self.areas)))
-        ]
+        losses = list(enumerate(hits[1:].tolist()))
         if any(
-            self.visible[index] - lost < (1 - limit) * self.areas[index]
+            lost and self.visible[index] - lost < (1 - limit) * self.areas[index]
             for index, lost in losses
-            if lost
         ):
             return False
         for index, lost in losses:
@@ -260,7 +226,7 @@ def plan_scene(
     word = _word(rng) if rng.random() < 0.1 and len(categories) <= 6 else None
     looks = [_look(rng, category, appearance) for category in categories]
     crowd = max(len(categories), 6 if count >= 4 else 0)
-    largest = LARGEST if crowd <= 4 else 42.0 if crowd <= 7 else 32.0
+    largest = LARGEST if crowd <= 5 else 48.0 if crowd <= 7 else 36.0
     while True:
         sides = [SMALLEST + (largest - SMALLEST) * rng.random() for _ in categories]
         drafts = [
@@ -293,9 +259,9 @@ def _arrange(
         for attempt in range(48):
             left, top = _below(rng, REFERENCE - width + 1), _below(rng, REFERENCE - height + 1)
             candidate = replace(draft, x=left - alone.x + 64.0, y=top - alone.y + 64.0)
-            everything = [*(placement for placement, _ in placed), candidate]
             if number == len(drafts) and split != layout_split(
-                (each.category, each.x, each.y) for each in everything
+                (each.category, each.x, each.y)
+                for each in (*(placement for placement, _ in placed), candidate)
             ):
                 continue
             patch = Patch(left, top, alone.pixels, alone.solid)
@@ -310,7 +276,7 @@ def _arrange(
 def _company(
     rng: np.random.Generator, theme: str, focus: str, count: int, held_out_allowed: bool
 ) -> list[str]:
-    """``count`` of the focus and others around it; a focus of 0 is absent though it would belong."""
+    """``count`` of the focus and others around it; a focus of 0 is absent though it belongs."""
     room = 10 if count == MOST_COUNTED else 7
     least = max(count, 1)
     total = least + _below(rng, room - least + 1)
@@ -329,7 +295,7 @@ def _company(
 def _tints(
     rng: np.random.Generator, categories: list[str], held_out_allowed: bool
 ) -> list[str | None]:
-    """About a third of the objects tinted; half of the groups of one category agree on their tint."""
+    """About a third of the objects are tinted; half of all categories agree on one tint."""
     names = tuple(TINTS)
     agreed: dict[str, str | None] = {}
     tints: list[str | None] = []

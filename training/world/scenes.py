@@ -1,8 +1,8 @@
-"""Pictures of the miniature world with complete ground truth: boxes, masks, counts, tints, relations.
+"""Pictures of the miniature world with all that is true of them: boxes, masks, counts, relations.
 
-``make_scene(seed, split)`` is a pure function of its arguments. Frame: x to the right, y down, origin
-in the top left corner; boxes are ``x1 y1 x2 y2``, float pixels, right and bottom exclusive, around
-the visible pixels of an object.
+``make_scene(seed, split)`` is a pure function of its arguments. Frame: x to the right, y down,
+origin in the top left corner; boxes are ``x1 y1 x2 y2``, float pixels, right and bottom exclusive,
+around the visible pixels of an object.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ RelationName = Literal["left of", "right of", "above", "below"]
 
 RELATION_MARGIN = 0.05
 """Share of the picture's side by which two centres must differ before a relation is clear."""
-SMALL_BELOW, LARGE_FROM = 0.24, 0.36
+SMALL_BELOW, LARGE_FROM = 0.22, 0.32
 """Size bins by the box's long side as a share of the picture's side."""
 
 
@@ -89,7 +89,7 @@ class Scene:
     @property
     def size(self) -> int:
         """Side of the (square) picture in pixels."""
-        return self.image.shape[0]
+        return len(self.image)
 
     def counts(self) -> dict[str, int]:
         """Category -> number of objects, present categories only."""
@@ -97,7 +97,8 @@ class Scene:
 
     def mask(self, index: int) -> npt.NDArray[np.bool_]:
         """Visible pixels of ``objects[index]``, (H, W)."""
-        return self.instances == index + 1
+        visible: npt.NDArray[np.bool_] = self.instances == index + 1
+        return visible
 
     def relation(self, first: int, second: int) -> tuple[RelationName, ...]:
         """What is clearly true of the first object seen from the second: none, one or two names."""
@@ -235,33 +236,33 @@ def _describe(
 
 
 def _paint_background(background: Background, size: int) -> npt.NDArray[np.uint8]:
-    first, second = (
-        np.array(colour, np.float32) for colour in (background.first, background.second)
-    )
+    share = np.linspace(0, 1, 256)[:, None]
+    ramp = np.array(background.first) * (1 - share) + np.array(background.second) * share + 0.5
+    painted: npt.NDArray[np.uint8] = ramp.astype(np.uint8)[_pattern(background, size)]
+    return painted
+
+
+def _pattern(background: Background, size: int) -> npt.NDArray[np.uint8]:
+    """(size, size): how far each pixel is from the first colour (0) to the second (255)."""
     if background.kind == "plain":
-        return np.broadcast_to(first.astype(np.uint8), (size, size, 3)).copy()
+        return np.zeros((size, size), np.uint8)
     if background.kind == "noise":
         rng = np.random.default_rng(background.seed)
         grains = rng.integers(0, 256, (REFERENCE // 2, REFERENCE // 2), np.uint8)
-        cloth = Image.fromarray(grains).resize((size, size), Image.Resampling.BILINEAR)
-        share = np.asarray(cloth, np.float32) / 255
+        return np.asarray(Image.fromarray(grains).resize((size, size), Image.Resampling.BILINEAR))
+    # Reference coordinates of the pixel centres, so that every size shows the same pattern.
+    axis = (np.arange(size, dtype=np.float32) + 0.5) * (REFERENCE / size)
+    across, down = axis[None, :], axis[:, None]
+    turn = radians(background.angle)
+    along = across * np.float32(cos(turn)) + down * np.float32(sin(turn))
+    if background.kind == "gradient":
+        along -= along.min()
+        pattern = along * (255 / along.max())
+    elif background.kind == "stripes":
+        pattern = along // background.period % 2 * 255
     else:
-        # Reference coordinates of the pixel centres, so that every size shows the same pattern.
-        axis = (np.arange(size, dtype=np.float32) + 0.5) * (REFERENCE / size)
-        across, down = axis[None, :], axis[:, None]
-        turn = radians(background.angle)
-        if background.kind == "gradient":
-            share = (
-                0.5
-                + (across - REFERENCE / 2) * (cos(turn) / REFERENCE) / 1.4
-                + (down - REFERENCE / 2) * (sin(turn) / REFERENCE) / 1.4
-            )
-        elif background.kind == "stripes":
-            along = across * np.float32(cos(turn)) + down * np.float32(sin(turn))
-            share = np.floor(along / background.period) % 2
-        else:
-            share = (np.floor(across / background.period) + np.floor(down / background.period)) % 2
-    painted: npt.NDArray[np.uint8] = (first + (second - first) * share[..., None]).astype(np.uint8)
+        pattern = (across // background.period + down // background.period) % 2 * 255
+    painted: npt.NDArray[np.uint8] = pattern.astype(np.uint8)
     return painted
 
 

@@ -1,9 +1,9 @@
 """What is held out, by construction: layouts and compositions.
 
 Three splits never share a layout: a layout (which categories stand in which cells of an 8x8 grid)
-hashes to exactly one split, so even equal seeds cannot leak one. Beyond that some compositions never
-occur in ``train`` and ``calibrate``: for every category one tint, and about one pair of categories in
-sixteen. ``test`` draws them as often as any other.
+hashes to exactly one split, so even equal seeds cannot leak one. Beyond that some compositions
+never occur in ``train`` and ``calibrate``: for every category one tint, and about one pair of
+categories in sixteen. ``test`` draws them as often as any other.
 """
 
 from collections.abc import Iterable
