@@ -297,15 +297,14 @@ def _tints(
 ) -> list[str | None]:
     """About a third of the objects are tinted; half of all categories agree on one tint."""
     names = tuple(TINTS)
-    agreed: dict[str, str | None] = {}
+    shared: dict[str, tuple[bool, str | None]] = {}
     tints: list[str | None] = []
     for category in categories:
         tint = _pick(rng, names) if rng.random() < 0.35 else None
         while not held_out_allowed and tint == held_out_tint(category):
             tint = _pick(rng, names)
-        if category not in agreed and rng.random() < 0.5:
-            agreed[category] = tint
-        tints.append(agreed.get(category, tint))
+        agree, first = shared.setdefault(category, (rng.random() < 0.5, tint))
+        tints.append(first if agree else tint)
     return tints
 
 
