@@ -1,0 +1,68 @@
+"""Look closer: `crop` makes a new picture from a part of one."""
+
+from typing import Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from nuthatch.tools.base import Arguments, Context, DetectionRef, ImageRef, Tool
+from nuthatch.tools.faults import RetryCall
+from nuthatch.tools.geometry import Box
+from nuthatch.tools.ingest import MIN_SIDE
+
+
+class CropArgs(Arguments):
+    image: ImageRef
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="x1 y1 x2 y2 in pixels of the image"
+    )
+    detection: DetectionRef | None = None
+    margin: float = Field(0.1, ge=0, le=1, description="added on each side, share of the box")
+
+    @model_validator(mode="after")
+    def _one_region(self) -> Self:
+        if (self.box is None) == (self.detection is None):
+            raise ValueError("give exactly one of box and detection")
+        return self
+
+
+class Crop(BaseModel):
+    """The new picture and where it lies in the old one."""
+
+    image: str  # handle
+    box: Box  # pixels of the parent image
+
+
+class CropPicture(Tool[CropArgs, Crop]):
+    """Cut a region out of a picture as a new picture, to look at it on its own.
+
+    Raises:
+        RetryCall: the region lies outside the picture, or is under 8 pixels wide or high.
+    """
+
+    name = "crop"
+    effects = "writes_media"
+    Args = CropArgs
+    Result = Crop
+
+    def run(self, args: CropArgs, context: Context) -> Crop:
+        pixels = context.media.image(args.image)
+        height, width = pixels.shape[:2]
+        try:
+            if args.detection is not None:
+                (found,) = context.media.detections(args.detection)
+                if found.image != args.image:
+                    raise RetryCall(f"{args.detection} lies on {found.image}, not {args.image}")
+                box = found.box
+            else:
+                box = Box.of(args.box or ())
+            box = box.clip(width, height).grow(args.margin, width, height)
+        except ValueError as error:
+            raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
+        x1, y1 = int(box.x1), int(box.y1)
+        x2, y2 = min(width, round(box.x2 + 0.5)), min(height, round(box.y2 + 0.5))
+        if min(x2 - x1, y2 - y1) < MIN_SIDE:
+            raise RetryCall(
+                f"the region is {x2 - x1}x{y2 - y1} pixels; take one of {MIN_SIDE} a side"
+            )
+        made = context.add_image(pixels[y1:y2, x1:x2].copy(), parents=(args.image,))
+        return Crop(image=made.handle, box=Box.of((x1, y1, x2, y2)))

@@ -1,0 +1,133 @@
+"""One result, three readers: a planner's observation, a person's line, and a picture.
+
+The observation is the only text a planner ever sees of a result; training data is written with
+the same function. Boxes are given as percent of the picture's sides, so that they mean the same
+at any size.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from nuthatch.tools.base import ToolResult
+from nuthatch.tools.geometry import Box, Mask
+from nuthatch.tools.ingest import Pixels
+from nuthatch.tools.media import Detection, MediaStore
+
+VERDICT_COLOURS = {
+    "supported": (38, 140, 78),
+    "refuted": (200, 50, 47),
+    "not_enough_evidence": (196, 140, 16),
+}
+_PLAIN = (40, 98, 190)
+_LEFT_OUT = ("handle", "image", "score_kind")
+
+
+def observation(result: ToolResult, *, media: MediaStore | None = None, max_items: int = 20) -> str:
+    """What a planner reads: `call_1 detect: 2 detections: detection_1.1 cup 0.93 ...`.
+
+    At most `max_items` of any list are written, and how many were left out. `media` gives the
+    picture sizes that boxes are a share of; without it boxes are left out.
+    """
+    head = f"{result.call.id} {result.call.tool}"
+    if result.fault is not None:
+        return f"{head} failed ({result.fault.code}): {result.fault.message}"
+    assert result.value is not None
+    body = [
+        f"{name}: {_listing(value, media, max_items)}"
+        for name, value in result.value
+        if name not in _LEFT_OUT and value not in (None, [], ())
+    ]
+    return f"{head}: " + ("; ".join(body) if body else "nothing found")
+
+
+def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
+    if isinstance(value, Detection):
+        return _detection(value, media)
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(_listing(item, media, max_items) for item in value[:max_items])
+        more = len(value) - max_items
+        return f"{shown} (and {more} more)" if more > 0 else shown
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_listing(v, media, max_items)}" for k, v in value.items())
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, Box):
+        return " ".join(f"{side:.0f}" for side in value.xyxy)
+    if hasattr(value, "model_fields"):
+        parts = (_listing(part, media, max_items) for _, part in value if part not in (None, []))
+        return " ".join(parts)
+    return str(value)
+
+
+def _detection(found: Detection, media: MediaStore | None) -> str:
+    text = f"{found.handle} {found.label} {found.score:.2f}"
+    if media is None:
+        return text
+    picture = media[found.image]
+    x, y = 100 / (picture.width or 1), 100 / (picture.height or 1)
+    x1, y1, x2, y2 = found.box.xyxy
+    return f"{text} at {x1 * x:.0f} {y1 * y:.0f} {x2 * x:.0f} {y2 * y:.0f}"
+
+
+def summary(result: ToolResult) -> str:
+    """One line for people, e.g. `3 detections: cup 0.98, cup 0.97, bell 0.91`."""
+    if result.fault is not None:
+        return result.fault.message
+    value = result.value
+    if value is None:
+        return ""
+    lists = {name: part for name, part in value if isinstance(part, list)}
+    if "detections" in lists:
+        found = lists["detections"]
+        names = ", ".join(f"{d.label} {d.score:.2f}" for d in found[:6])
+        more = f", and {len(found) - 6} more" if len(found) > 6 else ""
+        plural = "" if len(found) == 1 else "s"
+        return f"{len(found)} detection{plural}: {names}{more}" if found else "nothing found"
+    body = "; ".join(
+        f"{name} {_listing(part, None, 4)}"
+        for name, part in value
+        if name not in _LEFT_OUT and part not in (None, [], ())
+    )
+    return (body[:157] + "...") if len(body) > 160 else body or "nothing found"
+
+
+def overlay(
+    pixels: Pixels,
+    boxes: Sequence[tuple[Box, str, tuple[int, int, int] | None]],
+    masks: Sequence[Mask] = (),
+) -> Image.Image:
+    """The picture with boxes, labels and masks drawn on it; small pictures are enlarged.
+
+    `boxes` holds (box, label, colour or None for the plain one).
+    """
+    height, width = pixels.shape[:2]
+    scale = max(1, -(-640 // max(width, height)))
+    canvas = Image.fromarray(pixels).resize(
+        (width * scale, height * scale), Image.Resampling.LANCZOS
+    )
+    for number, mask in enumerate(masks):
+        _tint(canvas, mask, _MASK_COLOURS[number % len(_MASK_COLOURS)])
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=15)
+    for box, label, colour in boxes:
+        colour = colour or _PLAIN
+        x1, y1, x2, y2 = (side * scale for side in box.xyxy)
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colour, width=3)
+        left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+        wide, high = right - left + 8, bottom - top + 6
+        x = min(x1, canvas.width - wide)
+        y = y1 - high if y1 >= high else y1
+        draw.rectangle((x, y, x + wide, y + high), fill=colour)
+        draw.text((x + 4 - left, y + 3 - top), label, fill="white", font=font)
+    return canvas
+
+
+_MASK_COLOURS = ((255, 99, 71), (65, 160, 255), (80, 200, 120), (255, 190, 60), (180, 120, 255))
+
+
+def _tint(canvas: Image.Image, mask: Mask, colour: tuple[int, int, int]) -> None:
+    stencil = Image.fromarray(mask.numpy().astype(np.uint8) * 110).resize(canvas.size)
+    canvas.paste(Image.new("RGB", canvas.size, colour), (0, 0), stencil)

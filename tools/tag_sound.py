@@ -1,0 +1,61 @@
+"""Name what is heard: `tag_sound`."""
+
+import numpy as np
+from nuthatch.tools.sound_tagger import SoundTagger
+from pydantic import BaseModel, Field
+
+from nuthatch.tools.base import Arguments, AudioRef, Context, Tool
+from nuthatch.tools.vocabulary import SOUNDS
+
+SILENCE = 1e-4  # peak amplitude below which there is nothing to hear
+
+
+class TagSoundArgs(Arguments):
+    audio: AudioRef
+    top_k: int = Field(3, ge=1, le=13)
+
+
+class SoundEvent(BaseModel):
+    event: str
+    description: str  # in words, e.g. "a bell ringing"
+    object: str  # the category that makes it
+    score: float  # 0 to 1
+
+
+class SoundEvents(BaseModel):
+    """Ranked sound events, best first; empty when the recording is silent."""
+
+    events: list[SoundEvent]
+    score_kind: str = "probability"
+    silent: bool = False
+
+
+class TagSound(Tool[TagSoundArgs, SoundEvents]):
+    """Rank the events that can be heard in a recording, with a score each.
+
+    A BEATs encoder (arXiv:2212.09058) with a multi-label head; several events may sound at once.
+
+    Raises:
+        ToolUnavailable: weights or packages are missing.
+    """
+
+    name = "tag_sound"
+    weights = ("tag_sound",)
+    Args = TagSoundArgs
+    Result = SoundEvents
+
+    def run(self, args: TagSoundArgs, context: Context) -> SoundEvents:
+        samples = context.media.audio(args.audio)
+        if float(np.abs(samples).max()) < SILENCE:
+            return SoundEvents(events=[], silent=True)
+        tagger: SoundTagger = context.weights.get("tag_sound")
+        events = [
+            SoundEvent(
+                event=event,
+                description=SOUNDS[event].description,
+                object=SOUNDS[event].object,
+                score=score,
+            )
+            for event, score in tagger.tag(samples)[: args.top_k]
+        ]
+        return SoundEvents(events=events)
