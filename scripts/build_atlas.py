@@ -101,9 +101,13 @@ def letters() -> Iterator[tuple[str, Image.Image]]:
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow without FreeType cannot draw letters"
     top, bottom = font.getbbox(LETTERS)[1], font.getbbox(LETTERS)[3]
     for letter in LETTERS:
-        left, _, right, _ = font.getbbox(letter)
-        picture = Image.new("RGBA", (round(right - left), round(bottom - top)), (255, 255, 255, 0))
-        ImageDraw.Draw(picture).text((-left, -top), letter, font=font, fill=(255, 255, 255, 255))
+        line = Image.new("L", (2 * LETTER_HEIGHT, round(bottom - top)))
+        ImageDraw.Draw(line).text((LETTER_HEIGHT // 2, -top), letter, font=font, fill=255)
+        ink = line.getbbox()
+        assert ink is not None
+        cover = line.crop((ink[0], 0, ink[2], line.height))
+        picture = Image.new("RGBA", cover.size, (255, 255, 255, 0))
+        picture.putalpha(cover)
         yield letter, picture
 
 

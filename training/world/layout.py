@@ -34,6 +34,8 @@ SMALLEST, LARGEST = 20.0, 56.0
 OCCLUSION = 0.28
 """Largest hidden share of an object at the reference size; 0.30 holds at every larger size."""
 MOST_COUNTED = 6
+LETTER_GAP = 0.125
+"""Between two letters of a rendered word, as a share of their height."""
 
 _WORDS = tuple(
     """
@@ -125,10 +127,10 @@ class Patch:
 
 
 def text_width(text: str, height: float) -> float:
-    """Width of a rendered word, letters of ``height`` and a tenth of it between them."""
+    """Width of a rendered word whose letters are ``height`` tall."""
     letters = atlas.load("letters")
     widths = [size[0] / size[1] for size in map(letters.extent, text)]
-    return height * (sum(widths) + 0.1 * (len(text) - 1))
+    return height * (sum(widths) + LETTER_GAP * (len(text) - 1))
 
 
 def render(placement: Placement, scale: float) -> Patch:

@@ -19,6 +19,7 @@ from PIL import Image
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.world import atlas
 from nuthatch.training.world.layout import (
+    LETTER_GAP,
     REFERENCE,
     Appearance,
     Background,
@@ -285,5 +286,5 @@ def _paint_sign(image: npt.NDArray[np.uint8], sign: Sign, scale: float) -> Word:
         window = image[top : top + tall, column : column + wide]
         window[:] = window + (ink - window) * cover[..., None]
         right = max(right, column + wide)
-        pen += wide + 0.1 * tall
+        pen += wide + LETTER_GAP * tall
     return Word(sign.text, (float(left), float(top), float(ceil(right)), float(top + tall)))
