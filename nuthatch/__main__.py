@@ -1,0 +1,204 @@
+"""The command line. Heavy modules are imported by the command that needs them.
+
+Exit status: 0 answered, 1 the run could not finish (the reason is printed), 2 bad usage or input.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nuthatch import __version__
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad usage is told in the form that was asked for."""
+
+    def error(self, message: str) -> NoReturn:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": {"code": "bad_usage", "message": message}}))
+            sys.exit(2)
+        super().error(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `nuthatch`."""
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="nuthatch",
+        description="Ask about pictures and sounds; tools look, a verifier checks each claim.",
+    )
+    parser.add_argument("--version", action="version", version=f"nuthatch {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, command: Command, words: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=words, description=words)
+        sub.set_defaults(command=command)
+        return sub
+
+    ask = add("ask", _ask, "ask a question about pictures and sounds")
+    ask.add_argument("question")
+    ask.add_argument("--image", action="append", default=[], metavar="FILE", help="repeatable")
+    ask.add_argument("--audio", action="append", default=[], metavar="FILE", help="repeatable")
+    ask.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    ask.add_argument("--home", type=Path, help="where runs live (default: NUTHATCH_HOME)")
+
+    verify = add("verify", _verify, "check an answer, whoever gave it, against a picture or sound")
+    verify.add_argument("--answer", required=True)
+    verify.add_argument("--question", help="what was asked; gives a bare 'yes' its meaning")
+    verify.add_argument("--image", action="append", default=[], metavar="FILE")
+    verify.add_argument("--audio", action="append", default=[], metavar="FILE")
+    verify.add_argument(
+        "--json", action="store_true", help="print one JSON object and nothing else"
+    )
+    verify.add_argument("--home", type=Path, help="where runs live (default: NUTHATCH_HOME)")
+
+    tools = add("tools", _tools, "list the tools: schemas, effects, weights")
+    tools.add_argument("--json", action="store_true")
+
+    doctor = add("doctor", _doctor, "say what is installed, what is missing, and what to do")
+    doctor.add_argument("--json", action="store_true")
+
+    world = add("world", _world, "draw a sheet of scenes of the miniature world")
+    world.add_argument("--n", type=int, default=24)
+    world.add_argument("--out", type=Path, required=True)
+    world.add_argument("--seed", type=int, default=1)
+
+    train = add("train", _train, "train the models that ship with the package")
+    train.add_argument("preset", choices=["embedded"])
+    train.add_argument("--stage", choices=["perceive"], default="perceive")
+    train.add_argument("--only", metavar="MODEL", help="one model of the stage")
+    train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
+    train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
+
+    evaluate = add("evaluate", _evaluate, "measure on held-out scenes, with intervals")
+    evaluate.add_argument("what", choices=["miniature"])
+    evaluate.add_argument("--n", type=int, default=1000, help="scenes")
+    evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
+    evaluate.add_argument("--openmoji", action="store_true", help="also the held-out third style")
+    evaluate.add_argument("--json", action="store_true")
+
+    runs = add("runs", _runs, "list, show or remove recorded runs")
+    runs.add_argument("action", choices=["list", "show", "prune"])
+    runs.add_argument("run_id", nargs="?")
+    runs.add_argument("--keep", type=int, default=20, help="prune: newest runs to keep")
+    runs.add_argument("--json", action="store_true")
+    runs.add_argument("--home", type=Path, help="where runs live (default: NUTHATCH_HOME)")
+    return parser
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from nuthatch.agent.loop import Agent
+    from nuthatch.console import converse
+
+    return converse(
+        lambda: Agent.load("embedded", home=arguments.home),
+        arguments.question,
+        images=arguments.image,
+        sounds=arguments.audio,
+        as_json=arguments.json,
+    )
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from nuthatch.agent.loop import Agent
+    from nuthatch.agent.planner import ScriptedPlanner
+    from nuthatch.console import converse, refuse
+
+    if not arguments.answer.strip():
+        return refuse("bad_usage", "the answer is empty; give --answer some text", arguments.json)
+    if not arguments.image and not arguments.audio:
+        message = "there is nothing to check against; give --image or --audio"
+        return refuse("bad_usage", message, arguments.json)
+    # A planner that says what it was given: the answer takes the same way to the gate as any.
+    return converse(
+        lambda: Agent.load(
+            "embedded", planner=ScriptedPlanner([arguments.answer]), home=arguments.home
+        ),
+        arguments.question or "Describe what is here.",
+        images=arguments.image,
+        sounds=arguments.audio,
+        as_json=arguments.json,
+    )
+
+
+def _tools(arguments: argparse.Namespace) -> int:
+    from nuthatch.console import print_tools
+
+    return print_tools(as_json=arguments.json)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from nuthatch.doctor import examine, print_findings
+
+    return print_findings(examine(), as_json=arguments.json)
+
+
+def _world(arguments: argparse.Namespace) -> int:
+    from nuthatch.training.world.sheet import sheet
+
+    if arguments.n < 1:
+        print("--n must be at least 1", file=sys.stderr)
+        return 2
+    print(sheet(arguments.n, arguments.seed, arguments.out))
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from nuthatch.training.config import ConfigError
+    from nuthatch.training.train import train_perception
+
+    try:
+        train_perception(arguments.only, arguments.out, arguments.settings)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from nuthatch.training.evaluate.miniature import evaluate
+
+    figures = evaluate(
+        n=arguments.n,
+        seed=arguments.seed,
+        out=arguments.out,
+        openmoji=arguments.openmoji,
+        quiet=arguments.json,
+    )
+    if arguments.json:
+        print(json.dumps({"figures": figures}))
+    return 0
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from nuthatch.console import print_runs
+
+    return print_runs(
+        arguments.action,
+        arguments.run_id,
+        keep=arguments.keep,
+        home=arguments.home,
+        as_json=arguments.json,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""What the command line shows: steps as they happen, the checked answer, one JSON object."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nuthatch.agent.answer import Answer
+from nuthatch.agent.loop import Agent, ClaimChecked, Event, ToolFinished, ToolStarted
+from nuthatch.tools.base import ToolResult
+from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.render import summary
+
+_STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
+_WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
+
+
+def converse(
+    load: Callable[[], Agent],
+    question: str,
+    *,
+    images: Sequence[str],
+    sounds: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Ask, show the steps and the answer; returns the exit status."""
+    console = Console(stderr=as_json, quiet=as_json, highlight=False)
+    try:
+        agent = load()
+        answer = agent.ask(
+            question,
+            image=list(images),
+            audio=list(sounds),
+            on_event=lambda event: _print_event(console, event),
+        )
+    except MediaError as error:
+        return refuse(error.code, error.message, as_json)
+    except ValueError as error:  # an empty or overlong question
+        return refuse("bad_usage", str(error), as_json)
+    if as_json:
+        print(json.dumps(answer_json(answer)))
+        return 0 if answer.finished else 1
+    _print_answer(console, answer)
+    return 0 if answer.finished else 1
+
+
+def refuse(code: str, message: str, as_json: bool) -> int:
+    """Say why the input cannot be used; exit status 2."""
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": message}}))
+    else:
+        print(f"nuthatch: {message}", file=sys.stderr)
+    return 2
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """The one object that `ask --json` and `verify --json` print.
+
+    Boxes are x1 y1 x2 y2 in pixels of the upright original image; times are seconds but for `ms`.
+    """
+    record: dict[str, Any] = {
+        "answer": answer.text,
+        "draft": answer.draft,
+        "finished": answer.finished,
+        "claims": [
+            {
+                "text": verdict.claim.text,
+                "span": list(verdict.claim.span),
+                "kind": verdict.claim.kind,
+                "verdict": verdict.verdict,
+                "probability": verdict.probability,
+                "rule": verdict.rule,
+                "evidence": [
+                    {
+                        "tool": item.tool,
+                        "call_id": item.call_id,
+                        "judge": item.judge,
+                        "stance": item.stance,
+                        "score": item.score,
+                        "boxes": [list(box.xyxy) for box in item.boxes],
+                    }
+                    for item in verdict.evidence
+                ],
+            }
+            for verdict in answer.verdicts
+        ],
+        "edits": [edit.model_dump(mode="json") for edit in answer.edits],
+        "calls": [_call_json(result) for result in _flat(answer.calls)],
+        "media": [
+            {
+                "handle": item.handle,
+                "type": item.type,
+                "size": item.size,
+                "sha256": item.sha256,
+                "path": str(item.path),
+            }
+            for item in answer.media
+        ],
+        "timing": answer.timing.model_dump(),
+        "run_id": answer.run_id,
+    }
+    if not answer.finished:
+        record["error"] = {"code": "not_finished", "message": answer.reason or ""}
+    return record
+
+
+def print_tools(*, as_json: bool) -> int:
+    """Each tool: what it does, its schemas, its effects, its weights."""
+    from nuthatch.tools.catalogue import default_tools
+    from nuthatch.tools.weights import Weights
+
+    weights = Weights()
+    records = []
+    for tool in default_tools():
+        used = [weights.status(name) for name in tool.weights]
+        records.append(
+            {
+                "name": tool.name,
+                "version": tool.version,
+                "description": tool.description,
+                "effects": tool.effects,
+                "timeout": tool.timeout,
+                "arguments": tool.Args.model_json_schema(),
+                "result": tool.Result.model_json_schema(),
+                "weights": [
+                    {"name": s.name, "path": str(s.path), "here": s.present, "sha256": s.sha256}
+                    for s in used
+                ],
+                "available": all(s.present for s in used),
+            }
+        )
+    if as_json:
+        print(json.dumps({"tools": records}))
+        return 0
+    table = Table("tool", "arguments", "effects", "weights", "what it does", box=None)
+    for record in records:
+        schema: dict[str, Any] = record["arguments"]
+        required = schema.get("required", [])
+        names = [n if n in required else f"{n}?" for n in schema.get("properties", {})]
+        here = [f"{w['name']} ({'here' if w['here'] else 'missing'})" for w in record["weights"]]
+        description = str(record["description"]).split(". ")[0]
+        table.add_row(
+            f"[bold]{record['name']}[/]",
+            ", ".join(names),
+            str(record["effects"]),
+            ", ".join(here) or "none needed",
+            escape(description),
+        )
+    Console().print(table)
+    return 0
+
+
+def print_runs(
+    action: str, run_id: str | None, *, keep: int, home: Path | None, as_json: bool
+) -> int:
+    """List recorded runs, show one, or remove all but the newest."""
+    from nuthatch.agent.journal import list_runs, load_run, prune_runs
+
+    if action == "prune":
+        removed = prune_runs(home, keep=keep)
+        print(json.dumps({"removed": removed}) if as_json else f"removed {len(removed)} runs")
+        return 0
+    if action == "show":
+        if run_id is None:
+            return refuse("bad_usage", "which run? nuthatch runs show RUN_ID", as_json)
+        try:
+            answer = load_run(run_id, home)
+        except ValueError as error:
+            return refuse("bad_usage", str(error), as_json)
+        if as_json:
+            print(json.dumps(answer_json(answer)))
+        else:
+            _print_answer(Console(highlight=False), answer)
+        return 0
+    runs = list_runs(home)
+    if as_json:
+        print(json.dumps({"runs": runs}))
+        return 0
+    table = Table("run", "finished", "question", "answer", box=None)
+    for run in runs:
+        finished = "yes" if run["finished"] else "no"
+        table.add_row(run["run_id"], finished, escape(run["question"]), escape(run["answer"]))
+    Console().print(table)
+    return 0
+
+
+def _print_event(console: Console, event: Event) -> None:
+    match event:
+        case ToolStarted(call=call):
+            inside = ", ".join(f"{k}={v!r}" for k, v in call.arguments.items())
+            console.print(f"[dim]{call.id}[/] [bold]{call.tool}[/]({escape(inside)})")
+        case ToolFinished(result=result):
+            mark = "[green]->[/]" if result.ok else "[red]-> failed:[/]"
+            console.print(f"   {mark} {escape(summary(result))} [dim]({result.ms:.0f} ms)[/]")
+        case ClaimChecked(verdict=verdict):
+            style = _STYLE[verdict.verdict]
+            judges = ", ".join(sorted({item.judge for item in verdict.evidence})) or "no judge"
+            console.print(
+                f"   [{style}]{_WORDS[verdict.verdict]:>9}[/] "
+                f"{escape(repr(verdict.claim.text))} [dim]({verdict.rule}; {judges})[/]"
+            )
+
+
+def _print_answer(console: Console, answer: Answer) -> None:
+    from nuthatch.tools.verification.edits import mark
+
+    console.print()
+    if answer.edits:
+        console.print(f"[dim]draft: [/] {escape(answer.draft)}")
+    console.print(f"[bold]answer:[/] {escape(mark(answer.text, answer))}")
+    if not answer.finished:
+        console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
+    picture = answer.save_picture()
+    if picture:
+        console.print(f"[dim]picture:[/] {picture}", soft_wrap=True)
+    timing = answer.timing
+    console.print(
+        f"[dim]run {answer.run_id}: {timing.total:.1f} s "
+        f"(load {timing.load:.1f}, plan {timing.plan:.1f}, "
+        f"tools {timing.tools:.1f}, verify {timing.verify:.1f})[/]"
+    )
+
+
+def _call_json(result: ToolResult) -> dict[str, Any]:
+    fault = result.fault
+    return {
+        "id": result.call.id,
+        "tool": result.call.tool,
+        "arguments": result.call.arguments,
+        "ok": result.ok,
+        "summary": summary(result),
+        "error": {"code": fault.code, "message": fault.message} if fault else None,
+        "ms": round(result.ms, 3),
+    }
+
+
+def _flat(results: Sequence[ToolResult]) -> list[ToolResult]:
+    """Calls with the calls made inside them, each before its inner ones."""
+    return [item for result in results for item in (result, *_flat(result.children))]
