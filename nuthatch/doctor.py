@@ -54,12 +54,15 @@ def print_findings(findings: list[Finding], *, as_json: bool) -> int:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}))
     else:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table("part", "name", "", "found", "what to do", box=None, header_style="bold")
         for finding in findings:
             mark = "[green]ok[/]" if finding.ok else ("[red]needed[/]" if finding.needed else "-")
-            table.add_row(finding.part, finding.name, mark, finding.detail, finding.todo)
+            table.add_row(
+                finding.part, finding.name, mark, escape(finding.detail), escape(finding.todo)
+            )
         Console().print(table)
     return int(any(finding.needed and not finding.ok for finding in findings))
 

@@ -1,0 +1,34 @@
+# demo and test install everything they need; check is what a change must pass besides the tests.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+EXTRAS := vision,audio,train,langchain,dev
+
+.PHONY: demo test check bench clean
+
+demo: $(READY)
+	$(VENV)/bin/nuthatch ask "How many cups are there, and which object makes this sound?" \
+		--image examples/kitchen.png --audio examples/kitchen.wav
+	$(VENV)/bin/nuthatch verify --image examples/kitchen.png \
+		--answer "There are two cups and a giraffe."
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest -q
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(READY)
+	for file in tests/benchmarks/bench_*.py; do $(VENV)/bin/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml setup.py constraints.txt scripts/install_system_packages.sh
+	sh scripts/install_system_packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $(READY)

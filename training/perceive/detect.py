@@ -1,0 +1,323 @@
+"""Train the embedded detector: a Grounding DINO small enough for one processor core.
+
+Its two-stage encoder learns first, every cell of the feature map from every scene; from
+`matching_from` on the decoder's queries are matched one to one with the objects.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from torch import Tensor, nn
+from transformers import (
+    BertConfig,
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    RTDetrResNetConfig,
+)
+from transformers.models.grounding_dino.modeling_grounding_dino import (
+    GroundingDinoFrozenBatchNorm2d,
+)
+
+from nuthatch.tools.grounding_dino import LABELS_AT_ONCE, Framing, GroundingDino, Prompter, pad
+from nuthatch.tools.vocabulary import CATEGORIES, SYNONYMS, THEMES, plural
+from nuthatch.training.evaluate.detection import Real, average_precision
+from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.perceive.appearance import vary_appearance
+from nuthatch.training.perceive.detect_loss import (
+    Truth,
+    dense_loss,
+    dense_targets,
+    matched_loss,
+)
+from nuthatch.training.world.scenes import Scene, make_scene
+
+STRIDE = 8
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """Settings of the embedded detector."""
+
+    schedule: Schedule
+    out: Path = Path("runs/embedded/detect")
+    export: Path = Path("tools/embedded/detect")
+    picture_size: int = 128
+    width: int = 128
+    backbone_widths: tuple[int, int] = (32, 128)
+    backbone_depths: tuple[int, int] = (1, 3)
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    feed_forward: int = 256
+    heads: int = 4
+    queries: int = 50
+    text_tokens: int = 64
+    batch: int = 12
+    matching_from: int = 800
+    """Step at which the decoder starts to learn."""
+    evaluate_every: int = 200
+    calibrate_scenes: int = 200
+    vary: float = 0.8
+    """Share of the pictures that get another appearance."""
+
+
+def build_tokenizer() -> Tokenizer:
+    """WordPiece over the words of the vocabulary; any other word falls apart into letters.
+
+    transformers' Grounding DINO knows its separators by the ids they have in BERT's vocabulary, so
+    they keep these ids here.
+    """
+    fixed = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
+    names = [*CATEGORIES, *map(plural, CATEGORIES), *SYNONYMS]
+    words = sorted({word for name in names for word in name.replace("-", " - ").split()})
+    signs = "abcdefghijklmnopqrstuvwxyz0123456789-'"
+    pieces = [*signs, *(f"##{sign}" for sign in signs), *words]
+    vocabulary = dict(fixed)
+    free = (number for number in range(104, 10_000) if number not in fixed.values())
+    for piece in dict.fromkeys(pieces):
+        if piece not in vocabulary:
+            vocabulary[piece] = next(free)
+    taken = set(vocabulary.values())
+    for number in range(max(taken)):
+        if number not in taken:
+            vocabulary[f"[unused{number}]"] = number
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=60))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def build_model(config: DetectConfig, vocabulary: int) -> GroundingDinoForObjectDetection:
+    """A fresh model on one stride-8 feature map, its batch norms ready to learn."""
+    backbone = RTDetrResNetConfig(
+        embedding_size=config.backbone_widths[0],
+        hidden_sizes=list(config.backbone_widths),
+        depths=list(config.backbone_depths),
+        layer_type="basic",
+        out_features=[f"stage{len(config.backbone_widths)}"],
+    )
+    text = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=config.width,
+        num_hidden_layers=1,
+        num_attention_heads=config.heads,
+        intermediate_size=2 * config.width,
+        max_position_embeddings=config.text_tokens,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    model = GroundingDinoForObjectDetection(
+        GroundingDinoConfig(
+            backbone_config=backbone,
+            text_config=text,
+            num_queries=config.queries,
+            num_feature_levels=1,
+            d_model=config.width,
+            encoder_layers=config.encoder_layers,
+            encoder_ffn_dim=config.feed_forward,
+            encoder_attention_heads=config.heads,
+            decoder_layers=config.decoder_layers,
+            decoder_ffn_dim=config.feed_forward,
+            decoder_attention_heads=config.heads,
+            dropout=0.0,
+            fusion_droppath=0.0,
+            max_text_len=config.text_tokens,
+        )
+    )
+    model.requires_grad_(True)  # transformers freezes the stem of every ResNet
+    _swap(model, GroundingDinoFrozenBatchNorm2d, lambda old: nn.BatchNorm2d(len(old.weight)))
+    _start_unlikely(model)
+    model.model.backbone.to(memory_format=torch.channels_last)
+    return model
+
+
+def _swap(module: nn.Module, kind: type[nn.Module], make) -> None:  # type: ignore[no-untyped-def]
+    for name, child in module.named_children():
+        if isinstance(child, kind):
+            setattr(module, name, make(child))
+        else:
+            _swap(child, kind, make)
+
+
+@torch.no_grad()
+def _start_unlikely(model: GroundingDinoForObjectDetection) -> None:
+    """Let scores start at about 0.02, where a focal loss wants them, and boxes at a quarter.
+
+    A score is a dot product without a bias; opposite biases of the two norms before it give one.
+    """
+    core = model.model
+    text_norm = core.encoder.layers[-1].text_enhancer_layer.layer_norm_after
+    text_norm.weight.fill_(0.5)
+    text_norm.bias.fill_(0.18)
+    for norm in (core.enc_output_norm, core.decoder.layer_norm):
+        norm.weight.fill_(0.2)
+        norm.bias.fill_(-0.18)
+    # From proposals of 0.05 of the picture's side.
+    core.encoder_output_bbox_embed.layers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.8, 1.8]))
+
+
+def train(config: DetectConfig) -> None:
+    """Train, or go on with, the detector; then write it to `config.export`."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer()
+    model = build_model(config, tokenizer.get_vocab_size())
+    prompter = Prompter(tokenizer, config.text_tokens)
+    framing = Framing({"height": config.picture_size, "width": config.picture_size}, MEAN, STD)
+    held_out = [make_scene(seed, "calibrate") for seed in range(config.calibrate_scenes)]
+
+    def loss(step: int) -> Losses:
+        return batch_loss(model, prompter, framing, config, step)
+
+    def evaluate() -> dict[str, float]:
+        detector = GroundingDino(model, prompter, framing, "in training")
+        return measure(detector, held_out)
+
+    fit(
+        model,
+        loss,
+        config.schedule,
+        config.out,
+        config=config,
+        evaluate=evaluate,
+        evaluate_every=config.evaluate_every,
+    )
+
+
+def batch_loss(
+    model: GroundingDinoForObjectDetection,
+    prompter: Prompter,
+    framing: Framing,
+    config: DetectConfig,
+    step: int,
+) -> Losses:
+    """The losses of the batch that belongs to this step."""
+    rng = np.random.default_rng((0xDE7EC7, step))
+    seeds = range(step * config.batch, (step + 1) * config.batch)
+    scenes = [make_scene(seed, "train", size=config.picture_size) for seed in seeds]
+    asked = [ask(rng, scene, scenes) for scene in scenes]
+    prompts = [prompter.prompt(_fit(prompter, [name for name, _ in each])) for each in asked]
+    ids, read = pad([prompt.ids for prompt in prompts])
+    truths = []
+    for scene, each, prompt in zip(scenes, asked, prompts, strict=True):
+        spans = {category: span for (_, category), span in zip(each, prompt.spans, strict=False)}
+        truths.append(truth_of(scene, spans, ids.shape[1]))
+    out = model(
+        pixel_values=pixels(scenes, framing, config, step),
+        input_ids=ids,
+        attention_mask=read,
+        pixel_mask=torch.ones(len(scenes), config.picture_size, config.picture_size).long(),
+    )
+    text = ids.shape[1]
+    targets = dense_targets(truths, config.picture_size // STRIDE)
+    losses = dense_loss(
+        out.enc_outputs_class[..., :text], out.enc_outputs_coord_logits, targets, read
+    )
+    if step >= config.matching_from:
+        logits, boxes = decoder_outputs(model, out, read)
+        losses |= matched_loss(logits[..., :text], boxes, truths, read)
+    return losses
+
+
+def decoder_outputs(model, out, read: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+    """Logits (L, B, Q, T) and boxes (L, B, Q, 4) of every decoder layer."""
+    references = torch.cat(
+        [out.init_reference_points[:, None], out.intermediate_reference_points[:, :-1]], 1
+    )
+    logits, boxes = [], []
+    for layer in range(out.intermediate_hidden_states.shape[1]):
+        hidden = out.intermediate_hidden_states[:, layer]
+        logits.append(
+            model.class_embed[layer](hidden, out.encoder_last_hidden_state_text, read.bool())
+        )
+        moved = model.bbox_embed[layer](hidden) + torch.special.logit(references[:, layer], eps=1e-5)
+        boxes.append(moved.sigmoid())
+    return torch.stack(logits), torch.stack(boxes)
+
+
+def ask(
+    rng: np.random.Generator, scene: Scene, company: Sequence[Scene]
+) -> list[tuple[str, str]]:
+    """(phrase, category) pairs to ask for, in random order.
+
+    All that is there, and absent categories drawn as often as they occur: from other scenes, and
+    from themes of what is there. Some prompts are short, some name nothing that is there.
+    """
+    present = list(scene.counts())
+    others = [name for other in company for name in other.counts()]
+    fitting = [name for theme in THEMES.values() if set(theme) & set(present) for name in theme]
+    drawn = [*rng.choice(others, 14), *rng.choice(fitting or CATEGORIES, 10), scene.focus]
+    absent = [str(name) for name in dict.fromkeys(drawn) if name not in present]
+    rng.shuffle(absent)
+    short = rng.random()
+    if short < 0.05:
+        present = []
+    elif short < 0.15:
+        present = [str(name) for name in rng.permutation(present)[: 1 + rng.integers(3)]]
+    room = int(rng.integers(0, 4)) if short < 0.15 else int(rng.integers(4, LABELS_AT_ONCE - 8))
+    names = [*present, *absent[: max(room, 1)]]
+    rng.shuffle(names)
+    return [(phrase(rng, name), name) for name in names]
+
+
+_OTHER_NAMES = {
+    name: [plural(name), *(other for other, known in SYNONYMS.items() if known == name)]
+    for name in CATEGORIES
+}
+
+
+def phrase(rng: np.random.Generator, category: str) -> str:
+    """Mostly the category's own name, sometimes its plural or a synonym."""
+    if rng.random() < 0.1:
+        others = _OTHER_NAMES[category]
+        return others[rng.integers(len(others))]
+    return category
+
+
+def _fit(prompter: Prompter, names: Sequence[str]) -> list[str]:
+    """As many of the names, in order, as one prompt holds."""
+    return prompter.chunks(names)[0]
+
+
+def truth_of(scene: Scene, spans: dict[str, range], tokens: int) -> Truth:
+    """The asked-for objects of a scene; boxes as shares of its side."""
+    boxes, marks = [], []
+    for each in scene.objects:
+        if each.category in spans:
+            x1, y1, x2, y2 = (value / scene.size for value in each.box)
+            boxes.append([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1])
+            mark = torch.zeros(tokens)
+            mark[spans[each.category].start : spans[each.category].stop] = 1
+            marks.append(mark)
+    if not boxes:
+        return Truth(torch.zeros(0, 4), torch.zeros(0, tokens))
+    return Truth(torch.tensor(boxes), torch.stack(marks))
+
+
+def pixels(scenes: Sequence[Scene], framing: Framing, config: DetectConfig, step: int) -> Tensor:
+    """Network input (B, 3, H, W); most pictures with another appearance."""
+    generator = torch.Generator().manual_seed(step)
+    images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
+    images = images.permute(0, 3, 1, 2).float() / 255
+    changed = torch.rand(len(scenes), generator=generator) < config.vary
+    varied = vary_appearance(images, generator)
+    images = torch.where(changed[:, None, None, None], varied, images)
+    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (framing.mean, framing.std))
+    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def measure(detector: GroundingDino, scenes: Sequence[Scene]) -> dict[str, float]:
+    """AP50 and AP75 with all categories asked for in every scene."""
+    found = detector.find(
+        [scene.image for scene in scenes], [CATEGORIES] * len(scenes), threshold=0.02
+    )
+    real = [[Real(each.category, each.box) for each in scene.objects] for scene in scenes]
+    return {
+        f"ap{round(100 * overlap)}": average_precision(found, real, overlap, resamples=0).value
+        for overlap in (0.5, 0.75)
+    }

@@ -1,0 +1,30 @@
+"""Stages of training, in the order of their recipes.
+
+`perceive` trains the tools' eyes and ears, each model by itself; a model that is finished is
+skipped, one that was interrupted goes on where it stopped.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+from nuthatch.training.config import ConfigError, load_config
+
+RECIPES = Path(__file__).parent / "recipes" / "embedded"
+PERCEPTION = ("detect", "segment", "tag", "tag_sound")
+
+
+def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
+    """Run the recipes `1_perceive_*`, all or one; `settings` are key=value overrides.
+
+    Raises:
+        ConfigError: no such model, settings for several models at once, or a wrong setting.
+    """
+    if only is not None and only not in PERCEPTION:
+        raise ConfigError(f"no perception model '{only}'; there are: {', '.join(PERCEPTION)}")
+    if settings and only is None:
+        raise ConfigError("settings belong to one recipe: name it with --only MODEL")
+    for name in (only,) if only else PERCEPTION:
+        module = import_module(f"nuthatch.training.perceive.{name}")
+        recipe = RECIPES / f"1_perceive_{name}.yaml"
+        folder = f"out={out / 'embedded' / name}"
+        module.train(load_config(module.Config, recipe, [folder, *settings]))
