@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import ceil, cos, floor, radians, sin
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from nuthatch.training.world.layout import (
     plan_scene,
     render,
 )
-from nuthatch.training.world.splits import Split, held_out_pair, held_out_tint
+from nuthatch.training.world.splits import SPLITS, Split, held_out_pair, held_out_tint
 
 Box4 = tuple[float, float, float, float]
 SizeBin = Literal["small", "medium", "large"]
@@ -38,6 +38,8 @@ RelationName = Literal["left of", "right of", "above", "below"]
 
 RELATION_MARGIN = 0.05
 """Share of the picture's side by which two centres must differ before a relation is clear."""
+SMALLEST_SIZE = 64
+"""Pixels a side: below it the smallest objects have no shape left."""
 SMALL_BELOW, LARGE_FROM = 0.22, 0.32
 """Size bins by the box's long side as a share of the picture's side."""
 
@@ -133,9 +135,17 @@ def make_scene(
 
     Raises:
         AtlasMissing: ``openmoji`` before its atlas was built.
+        ValueError: a negative seed, an unknown split or appearance, a size below 64.
     """
     if seed < 0:
         raise ValueError(f"a scene's seed must be 0 or more, got {seed}")
+    if split not in SPLITS:
+        raise ValueError(f"no split {split!r}: the splits are {', '.join(SPLITS)}")
+    if appearance not in get_args(Appearance):
+        known = ", ".join(get_args(Appearance))
+        raise ValueError(f"no appearance {appearance!r}: the appearances are {known}")
+    if size < SMALLEST_SIZE:
+        raise ValueError(f"a scene needs {SMALLEST_SIZE} pixels a side or more, got {size}")
     plan, patches = plan_scene(seed, split, appearance)
     return _draw(plan, size, patches if size == REFERENCE else None)
 
