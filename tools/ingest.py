@@ -65,7 +65,9 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
             with Image.open(io.BytesIO(data)) as picture:
                 return _upright(picture, name)
     except Image.DecompressionBombError as error:
-        raise MediaError("limit_exceeded", f"{name} is larger than {MAX_PIXELS} pixels") from error
+        raise MediaError(
+            "limit_exceeded", f"{name} has more than {MAX_PIXELS:,} pixels; scale it down"
+        ) from error
     except UnidentifiedImageError as error:
         raise MediaError(
             "unsupported_media", f"{name} is no picture that can be read (PNG, JPEG, WebP, ...)"
@@ -185,7 +187,7 @@ def encode_wav(samples: Samples) -> bytes:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(SAMPLE_RATE)
-        out.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        out.writeframes(np.clip(np.round(samples * 32768), -32768, 32767).astype("<i2").tobytes())
     return file.getvalue()
 
 

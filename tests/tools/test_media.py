@@ -1,0 +1,93 @@
+"""Handles name content; bytes lie once in the store."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from nuthatch.tools.geometry import Box, Mask
+from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.media import Detection, MediaStore
+
+
+@pytest.fixture
+def store(tmp_path) -> MediaStore:
+    return MediaStore(tmp_path)
+
+
+def pixels(value: int = 7) -> np.ndarray:
+    return np.full((10, 16, 3), value, np.uint8)
+
+
+def found(label: str = "cup") -> Detection:
+    box = Box.of((1, 1, 5, 5))
+    return Detection(image="image_1", label=label, score=0.9, score_kind="detector score", box=box)
+
+
+def test_handles_count_up_per_kind(store):
+    assert store.add_image(pixels()).handle == "image_1"
+    assert store.add_audio(np.ones(160, np.float32) * 0.1).handle == "audio_1"
+    assert store.add_image(pixels(9)).handle == "image_2"
+    assert store.handles() == ["image_1", "audio_1", "image_2"]
+    assert store.handles("image") == ["image_1", "image_2"]
+
+
+def test_a_blob_is_named_by_its_sha256_and_stored_once(store):
+    first, second = store.add_image(pixels()), store.add_image(pixels())
+    assert first.sha256 == second.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
+    assert len(list(store.blobs.iterdir())) == 1
+
+
+def test_what_comes_out_is_what_went_in(tmp_path, store):
+    noise = np.random.default_rng(0).integers(0, 255, (10, 16, 3), dtype=np.uint8)
+    samples = np.linspace(-0.9, 0.9, 333).astype(np.float32)
+    image, audio = store.add_image(noise), store.add_audio(samples)
+    fresh = MediaStore(tmp_path)
+    fresh.restore([image, audio], {})
+    assert np.array_equal(fresh.image("image_1"), noise)
+    assert np.allclose(fresh.audio("audio_1"), samples, atol=1 / 32000)
+
+
+def test_content_cannot_be_changed_behind_its_name(store):
+    store.add_image(pixels())
+    with pytest.raises(ValueError, match="read-only"):
+        store.image("image_1")[0, 0] = 1
+
+
+def test_an_unknown_handle_is_answered_with_those_that_live(store):
+    store.add_image(pixels())
+    with pytest.raises(MediaError, match=r"no image 'image_7'.*live handles: image_1"):
+        store.image("image_7")
+    with pytest.raises(MediaError, match="no audio 'image_1'"):
+        store.audio("image_1")
+
+
+def test_lineage_is_kept(store):
+    store.add_image(pixels())
+    mask = store.add_mask(Mask.of(np.eye(4, dtype=bool)), made_by="call_2", parents=("image_1",))
+    assert (mask.handle, mask.made_by, mask.parents) == ("mask_1", "call_2", ("image_1",))
+    assert store.mask("mask_1").area == 4
+
+
+def test_detections_are_named_after_the_reserved_set(store):
+    first, second = store.reserve_detections(), store.reserve_detections()
+    store.add_detections(second, [found("bell")])
+    store.add_detections(first, [found(), found()])
+    assert [d.label for d in store.detections("detection_1")] == ["cup", "cup"]
+    assert store.detection("detection_2.1").label == "bell"
+    assert store.detections("detection_1.2") == [store.detection("detection_1.2")]
+
+
+def test_an_empty_set_is_no_live_handle_but_an_empty_list(store):
+    group = store.reserve_detections()
+    assert store.handles("detection") == []
+    assert store.detections(group) == []
+    with pytest.raises(MediaError, match=r"no medium 'detection_1\.1'"):
+        store.detections("detection_1.1")
+
+
+def test_a_blob_that_is_gone_is_an_error_when_restored(store):
+    image = store.add_image(pixels())
+    image.path.unlink()
+    with pytest.raises(MediaError, match="is gone"):
+        MediaStore(store.root).restore([image], {})
