@@ -1,11 +1,18 @@
 """Look closely at one region: `describe_attributes`."""
 
-from nuthatch.tools.taggers import Tagger
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from nuthatch.tools.base import Arguments, Context, DetectionRef, ImageRef, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
+
+if TYPE_CHECKING:
+    from nuthatch.tools.taggers import Tagger
 
 
 class DescribeAttributesArgs(Arguments):
@@ -43,28 +50,31 @@ class DescribeAttributes(Tool[DescribeAttributesArgs, Attributes]):
     Result = Attributes
 
     def run(self, args: DescribeAttributesArgs, context: Context) -> Attributes:
+        from nuthatch.tools.taggers import LABELS, TINT_LABELS
+
         tagger: Tagger = context.weights.get("tag")
         pixels = context.media.image(args.image)
-        height, width = pixels.shape[:2]
-        crop = pixels
-        if args.region is not None:
-            if isinstance(args.region, str):
-                box = context.media.detection(args.region).box
-            else:
-                box = Box.of(args.region)
-            try:
-                x1, y1, x2, y2 = box.clip(width, height).xyxy
-            except ValueError as error:
-                raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
-            crop = pixels[int(y1) : max(int(y2), int(y1) + 1), int(x1) : max(int(x2), int(x1) + 1)]
-        described = tagger.describe_crop(crop)
+        box = self._box(args, context, width=pixels.shape[1], height=pixels.shape[0])
+        tags = tagger.tag_boxes(pixels, [box.xyxy])
         return Attributes(
-            objects=_ranked(described.objects, args.top_k),
-            tints=_ranked(described.tints, args.top_k),
+            objects=_ranked(LABELS, tags.categories[0], args.top_k),
+            tints=_ranked(TINT_LABELS, tags.tints[0], args.top_k),
             score_kind="probability",
         )
 
+    def _box(
+        self, args: DescribeAttributesArgs, context: Context, *, width: int, height: int
+    ) -> Box:
+        if args.region is None:
+            return Box.of((0, 0, width, height))
+        if isinstance(args.region, str):
+            return context.media.detection(args.region).box
+        try:
+            return Box.of(args.region).clip(width, height)
+        except ValueError as error:
+            raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
 
-def _ranked(scores: dict[str, float], top_k: int) -> list[ScoredWord]:
-    ranked = sorted(scores.items(), key=lambda item: -item[1])[:top_k]
-    return [ScoredWord(word=word, score=score) for word, score in ranked]
+
+def _ranked(words: Sequence[str], scores: NDArray[np.float32], top_k: int) -> list[ScoredWord]:
+    best = np.argsort(-scores)[:top_k]
+    return [ScoredWord(word=words[i], score=float(scores[i])) for i in best]

@@ -1,12 +1,16 @@
 """Find objects by their names: `detect`."""
 
-from nuthatch.tools.detectors import Detector
+from typing import TYPE_CHECKING
+
 from pydantic import Field, field_validator
 
 from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Tool
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import Detection
 from nuthatch.tools.vocabulary import canonical
+
+if TYPE_CHECKING:
+    from nuthatch.tools.detectors import Detector
 
 
 class DetectArgs(Arguments):

@@ -1,13 +1,15 @@
 """Outline objects exactly: `segment`."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from nuthatch.tools.base import Arguments, Context, DetectionRef, ImageRef, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.segmenters import Segmenter
+
+if TYPE_CHECKING:
+    from nuthatch.tools.segmenters import Segmenter
 
 
 class SegmentArgs(Arguments):

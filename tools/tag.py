@@ -1,11 +1,15 @@
 """Say what a picture shows without being asked for names: `tag`."""
 
-from nuthatch.tools.taggers import Tagger
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, Field
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.vocabulary import CATEGORIES, canonical
+
+if TYPE_CHECKING:
+    from nuthatch.tools.taggers import Tagger
 
 
 class TagArgs(Arguments):
@@ -51,7 +55,7 @@ class TagPicture(Tool[TagArgs, Tags]):
         known = {label: category for label, category in asked.items() if category}
         if not known:
             raise RetryCall(
-                f"none of {args.labels} is a word the tagger knows; it knows: {', '.join(CATEGORIES)}"
+                f"the tagger knows none of {args.labels}; it knows: {', '.join(CATEGORIES)}"
             )
         tagger: Tagger = context.weights.get("tag")
         scores = tagger.tag_image(context.media.image(args.image))

@@ -1,11 +1,15 @@
 """Name what is heard: `tag_sound`."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from nuthatch.tools.sound_tagger import SoundTagger
 from pydantic import BaseModel, Field
 
 from nuthatch.tools.base import Arguments, AudioRef, Context, Tool
 from nuthatch.tools.vocabulary import SOUNDS
+
+if TYPE_CHECKING:
+    from nuthatch.tools.sound_tagger import SoundTagger
 
 SILENCE = 1e-4  # peak amplitude below which there is nothing to hear
 
