@@ -1,0 +1,48 @@
+"""Recipes: a YAML file, then key=value, into one checked dataclass."""
+
+from pathlib import Path
+
+import pytest
+
+from nuthatch.training.config import ConfigError, load_config
+from nuthatch.training.fit import Schedule
+from nuthatch.training.train import PERCEPTION, RECIPES, train_perception
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("steps: 10\nlr: 0.1\n")
+    schedule = load_config(Schedule, recipe, ["lr=0.5"])
+    assert (schedule.steps, schedule.lr) == (10, 0.5)
+
+
+def test_an_unknown_setting_names_the_nearest_one():
+    with pytest.raises(ConfigError, match="did you mean 'warmup_steps'"):
+        load_config(Schedule, None, ["steps=1", "lr=1", "warmup=3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "words"), [("steps=many", "steps"), ("steps", "write key=value")]
+)
+def test_a_wrong_value_says_which_key(override, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(Schedule, None, ["lr=0.1", override])
+
+
+def test_a_missing_recipe_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no recipe at .*nothing\.yaml"):
+        load_config(Schedule, tmp_path / "nothing.yaml", [])
+
+
+def test_each_perception_model_has_its_recipe_that_opens_with_its_command():
+    for name in PERCEPTION:
+        text = (RECIPES / f"1_perceive_{name}.yaml").read_text()
+        assert f"nuthatch train embedded --stage perceive --only {name}" in text.splitlines()[0]
+
+
+def test_settings_need_to_know_their_recipe(tmp_path):
+
+    with pytest.raises(ConfigError, match="no perception model 'smell'"):
+        train_perception("smell", tmp_path, [])
+    with pytest.raises(ConfigError, match="--only"):
+        train_perception(None, tmp_path, ["steps=1"])
