@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nuthatch.agent.answer import Answer
-from nuthatch.agent.loop import Agent, ClaimChecked, Event, ToolFinished, ToolStarted
+from nuthatch.agent.answer import Answer, ClaimChecked, Event, ToolFinished, ToolStarted
+from nuthatch.agent.loop import Agent
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.render import summary
