@@ -1,16 +1,18 @@
 """Open-vocabulary detectors: one protocol, and the back end that a weights folder asks for.
 
-Boxes are x1 y1 x2 y2 as float pixels of the given picture, right and bottom exclusive, clipped to it.
+Boxes are x1 y1 x2 y2 as float pixels of the given picture, right and bottom exclusive, clipped.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 Image = NDArray[np.uint8]
 Box4 = tuple[float, float, float, float]
@@ -33,7 +35,12 @@ class Detector(Protocol):
 
     @property
     def model_id(self) -> str:
-        """Back end, size and the first digits of the weights' SHA-256: names evidence and caches."""
+        """Back end, size, first digits of the weights' SHA-256: the name in evidence."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """The score from which counts are most often right; the default of `detect`."""
         ...
 
     def find(
@@ -71,6 +78,80 @@ def load(folder: Path, device: str = "cpu") -> Detector:
 
         return GroundingDino.load(folder, device)
     raise ValueError(f"{path} names model_type {model_type!r}; known: 'grounding-dino'")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the scores of one category are worth; counts of labels over held-out scenes.
+
+    All of it holds for even odds, as if the category were there in half of the pictures.
+    """
+
+    offset: float
+    """Of the logistic curve, see `Calibration.probability`."""
+    present: int
+    """Scenes that show the category,"""
+    absent: int
+    """and those that do not."""
+    present_from: float | None
+    """At this best score or a higher one the category is there with at least 0.95; None: never."""
+    absent_below: float | None
+    """Below this best score it is absent with at least 0.95; None: never."""
+    hits: int
+    """Scenes with the category at or above `present_from`,"""
+    false_alarms: int
+    """and without it."""
+    misses: int
+    """Scenes with the category below `absent_below`,"""
+    correct_rejections: int
+    """and without it."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How to read a detector's scores, measured on scenes it was neither trained nor tested on.
+
+    The file `calibration.json` beside the weights: the fields of this class, `categories` with the
+    fields of `Trust` each. A category's best score is the highest of its boxes in a picture, and
+    `floor` where no box reaches that.
+    """
+
+    weights: str
+    """First digits of the SHA-256 of the weights it was measured with."""
+    scenes: int
+    floor: float
+    threshold: float
+    """The box score from which counts of 0 to 6 are most often right."""
+    slope: float
+    categories: dict[str, Trust]
+    pooled: Trust
+    """All categories together: for labels that are no category."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read `calibration.json`.
+
+        Raises:
+            FileNotFoundError: there is none.
+            pydantic.ValidationError: a field is missing or of another type.
+        """
+        return TypeAdapter(cls).validate_json(path.read_bytes())
+
+    def probability(self, label: str, best_score: float, prior: float = 0.5) -> float:
+        """How likely the label is there, given its best score.
+
+        A logistic curve over the score's log odds, one slope for all, an offset per category
+        (Platt 1999), moved to the given prior.
+        """
+        trust = self.categories.get(label, self.pooled)
+        log_odds = self.slope * logit(max(best_score, self.floor)) + trust.offset + logit(prior)
+        return 1 / (1 + math.exp(-log_odds))
+
+
+def logit(probability: float) -> float:
+    """Log odds; 0 and 1 are taken as 1e-6 from them."""
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(bounded / (1 - bounded))
 
 
 def check(

@@ -4,8 +4,8 @@ One wrapper serves the released checkpoints and the small model that ships with 
 differ in `config.json`, in the tokenizer and in `preprocessor_config.json` only.
 
 A label's score is the highest sigmoid score over its own tokens. Its tokens are known because the
-prompt is put together from the labels' token ids; phrases are never decoded from scores, which would
-mix labels and special tokens.
+prompt is put together from the labels' token ids; phrases are never decoded from scores, which
+would mix labels and special tokens.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import GroundingDinoForObjectDetection
 
-from nuthatch.tools.detectors import Found, Image, check, chunk, keep_distinct
+from nuthatch.tools.detectors import Calibration, Found, Image, check, chunk, keep_distinct
 
 CLS, SEP, STOP = "[CLS]", "[SEP]", "."
-LABELS_AT_ONCE = 26
+LABELS_AT_ONCE = 24
 """Labels of one prompt at most: scores depend a little on the company a label keeps."""
 PICTURES_AT_ONCE = 16
 
@@ -118,7 +118,7 @@ class Framing:
         return min(shortest, self.size["longest_edge"] / max(height, width))
 
     def tensor(self, images: Sequence[Image]) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
-        """Normalised (B, 3, H, W), mask of real pixels (B, H, W), (height, width) of each inside."""
+        """Normalised (B, 3, H, W), mask (B, H, W), and each picture's (height, width) in it."""
         sizes, arrays = [], []
         for image in images:
             height, width = image.shape[:2]
@@ -139,7 +139,7 @@ class Framing:
 
     def normalise(self, images: NDArray[np.uint8]) -> Tensor:
         """(B, H, W, 3) uint8 to normalised (B, 3, H, W)."""
-        values = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+        values = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (self.mean, self.std))
         return (values - mean) / std
 
@@ -153,11 +153,13 @@ class GroundingDino:
         prompter: Prompter,
         framing: Framing,
         model_id: str,
+        threshold: float = 0.35,
     ) -> None:
         self._model = model
         self._prompter = prompter
         self._framing = framing
         self.model_id = model_id
+        self.threshold = threshold
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
@@ -179,12 +181,16 @@ class GroundingDino:
         if wrong:
             raise RuntimeError(f"weights and configuration at {folder} do not fit: {wrong}")
         config = model.config
-        digest = hashlib.sha256((folder / names[1]).read_bytes()).hexdigest()
+        digest = hashlib.sha256((folder / names[1]).read_bytes()).hexdigest()[:12]
+        measured = folder / "calibration.json"
+        # 0.35 is what the authors' own demo uses.
+        threshold = Calibration.load(measured).threshold if measured.is_file() else 0.35
         return cls(
             model.eval().to(device),
             Prompter(Tokenizer.from_file(str(folder / names[2])), config.max_text_len),
             Framing.load(folder / names[3]),
-            f"grounding-dino-d{config.d_model}-{digest[:12]}",
+            f"grounding-dino-d{config.d_model}-{digest}",
+            threshold,
         )
 
     @torch.inference_mode()
@@ -231,7 +237,9 @@ class GroundingDino:
             # A padded square counts as picture for the network; a mask does not.
             high, wide = values.shape[-2:] if self._framing.fixed else inside[index]
             pixels = corners[index] * torch.tensor([wide, high, wide, high])
-            pixels = pixels * torch.tensor([width / inside[index][1], height / inside[index][0]] * 2)
+            pixels = pixels * torch.tensor(
+                [width / inside[index][1], height / inside[index][0]] * 2
+            )
             pixels[:, 0::2] = pixels[:, 0::2].clamp(0, width)
             pixels[:, 1::2] = pixels[:, 1::2].clamp(0, height)
             of_labels = [scores[index][:, span.start : span.stop].amax(1) for span in prompt.spans]

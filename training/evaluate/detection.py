@@ -6,12 +6,12 @@ Boxes are x1 y1 x2 y2 in pixels of the picture, right and bottom exclusive.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuthatch.tools.detectors import Box4, Found, iou
+from nuthatch.training.evaluate.statistics import Interval
 
 RECALLS = np.linspace(0, 1, 101)
 
@@ -22,15 +22,6 @@ class Real:
 
     label: str
     box: Box4
-
-
-class Interval(NamedTuple):
-    """A measured value, its 95 % interval, and the number of pictures behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +68,9 @@ def average_precision(
         overlap: IoU a hit needs, 0.5 for AP50.
         resamples: bootstrap draws of pictures for the interval.
         seed: of these draws.
+
+    Returns:
+        The interval's n counts pictures.
     """
     if len(found) != len(real):
         raise ValueError(f"{len(found)} results for {len(real)} pictures")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import box_convert, generalized_box_iou, generalized_box_iou_loss
 
 INNER = 0.5
@@ -21,10 +22,19 @@ INNER = 0.5
 
 
 class Truth(NamedTuple):
-    """The objects of one picture: boxes (N, 4), and their labels' tokens (N, T) as 0 and 1."""
+    """The objects of one picture that the prompt asks for."""
 
     boxes: Tensor
-    tokens: Tensor
+    """(N, 4)."""
+    label: Tensor
+    """(N,): the index of each object's label in the prompt."""
+    spans: Tensor
+    """(L, T): 1 at the tokens of each label, else 0."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """(N, T): 1 at the tokens of each object's label."""
+        return self.spans[self.label]
 
 
 @dataclass(frozen=True)
@@ -35,19 +45,23 @@ class DenseTargets:
     """(B, C, T): 1 at the cell with an object's centre, falling off like a Gaussian around it."""
     boxes: Tensor
     """(B, C, 4)."""
-    weight: Tensor
-    """(B, C): 1 where a box is to be learned, else 0."""
+    label: Tensor
+    """(B, C): which label of the prompt the cell's object has, -1 where there is none."""
+    spans: Tensor
+    """(B, L, T): 1 at the tokens of every label of the prompt; rows without one are padding."""
 
 
 def dense_targets(truths: Sequence[Truth], grid: int) -> DenseTargets:
     """Centre heat maps per token (Zhou et al. 2019, Objects as Points) on a `grid` x `grid` map."""
-    tokens = truths[0].tokens.shape[1]
+    tokens = truths[0].spans.shape[1]
     heat: NDArray[np.float32] = np.zeros((len(truths), grid, grid, tokens), np.float32)
     boxes: NDArray[np.float32] = np.zeros((len(truths), grid, grid, 4), np.float32)
+    labels: NDArray[np.int64] = np.full((len(truths), grid, grid), -1)
     nearest: NDArray[np.float32] = np.full((len(truths), grid, grid), np.inf, np.float32)
     centres = (np.arange(grid, dtype=np.float32) + 0.5) / grid
     for index, truth in enumerate(truths):
-        for box, mark in zip(truth.boxes.numpy(), truth.tokens.numpy(), strict=True):
+        marks = truth.tokens.numpy()
+        for box, label, mark in zip(truth.boxes.numpy(), truth.label, marks, strict=True):
             x, y, width, height = box
             column, row = min(int(x * grid), grid - 1), min(int(y * grid), grid - 1)
             across = (np.arange(grid) - column) / max(width * grid / 6, 0.4)
@@ -63,10 +77,12 @@ def dense_targets(truths: Sequence[Truth], grid: int) -> DenseTargets:
             mine = inner & (away < nearest[index])
             nearest[index][mine] = away[mine]
             boxes[index][mine] = box
+            labels[index][mine] = label
     return DenseTargets(
         torch.from_numpy(heat).flatten(1, 2),
         torch.from_numpy(boxes).flatten(1, 2),
-        torch.from_numpy(np.isfinite(nearest).astype(np.float32)).flatten(1, 2),
+        torch.from_numpy(labels).flatten(1, 2),
+        pad_sequence([truth.spans for truth in truths], batch_first=True),
     )
 
 
@@ -85,13 +101,35 @@ def dense_loss(
     logits = logits.masked_fill(~read[:, None, :].bool(), -30.0)
     score = logits.sigmoid()
     sure, unsure = functional.logsigmoid(logits), functional.logsigmoid(-logits)
-    loss = torch.where(
-        centre, (1 - score) ** 2 * sure, (1 - targets.heat) ** 4 * score**2 * unsure
-    )
+    loss = torch.where(centre, (1 - score) ** 2 * sure, (1 - targets.heat) ** 4 * score**2 * unsure)
     heat = -loss.sum() / centre.sum().clamp(min=1)
-    wanted = targets.weight > 0
+    wanted = targets.label >= 0
     predicted, truth = box_logits[wanted].sigmoid(), targets.boxes[wanted]
-    return {"dense_class": heat, **_box_losses(predicted, truth, "dense")}
+    return {
+        "dense_class": heat,
+        "dense_choice": choice_loss(logits[wanted], targets, wanted),
+        **_box_losses(predicted, truth, "dense"),
+    }
+
+
+def choice_loss(logits: Tensor, targets: DenseTargets, wanted: Tensor) -> Tensor:
+    """Which of the labels asked for is it? Cross entropy at every cell on an object.
+
+    The heat map learns from one cell an object; this compares labels at all of its cells, and
+    leaves the level of their scores to the heat map.
+
+    Args:
+        logits: (K, T), of the cells in `wanted`.
+        targets: of all cells.
+        wanted: (B, C) bool.
+    """
+    if not len(logits):
+        return logits.sum()
+    picture = wanted.nonzero()[:, 0]
+    share = targets.spans / targets.spans.sum(-1, keepdim=True).clamp(min=1)
+    scores = torch.einsum("kt,klt->kl", logits, share[picture])
+    scores = scores.masked_fill(targets.spans.sum(-1)[picture] == 0, -30.0)
+    return functional.cross_entropy(scores, targets.label[wanted])
 
 
 def matched_loss(
