@@ -1,4 +1,4 @@
-"""What leaves the house: an answer that carries its evidence.
+"""What leaves the house: an answer that carries its evidence, and the events on the way to it.
 
 `Draft` is what a planner said; only the gate turns it into an `Answer`.
 """
@@ -6,11 +6,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL.Image import Image
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from nuthatch.agent.picture import draw
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.media import Media
 from nuthatch.tools.verification.types import Edit, Verdict
 
@@ -23,9 +21,9 @@ class Draft:
 
 
 class Timing(BaseModel):
-    """Seconds spent in each part of a run."""
+    """Seconds spent in each part of a run; those of a resumed run since it was resumed."""
 
-    load: float = 0.0
+    load: float = 0.0  # taking in pictures and sounds, reading back an earlier talk
     plan: float = 0.0
     tools: float = 0.0
     verify: float = 0.0
@@ -33,18 +31,23 @@ class Timing(BaseModel):
 
 
 class Answer(BaseModel):
-    """A checked answer. `finished` is False when the run had to stop; `reason` says why."""
+    """A checked answer.
 
-    model_config = {"arbitrary_types_allowed": True}
+    `finished` is False when the run had to stop; `reason` says why, and `text` is then empty.
+    `verified` is False when the gate was left open (`verify=False`) or never reached.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     text: str
     draft: str
     finished: bool
+    verified: bool
     reason: str | None = None
     verdicts: list[Verdict]
     edits: list[Edit]
-    calls: list[ToolResult]
-    media: list[Media]
+    calls: list[ToolResult]  # the planner's in its order, then the gate's
+    media: list[Media]  # all of the talk
     timing: Timing
     run_id: str
     run_folder: Path
@@ -54,21 +57,37 @@ class Answer(BaseModel):
         """Claims that the evidence could not decide."""
         return [v for v in self.verdicts if v.verdict == "not_enough_evidence"]
 
-    def picture(self) -> Image | None:
-        """The first picture with boxes, verdict colours and the claims; None without a picture."""
-        return draw(self.text, self.draft, self.verdicts, self.calls, self.media)
+    def __str__(self) -> str:
+        return self.text if self.finished else f"(no answer: {self.reason})"
 
-    def save_picture(self) -> Path | None:
-        """Write `picture()` into the run's folder; its path, or None without a picture."""
-        drawn = self.picture()
-        if drawn is None:
-            return None
-        path = self.run_folder / "annotated.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drawn.save(path)
-        return path
 
-    def _repr_png_(self) -> bytes | None:
-        """A notebook shows the picture."""
-        drawn = self.picture()
-        return drawn._repr_png_() if drawn is not None else None
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    result: ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """Unchecked text; sent only to those who ask for drafts."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChecked:
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The last event of a run."""
+
+    answer: Answer
+
+
+Event = ToolStarted | ToolFinished | Drafted | ClaimChecked | Answered

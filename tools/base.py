@@ -7,7 +7,6 @@ How a tool says that it cannot answer: `faults`.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -102,9 +101,15 @@ class Context:
     media: MediaStore
     weights: Weights
     bench: Executor
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    parent: Context | None = None  # of the call inside which this one was made
     children: list[ToolResult] = field(default_factory=list)
     group: str = ""  # the set its detections will be named after, e.g. detection_2
+    given_up: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for this call, or for the one it was made in, any more."""
+        return self.given_up or (self.parent is not None and self.parent.cancelled)
 
     def call(self, tool: str, **arguments: Any) -> Any:
         """Run another tool inside this call; returns its `Result`, raises its fault.
@@ -137,7 +142,7 @@ class Context:
         Raises:
             ToolFailed: the call was given up.
         """
-        if self.cancelled.is_set():
+        if self.cancelled:
             raise ToolFailed("the call was given up", "cancelled")
 
 

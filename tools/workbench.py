@@ -6,6 +6,7 @@ that fails leaves its siblings alone. A call whose time is up gives control back
 retires its worker and the models it used.
 """
 
+import math
 import queue
 import threading
 import time
@@ -26,19 +27,18 @@ from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import Weights
-from nuthatch.tools.workers import TimeIsUp, Worker, WorkerPool, run_in_process
+from nuthatch.tools.workers import WORKERS, TimeIsUp, Worker, run_in_process
 
 Listener = Callable[[ToolResult], None]
 
 
 class Workbench:
-    """Tools, media and weights of one talk, and the threads that work on them."""
+    """Tools, media and weights of one talk."""
 
     def __init__(self, tools: ToolSet, media: MediaStore, weights: Weights) -> None:
         self.tools = tools
         self.media = media
         self.weights = weights
-        self._workers = WorkerPool()
         self._hearing = threading.Lock()
 
     def run(
@@ -52,13 +52,19 @@ class Workbench:
 
         `seconds` is what is left of the run's time: no call gets more than that. `on_result`
         hears each result the moment it is known (one at a time, from a worker's thread), so that
-        a journal keeps what is finished even if a sibling never ends.
+        a journal keeps what is finished even if a sibling never ends. What `on_result` raises is
+        raised here, after the siblings.
         """
         batches = [
             _Batch(self, group, seconds, on_result)
             for group in self._side_by_side([self._prepare(call) for call in calls])
         ]
-        results = {result.call.id: result for batch in batches for result in batch.wait()}
+        for batch in batches:
+            batch.wait()
+        for batch in batches:
+            if batch.error is not None:  # the listener's, e.g. a full disk
+                raise batch.error
+        results = {call_id: result for batch in batches for call_id, result in batch.known.items()}
         return [results[call.id] for call in calls]
 
     def execute(self, call: ToolCall, *, parent: Context | None = None) -> ToolResult:
@@ -66,12 +72,10 @@ class Workbench:
 
         Calls inside calls come this way: the outer call's time limit covers them.
         """
-        _, context = self._prepare(call)
-        if parent is not None:
-            context.cancelled = parent.cancelled
-        return self.work(call, context, parent.call_id if parent else None)
+        _, context = self._prepare(call, parent)
+        return self.work(call, context)
 
-    def work(self, call: ToolCall, context: Context, parent: str | None = None) -> ToolResult:
+    def work(self, call: ToolCall, context: Context) -> ToolResult:
         """Check the arguments, run the tool, and turn whatever happens into a result."""
         began = time.perf_counter()
         provenance: Provenance | None = None
@@ -82,7 +86,7 @@ class Workbench:
             context.check()
             tool, args, handles = self.tools.check(call, self.media)
             taint = tool.taint
-            provenance = self._provenance(tool, args, handles, parent)
+            provenance = self._provenance(tool, args, handles, context.parent)
             value = self._value(tool, args, context)
         except (ToolFault, MediaError) as problem:
             fault = Fault(problem.code, problem.message)
@@ -91,7 +95,7 @@ class Workbench:
             fault = Fault("timeout", f"{call.tool} did not end within {limit:g} s and was killed")
         except MemoryError:
             fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
-        except Exception as bug:
+        except (Exception, SystemExit) as bug:
             # A bug of the tool is recorded, not hidden: the run ends with it, after its siblings.
             message = f"{call.tool} has a bug: {type(bug).__name__}: {bug}"
             fault = Fault("internal", message, traceback.format_exc())
@@ -103,14 +107,10 @@ class Workbench:
         own = self.tools[call.tool].timeout if call.tool in self.tools else 5.0
         return own if seconds is None else max(0.0, min(own, seconds))
 
-    def close(self) -> None:
-        """Let the worker threads end."""
-        self._workers.close()
-
     # -- inside ---------------------------------------------------------------------------------
 
-    def _prepare(self, call: ToolCall) -> tuple[ToolCall, Context]:
-        context = Context(call.id, self.media, self.weights, self)
+    def _prepare(self, call: ToolCall, parent: Context | None = None) -> tuple[ToolCall, Context]:
+        context = Context(call.id, self.media, self.weights, self, parent)
         known = call.tool in self.tools
         if known and issubclass(self.tools[call.tool].Result, DetectionSet):
             context.group = self.media.reserve_detections()
@@ -132,7 +132,13 @@ class Workbench:
     def _value(self, tool: AnyTool, args: BaseModel, context: Context) -> BaseModel:
         if tool.isolation == "process":
             value = run_in_process(
-                _run_alone, tool, args, context.call_id, self.media, timeout=tool.timeout
+                _run_alone,
+                tool,
+                args,
+                context.call_id,
+                self.media,
+                timeout=tool.timeout,
+                is_cancelled=lambda: context.cancelled,
             )
         else:
             value = tool.run(args, context)
@@ -140,21 +146,22 @@ class Workbench:
             promised = tool.Result.__name__
             raise TypeError(f"returned {type(value).__name__}, promised {promised}")
         result: BaseModel = value
-        context.check()
-        if context.group and isinstance(result, DetectionSet):
-            named = self.media.add_detections(context.group, result.detections)
-            return result.model_copy(update={"detections": named})
+        with self._hearing:  # not while the call is being given up
+            context.check()
+            if context.group and isinstance(result, DetectionSet):
+                named = self.media.add_detections(context.group, result.detections)
+                return result.model_copy(update={"detections": named})
         return result
 
     def _provenance(
-        self, tool: AnyTool, args: BaseModel, handles: list[str], parent: str | None
+        self, tool: AnyTool, args: BaseModel, handles: list[str], parent: Context | None
     ) -> Provenance:
         return Provenance(
             version=tool.version,
             models={name: self.weights.fingerprint(name) for name in tool.weights},
             parameters=args.model_dump(mode="json"),
             inputs={h: self.media[h].sha256 for h in handles if not h.startswith("detection")},
-            parent=parent,
+            parent=parent.call_id if parent else None,
         )
 
 
@@ -173,29 +180,31 @@ class _Batch:
         self.seconds = seconds
         self.on_result = on_result
         self.known: dict[str, ToolResult] = {}
+        self.error: BaseException | None = None
         self.began = time.monotonic()
-        self.worker: Worker = bench._workers.take()
+        self.worker: Worker = WORKERS.take()
         self.pending = [self.worker.submit(self._job(*entry)) for entry in calls]
 
-    def wait(self) -> list[ToolResult]:
-        """Results of all calls; those that do not end in time are given up."""
+    def wait(self) -> None:
+        """Until all calls have a result; those that do not end in time are given up."""
+        end = self.began + (math.inf if self.seconds is None else self.seconds)
         deadline = self.began
         for index, ((call, _), done) in enumerate(zip(self.calls, self.pending, strict=True)):
-            deadline += self.bench.limit(call, self.seconds)
+            deadline = min(deadline + self.bench.limit(call), end)
+            left = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
             try:
-                done.get(timeout=max(0.0, deadline - time.monotonic()))
+                outcome = done.get(timeout=left)
             except queue.Empty:
                 self._give_up(index)
-                break
-        else:
-            self.bench._workers.give_back(self.worker)
-        return [self.known[call.id] for call, _ in self.calls]
+                return
+            self.error = self.error or outcome.error
+        WORKERS.give_back(self.worker)
 
     def _job(self, call: ToolCall, context: Context) -> Callable[[], None]:
         def job() -> None:
             result = self.bench.work(call, context)
             with self.bench._hearing:
-                if not context.cancelled.is_set():
+                if not context.given_up:
                     self._hear(result)
 
         return job
@@ -203,14 +212,17 @@ class _Batch:
     def _hear(self, result: ToolResult) -> None:
         self.known[result.call.id] = result
         if self.on_result:
-            self.on_result(result)
+            try:
+                self.on_result(result)
+            except Exception as error:  # raised again where the calls are waited for
+                self.error = self.error or error
 
     def _give_up(self, index: int) -> None:
         """Nobody waits for call `index` and those behind it any more."""
         with self.bench._hearing:
             late = [entry for entry in self.calls[index:] if entry[0].id not in self.known]
             for position, (call, context) in enumerate(late):
-                context.cancelled.set()
+                context.given_up = True
                 if position == 0:
                     limit = self.bench.limit(call, self.seconds)
                     message = f"{call.tool} did not end within {limit:g} s and was given up"

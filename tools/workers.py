@@ -6,28 +6,43 @@ retired (its late result goes nowhere) and a fresh one takes its place. A tool t
 """
 
 import multiprocessing
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 
 class TimeIsUp(Exception):
     """The call did not end within its time."""
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What a job came to: its value, or what it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+Job = Callable[[], Any]
+Pending = queue.SimpleQueue[Outcome]
+
+
 class Worker:
     """A daemon thread that runs one job after another, until it is retired."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None]
-        self._jobs = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Job, Pending] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="nuthatch-tool", daemon=True).start()
 
-    def submit(self, job: Callable[[], Any]) -> "queue.SimpleQueue[Any]":
-        """Start `job`; its return value arrives in the queue. The job must not raise."""
-        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    def submit(self, job: Job) -> Pending:
+        """Start `job`; its outcome arrives in the queue."""
+        done: Pending = queue.SimpleQueue()
         self._jobs.put((job, done))
         return done
 
@@ -38,11 +53,16 @@ class Worker:
     def _work(self) -> None:
         while (next_job := self._jobs.get()) is not None:
             job, done = next_job
-            done.put(job())
+            try:
+                outcome = Outcome(job())
+            except BaseException as error:  # whoever waits for the outcome raises it
+                outcome = Outcome(error=error)
+            done.put(outcome)
+            del job, done, outcome, next_job  # an idle worker holds nothing alive
 
 
 class WorkerPool:
-    """Idle workers, reused; as many as calls run side by side."""
+    """Idle workers, reused; there are as many as jobs ever ran side by side."""
 
     def __init__(self) -> None:
         self._idle: list[Worker] = []
@@ -56,16 +76,44 @@ class WorkerPool:
         with self._lock:
             self._idle.append(worker)
 
-    def close(self) -> None:
-        """End all idle workers."""
-        with self._lock:
-            for worker in self._idle:
-                worker.retire()
-            self._idle.clear()
+    def run(self, job: Callable[[], T], timeout: float) -> T:
+        """Run `job` in a worker, which is retired if it does not end in `timeout` seconds.
+
+        Raises:
+            TimeIsUp: nobody waits for it any more.
+            BaseException: what the job raised.
+        """
+        worker = self.take()
+        try:
+            outcome = worker.submit(job).get(timeout=min(timeout, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            worker.retire()
+            raise TimeIsUp from None
+        self.give_back(worker)
+        if outcome.error is not None:
+            raise outcome.error
+        return cast(T, outcome.value)
+
+    def forget(self) -> None:
+        """Start anew: threads do not survive a fork."""
+        self._idle = []
+        self._lock = threading.Lock()
 
 
-def run_in_process(function: Callable[..., Any], *arguments: Any, timeout: float) -> Any:
-    """Call `function(*arguments)` in a new process and kill it when `timeout` seconds are over.
+WORKERS = WorkerPool()
+"""The workers of this process; starting a thread costs more than a step of the loop."""
+os.register_at_fork(after_in_child=WORKERS.forget)
+
+
+def run_in_process(
+    function: Callable[..., Any],
+    *arguments: Any,
+    timeout: float,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Call `function(*arguments)` in a new process; kill it when `timeout` seconds are over.
+
+    `is_cancelled` is asked ten times a second: when it says so, the process is killed too.
 
     Raises:
         TimeIsUp: it was killed.
@@ -79,8 +127,9 @@ def run_in_process(function: Callable[..., Any], *arguments: Any, timeout: float
     process.start()
     there.close()
     try:
-        if not here.poll(max(0.0, deadline - time.monotonic())):
-            raise TimeIsUp
+        while not here.poll(min(0.1, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline or is_cancelled():
+                raise TimeIsUp
         try:
             value, error = here.recv()
         except EOFError:

@@ -1,0 +1,137 @@
+"""A talk: questions, what was looked at for each, answers, and the media they are about.
+
+The talk is what a planner sees. It can be read back from the journals of its runs, so the next
+question of a talk, a resumed run and a replay all start from the same thing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nuthatch.agent.journal import Record, detections_by_set, read_run
+from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.media import MediaStore
+from nuthatch.tools.render import observation
+from nuthatch.tools.toolset import ToolSet
+
+MAX_CHARACTERS = 20_000
+
+
+class QuestionError(ValueError):
+    """A question that cannot be asked; `code` is for machines."""
+
+    code = "invalid_question"
+
+
+def checked_question(text: str) -> str:
+    """The question, in any script, without what is no Unicode.
+
+    Raises:
+        QuestionError: no text, or more than 20 000 characters.
+    """
+    if not isinstance(text, str):
+        raise QuestionError(f"the question is of type {type(text).__name__}; expected text")
+    if not text.strip():
+        raise QuestionError("the question is empty; ask something, e.g. 'What is in the picture?'")
+    if len(text) > MAX_CHARACTERS:
+        raise QuestionError(
+            f"the question has {len(text):,} characters; at most {MAX_CHARACTERS:,} are taken. "
+            "Ask about pictures and sounds by giving them, not by pasting them"
+        )
+    return text.encode("utf-8", "replace").decode()  # lone surrogates become '?'
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One question, the turns that looked for its answer, and the answer."""
+
+    question: str
+    given: list[str]  # handles of the media that came with it
+    turns: list[list[ToolCall]] = field(default_factory=list)
+    results: dict[str, ToolResult] = field(default_factory=dict)  # by call id
+    answer: str | None = None
+
+    @property
+    def observed(self) -> list[ToolResult]:
+        """Results of the planner's calls, in the order of the calls."""
+        ids = (call.id for turn in self.turns for call in turn)
+        return [self.results[i] for i in ids if i in self.results]
+
+    @property
+    def unfinished(self) -> list[ToolCall]:
+        """Calls of the last turn that have no result: only after a crash."""
+        last = self.turns[-1] if self.turns else []
+        return [call for call in last if call.id not in self.results]
+
+
+class Conversation:
+    """The exchanges of one talk, its media, and the tools its planner may call."""
+
+    def __init__(self, media: MediaStore, tools: ToolSet) -> None:
+        self.media = media
+        self.tools = tools
+        self.exchanges: list[Exchange] = []
+        self._calls = 0
+
+    @classmethod
+    def recall(cls, last: Record, tools: ToolSet, home: Path) -> "Conversation":
+        """The talk up to what `last` recorded, read back from its journal and those before it.
+
+        Raises:
+            JournalError: one of them is gone or damaged.
+            MediaError: a picture or sound of the talk is gone.
+        """
+        records = [last]
+        while (earlier := records[0].after) is not None:
+            records.insert(0, read_run(earlier, tools, home))
+        talk = cls(MediaStore(home), tools)
+        results = [result for record in records for result in record.results.values()]
+        talk.media.restore(last.media, detections_by_set(results))
+        for record in records:
+            talk.ask(record.question, record.given)
+            for calls in record.turns:
+                talk.call(calls)
+                talk._calls += len(calls)
+            talk.now.results.update(record.results)
+            if record.answer is not None:
+                talk.now.answer = record.answer["text"]
+        return talk
+
+    @property
+    def now(self) -> Exchange:
+        """The exchange that is going on."""
+        return self.exchanges[-1]
+
+    @property
+    def question(self) -> str:
+        """What is asked now."""
+        return self.now.question
+
+    @property
+    def latest(self) -> str:
+        """What a planner has not heard yet: the question, or what its last calls observed."""
+        if not self.now.turns:
+            return self.question
+        heard = (self.now.results[call.id] for call in self.now.turns[-1])
+        return "\n".join(self.text(result) for result in heard)
+
+    def text(self, result: ToolResult) -> str:
+        """What a planner reads of a result."""
+        return observation(result, media=self.media)
+
+    def ask(self, question: str, given: Sequence[str]) -> None:
+        """Begin the next exchange."""
+        self.exchanges.append(Exchange(question, list(given)))
+
+    def next_call_id(self) -> str:
+        """Unique in the talk."""
+        self._calls += 1
+        return f"call_{self._calls}"
+
+    def call(self, calls: list[ToolCall]) -> None:
+        """Add a turn of the planner."""
+        self.now.turns.append(calls)
+
+    def observe(self, result: ToolResult) -> None:
+        """Add what became of a call."""
+        self.now.results[result.call.id] = result

@@ -1,0 +1,105 @@
+"""The gate: a draft goes in, a checked answer comes out. Nothing passes it by default.
+
+The check is the tool `correct_answer`, called like any other: its calls are journaled, it has a
+time limit, and a planner's own tools of the same name take its place. The author of a draft is
+never its judge, so the gate says whose eyes the planner has used.
+"""
+
+from collections.abc import Callable, Iterable
+
+from nuthatch.agent.answer import Draft
+from nuthatch.agent.budget import Stopped
+from nuthatch.agent.conversation import Conversation
+from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.media import MediaKind
+from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.verification.types import Correction
+from nuthatch.tools.weights import Weights
+from nuthatch.tools.workbench import Workbench
+
+CHECK = "correct_answer"
+JUDGES = {
+    "detect": "detector",
+    "tag": "tagger",
+    "describe_attributes": "tagger",
+    "tag_sound": "sound_tagger",
+}
+
+
+def check(
+    draft: Draft,
+    talk: Conversation,
+    *,
+    tools: ToolSet,
+    weights: Weights,
+    seconds: float,
+    on_result: Callable[[ToolResult], None],
+) -> Correction:
+    """Have the draft checked against the picture and the sound it is about.
+
+    `tools` are `with_judges(...)`. A check that the journal already knows is not made again.
+
+    Raises:
+        Stopped: the draft could not be checked, so there is no answer.
+    """
+    call_id = f"check_{len(talk.exchanges)}"
+    result = talk.now.results.get(call_id)
+    if result is None:
+        call = ToolCall(call_id, CHECK, _arguments(draft, talk))
+        bench = Workbench(tools, talk.media, weights)
+        (result,) = bench.run([call], seconds=seconds, on_result=on_result)
+    if not isinstance(result.value, Correction):
+        why = result.fault.message if result.fault else f"{CHECK} gave no correction"
+        raise Stopped(f"the draft could not be checked: {why}")
+    return result.value
+
+
+def with_judges(tools: ToolSet) -> ToolSet:
+    """The planner's tools and, from the catalogue, those that a check needs and they lack."""
+    from nuthatch.tools.catalogue import default_tools
+
+    return default_tools().with_tools(*tools)
+
+
+def authors(results: Iterable[ToolResult]) -> list[str]:
+    """The judges whose findings a draft may rest on, calls inside calls included."""
+    found: set[str] = set()
+    for result in results:
+        if result.ok and result.call.tool in JUDGES:
+            found.add(JUDGES[result.call.tool])
+        found.update(authors(result.children))
+    return sorted(found)
+
+
+def _arguments(draft: Draft, talk: Conversation) -> dict[str, object]:
+    arguments: dict[str, object] = {"answer": draft.text, "question": talk.question}
+    for kind in ("image", "audio"):
+        subject = _subject(talk, kind)
+        if subject is not None:
+            arguments[kind] = subject
+    return arguments
+
+
+def _subject(talk: Conversation, kind: MediaKind) -> str | None:
+    """The one picture (or sound) that this exchange is about: what the planner looked at, else
+    what came with the question, else the talk's latest.
+
+    None where there are several: a claim about one must not be judged by another.
+    """
+    given = [item.handle for item in talk.media.items() if item.type == kind and not item.made_by]
+    seen = {
+        handle
+        for result in talk.now.observed
+        if result.provenance is not None
+        for handle in _origins(talk, result.provenance.inputs)
+        if handle in given
+    }
+    candidates = sorted(seen) or [h for h in talk.now.given if h in given] or given[-1:]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _origins(talk: Conversation, handles: Iterable[str]) -> Iterable[str]:
+    """The media a crop, or a crop of a crop, was made from."""
+    for handle in handles:
+        parents = talk.media[handle].parents
+        yield from _origins(talk, parents) if parents else (handle,)

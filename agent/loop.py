@@ -1,0 +1,447 @@
+"""Ask: say, call, observe, until there is a draft; then through the gate.
+
+`Agent._until_draft` is the only loop over a planner. Everything that happens is written to the
+run's journal before anybody acts on it, so that a run that was killed can be gone on with.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from nuthatch.agent import gate
+from nuthatch.agent.answer import (
+    Answer,
+    Answered,
+    ClaimChecked,
+    Draft,
+    Drafted,
+    Event,
+    Timing,
+    ToolFinished,
+    ToolStarted,
+)
+from nuthatch.agent.budget import Budget, Meter, Stopped
+from nuthatch.agent.conversation import Conversation, checked_question
+from nuthatch.agent.journal import (
+    FORMAT,
+    Journal,
+    home_folder,
+    load_run,
+    new_run_id,
+    read_run,
+)
+from nuthatch.agent.planner import Call, Planner, is_turn
+from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.ingest import AudioSource, ImageSource
+from nuthatch.tools.media import MediaStore
+from nuthatch.tools.toolset import AnyTool, ToolSet
+from nuthatch.tools.weights import EMBEDDED, Weights
+from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.workers import WORKERS, TimeIsUp
+
+Images = ImageSource | list[ImageSource] | None
+Sounds = AudioSource | list[AudioSource] | None
+Listener = Callable[[Event], None]
+PRESETS = {"embedded": EMBEDDED}
+
+
+class PlannerFailed(RuntimeError):
+    """The planner raised, or said something that is no turn. The run is recorded, and can be
+    resumed: `agent.resume(error.run_id)`."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(f"{message} (run {run_id})")
+        self.code = "planner_failed"
+        self.run_id = run_id
+
+
+class Agent:
+    """A planner, the tools it may call, and the gate that checks what it says.
+
+    Tools that the gate needs and `tools` lacks come from the catalogue. `home` is where runs are
+    kept (default: NUTHATCH_HOME, else the user's data folder). One agent may serve many questions
+    at once if its planner can.
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        tools: ToolSet | Iterable[AnyTool],
+        *,
+        weights: Weights | None = None,
+        budget: Budget | None = None,
+        verify: bool = True,
+        home: str | Path | None = None,
+    ) -> None:
+        self.planner = planner
+        self.tools = tools if isinstance(tools, ToolSet) else ToolSet(tools)
+        self.weights = weights or Weights()
+        self.budget = budget or Budget()
+        self.verify = verify
+        self.home = home_folder(home)
+
+    @classmethod
+    def load(
+        cls,
+        preset: str = "embedded",
+        *,
+        planner: Planner | None = None,
+        tools: ToolSet | None = None,
+        budget: Budget | None = None,
+        verify: bool = True,
+        home: str | Path | None = None,
+    ) -> Self:
+        """An agent on released weights; weights are read when a tool first needs them.
+
+        Raises:
+            ValueError: there is no such preset.
+        """
+        from nuthatch.agent.rules import RulesPlanner
+        from nuthatch.tools.catalogue import default_tools
+
+        if preset not in PRESETS:
+            raise ValueError(f"there is no preset '{preset}'; there is: {', '.join(PRESETS)}")
+        return cls(
+            planner or RulesPlanner(),
+            tools or default_tools(),
+            weights=Weights(PRESETS[preset]),
+            budget=budget,
+            verify=verify,
+            home=home,
+        )
+
+    @cached_property
+    def tools_and_judges(self) -> ToolSet:
+        """All tools that a run of this agent may use, the gate's included."""
+        return gate.with_judges(self.tools)
+
+    # -- doors ----------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        question: str,
+        *,
+        image: Images = None,
+        audio: Sounds = None,
+        after: Answer | str | None = None,
+        on_event: Listener | None = None,
+        drafts: bool = False,
+    ) -> Answer:
+        """Answer a question about pictures and sounds; a list gives several.
+
+        `after` is the answer (or run id) whose talk goes on: its media and what was said stay
+        known. `on_event` hears `ToolStarted`, `ToolFinished`, `ClaimChecked` and `Answered` as
+        they happen, some from other threads, one at a time; `Drafted` only if `drafts`.
+
+        Raises:
+            QuestionError, MediaError: the question or a medium cannot be used; nothing is run.
+            JournalError: the run cannot be written, or `after` cannot be read.
+            PlannerFailed: the planner raised; the run is recorded.
+        """
+        return self._finish(self._begin(question, image, audio, after, on_event, drafts))
+
+    async def aask(
+        self,
+        question: str,
+        *,
+        image: Images = None,
+        audio: Sounds = None,
+        after: Answer | str | None = None,
+        on_event: Listener | None = None,
+        drafts: bool = False,
+    ) -> Answer:
+        """`ask` without blocking the event loop; a cancelled task stops at its next step."""
+        cancelled = threading.Event()
+
+        def ask() -> Answer:
+            run = self._begin(question, image, audio, after, on_event, drafts)
+            run.cancelled = cancelled
+            return self._finish(run)
+
+        try:
+            return await asyncio.to_thread(ask)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    def stream(
+        self,
+        question: str,
+        *,
+        image: Images = None,
+        audio: Sounds = None,
+        after: Answer | str | None = None,
+        drafts: bool = False,
+    ) -> Iterator[Event]:
+        """The events of `ask` as they happen; the last is `Answered`.
+
+        Whoever stops listening stops the run at its next step.
+        """
+        heard: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+        cancelled = threading.Event()
+
+        def ask() -> None:
+            try:
+                run = self._begin(question, image, audio, after, heard.put, drafts)
+                run.cancelled = cancelled
+                self._finish(run)
+            except BaseException as error:  # raised again where the events are read
+                heard.put(error)
+
+        threading.Thread(target=ask, name="nuthatch-stream", daemon=True).start()
+        try:
+            while True:
+                event = heard.get()
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, Answered):
+                    return
+        finally:
+            cancelled.set()
+
+    def resume(
+        self, run_id: str, *, on_event: Listener | None = None, drafts: bool = False
+    ) -> Answer:
+        """Go on with a run that was killed or broke off; no finished call is made again.
+
+        A run that ended is answered from its journal. A call that was under way when the run was
+        killed is made again, since nobody knows what became of it.
+
+        Raises:
+            JournalError: there is no such run, it is damaged, or another process is at it.
+            PlannerFailed: as for `ask`.
+        """
+        began = time.perf_counter()
+        record = read_run(run_id, self.tools_and_judges, self.home)
+        if record.answer is not None:
+            return load_run(run_id, self.home, tools=self.tools_and_judges)
+        talk = Conversation.recall(record, self.tools, self.home)
+        run = self._run(talk, Journal(self.home, run_id), on_event, drafts, began)
+        run.draft = None if record.draft is None else Draft(record.draft)
+        for calls in talk.now.turns:
+            run.meter.count(calls)
+        return self._finish(run)
+
+    # -- one run --------------------------------------------------------------------------------
+
+    def _until_draft(self, run: "_Run") -> Draft:
+        """Say, call, observe, until the planner drafts.
+
+        Raises:
+            Stopped: the budget is used up, a tool has a bug, or nobody waits any more.
+            PlannerFailed: the planner raised.
+        """
+        calls = run.talk.now.unfinished if run.talk.now.turns else []  # of a run that was killed
+        while True:
+            if not calls:
+                turn = run.plan(self.planner)
+                if isinstance(turn, Draft):
+                    return turn
+                calls = run.say(turn)
+            results = run.call(calls)
+            run.meter.learn(results)
+            calls = []
+
+    def _begin(
+        self,
+        question: str,
+        image: Images,
+        audio: Sounds,
+        after: Answer | str | None,
+        on_event: Listener | None,
+        drafts: bool,
+    ) -> "_Run":
+        """Take in the question and its media, and open the journal."""
+        began = time.perf_counter()
+        question = checked_question(question)
+        earlier = after.run_id if isinstance(after, Answer) else after
+        if earlier is None:
+            talk = Conversation(MediaStore(self.home), self.tools)
+        else:
+            record = read_run(earlier, self.tools_and_judges, self.home)
+            talk = Conversation.recall(record, self.tools, self.home)
+        given = [talk.media.add_image(source).handle for source in _listed(image)]
+        given += [talk.media.add_audio(source).handle for source in _listed(audio)]
+        talk.ask(question, given)
+        journal = Journal(self.home, new_run_id())
+        run = self._run(talk, journal, on_event, drafts, began)
+        journal.write(
+            "run",
+            format=FORMAT,
+            question=question,
+            given=given,
+            after=earlier,
+            verify=self.verify,
+            planner=type(self.planner).__name__,
+            tools={tool.name: tool.version for tool in self.tools},
+            budget=asdict(self.budget),
+            media=talk.media.items(),
+        )
+        return run
+
+    def _run(
+        self,
+        talk: Conversation,
+        journal: Journal,
+        on_event: Listener | None,
+        drafts: bool,
+        began: float,
+    ) -> "_Run":
+        run = _Run(
+            talk=talk,
+            journal=journal,
+            bench=Workbench(self.tools, talk.media, self.weights),
+            meter=Meter(self.budget),
+            emit=on_event or (lambda event: None),
+            drafts=drafts,
+            began=began,
+            media_written=len(talk.media.items()),
+        )
+        run.timing.load = time.perf_counter() - began
+        return run
+
+    def _finish(self, run: "_Run") -> Answer:
+        """The rest of a run: to the draft, through the gate, to the answer."""
+        with closing(run.journal):
+            try:
+                if run.draft is None:
+                    run.draft = self._until_draft(run)
+                    run.journal.write("draft", text=run.draft.text)
+                if run.drafts:
+                    run.emit(Drafted(run.draft))
+                answer = self._checked(run, run.draft)
+            except Stopped as stop:
+                answer = run.answer(finished=False, reason=str(stop))
+            except PlannerFailed as failure:
+                run.journal.write("problem", message=str(failure))
+                raise
+            parts = {"text", "draft", "finished", "verified", "reason", "verdicts", "edits"}
+            said = answer.model_dump(mode="json", include=parts | {"timing"})
+            run.journal.write("answer", answer=said)
+        run.emit(Answered(answer))
+        return answer
+
+    def _checked(self, run: "_Run", draft: Draft) -> Answer:
+        if not self.verify:
+            return run.answer(finished=True, text=draft.text, reason="not verified: verify=False")
+        began = time.perf_counter()
+        try:
+            correction = gate.check(
+                draft,
+                run.talk,
+                tools=self.tools_and_judges,
+                weights=self.weights,
+                seconds=run.meter.seconds_left,
+                on_result=run.heard,
+            )
+        finally:
+            run.timing.verify = time.perf_counter() - began
+        for verdict in correction.verdicts:
+            run.emit(ClaimChecked(verdict))
+        return run.answer(
+            finished=True,
+            verified=True,
+            text=correction.final,
+            verdicts=correction.verdicts,
+            edits=correction.edits,
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """One question under way: what it works with, and each thing it can do."""
+
+    talk: Conversation
+    journal: Journal
+    bench: Workbench
+    meter: Meter
+    emit: Listener
+    drafts: bool
+    began: float
+    media_written: int
+    draft: Draft | None = None
+    timing: Timing = field(default_factory=Timing)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def plan(self, planner: Planner) -> list[Call] | Draft:
+        """Ask the planner, for as long as the budget has seconds."""
+        if self.cancelled.is_set():
+            raise Stopped("stopped: nobody waits for the answer any more")
+        self.meter.check_time()
+        began = time.perf_counter()
+        try:
+            turn = WORKERS.run(lambda: planner.plan(self.talk), self.meter.seconds_left)
+        except TimeIsUp:
+            seconds = self.meter.budget.seconds
+            raise Stopped(f"stopped: the planner did not end within {seconds:g} seconds") from None
+        except Exception as error:
+            message = f"the planner failed: {type(error).__name__}: {error}"
+            raise PlannerFailed(message, self.journal.run_id) from error
+        finally:
+            self.timing.plan += time.perf_counter() - began
+        if not is_turn(turn):
+            message = f"the planner said {turn!r:.200}; expected Draft(text) or a list of Call"
+            raise PlannerFailed(message, self.journal.run_id)
+        return turn
+
+    def say(self, turn: list[Call]) -> list[ToolCall]:
+        """Give the planner's calls their ids and write them down, if the budget has them."""
+        calls = [ToolCall(self.talk.next_call_id(), *call) for call in turn]
+        self.meter.spend(calls)
+        self.journal.write("turn", calls=calls)
+        self.talk.call(calls)
+        return calls
+
+    def call(self, calls: list[ToolCall]) -> list[ToolResult]:
+        """Make the calls, side by side; the talk and the journal hear each result at once."""
+        for call in calls:
+            self.emit(ToolStarted(call))
+        began = time.perf_counter()
+        results = self.bench.run(calls, seconds=self.meter.seconds_left, on_result=self.heard)
+        self.timing.tools += time.perf_counter() - began
+        for result in results:
+            if result.fault is not None and result.fault.is_bug:
+                raise Stopped(f"stopped: {result.fault.message}")
+        return results
+
+    def heard(self, result: ToolResult) -> None:
+        """Write down a result, and the media that came into being with it."""
+        for media in self.talk.media.items()[self.media_written :]:
+            self.journal.write("media", media=media)
+            self.media_written += 1
+        self.journal.write("result", result=result)
+        self.talk.observe(result)
+        self.emit(ToolFinished(result))
+
+    def answer(self, *, finished: bool, **parts: Any) -> Answer:
+        """The answer as things stand."""
+        self.timing.total = time.perf_counter() - self.began
+        now = self.talk.now
+        now.answer = parts.get("text", "")
+        checks = [result for call, result in now.results.items() if call.startswith("check_")]
+        defaults = {"text": "", "verified": False, "verdicts": [], "edits": []}
+        return Answer(
+            **{**defaults, **parts},
+            draft=self.draft.text if self.draft else "",
+            finished=finished,
+            calls=[*now.observed, *checks],
+            media=self.talk.media.items(),
+            timing=self.timing,
+            run_id=self.journal.run_id,
+            run_folder=self.journal.folder,
+        )
+
+
+def _listed(given: Any) -> list[Any]:
+    """One or a list, as a list; a tuple is one sound: (samples, rate)."""
+    if given is None:
+        return []
+    return given if isinstance(given, list) else [given]

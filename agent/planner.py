@@ -1,0 +1,67 @@
+"""Who decides what to do next: calls to tools, or a draft of the answer."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from nuthatch.agent.answer import Draft
+from nuthatch.agent.conversation import Conversation
+
+
+class Call(NamedTuple):
+    """A tool to run; the loop gives it an id and checks the arguments."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+Turn = list[Call] | Draft
+"""Either calls, at least one (they run side by side), or a draft."""
+
+
+def is_turn(said: object) -> bool:
+    """Whether this is a `Turn` with something in it."""
+    if isinstance(said, Draft):
+        return isinstance(said.text, str) and bool(said.text.strip())
+    return isinstance(said, list) and bool(said) and all(isinstance(call, Call) for call in said)
+
+
+class Planner(Protocol):
+    """Looks at a conversation and says what comes next. One planner may serve many runs."""
+
+    def plan(self, conversation: Conversation) -> Turn:
+        """The next turn. Anything it raises ends the run with `PlannerFailed`."""
+        ...
+
+
+ScriptItem = str | tuple[str, dict[str, Any]] | list[tuple[str, dict[str, Any]]]
+
+
+class ScriptedPlanner:
+    """A planner for unit tests: says what it was given, and remembers what it heard.
+
+    An item of the script is a draft (`"Two cups."`), one call (`("detect", {...})`), or several
+    calls of one turn (a list of those). `heard[n]` is the text that turn n followed: the question
+    first, then what the tools observed.
+
+    Raises (when planning):
+        IndexError: the script is over, and the loop asks for more.
+    """
+
+    def __init__(self, script: Sequence[ScriptItem]) -> None:
+        if isinstance(script, str):
+            raise TypeError(f"a script is a list of turns; write ScriptedPlanner([{script!r}])")
+        self.script = list(script)
+        self.heard: list[str] = []
+
+    def plan(self, conversation: Conversation) -> Turn:
+        self.heard.append(conversation.latest)
+        turn = len(self.heard)
+        if turn > len(self.script):
+            raise IndexError(
+                f"the script has {len(self.script)} turns and was asked for turn {turn}; "
+                f"heard last: {self.heard[-1]!r}"
+            )
+        item = self.script[turn - 1]
+        if isinstance(item, str):
+            return Draft(item)
+        return [Call(*call) for call in ([item] if isinstance(item, tuple) else item)]
