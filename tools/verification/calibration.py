@@ -1,0 +1,219 @@
+"""What the scores of the judges are worth: from a score to the probability of being right.
+
+Each model's engineers measure this on the split "calibrate" and lay it beside the weights
+(`calibration.json`). A model that a caller put in (`Weights.put`) brings its own as an attribute
+`calibration`, or has none.
+
+Two kinds of numbers meet here. A *reliability curve*, fitted over all labels, gives a probability
+for any score. A *threshold* of one label says from which score on its judge was right in at least
+95 of 100 measured cases. Only the second lets a judge decide alone, so a probability reaches 0.95
+(or falls to 0.05) exactly where a label's own threshold is passed. A judge without calibration
+stays between `UNMEASURED` and 1 - `UNMEASURED`: it can agree with another one, never decide.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.weights import Weights
+
+if TYPE_CHECKING:
+    from nuthatch.tools.detectors import Calibration as DetectorCalibration
+    from nuthatch.tools.taggers import Calibration as TaggerCalibration
+    from nuthatch.tools.taggers import Rate, Reliability
+
+ALONE = 0.95
+"""Measured precision from which a single judge may decide."""
+UNMEASURED = 0.15
+UNSETTLED = 0.06
+"""Without a passed threshold of its own label a judge stays between this and 1 minus this."""
+
+
+class Scale(Protocol):
+    """One question put to one judge, e.g. "does this crop show a cup?"."""
+
+    def probability(self, label: str, score: float) -> float:
+        """That the answer is yes, at even odds, given the judge's score for the label."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """The scale of a judge whose scores nobody has measured."""
+
+    middle: float = 0.3
+    """Score that says neither yes nor no."""
+
+    def probability(self, label: str, score: float) -> float:
+        low = self.middle / 2
+        share = min(1.0, max(0.0, (score - low) / (2 * self.middle - low)))
+        return UNMEASURED + share * (1 - 2 * UNMEASURED)
+
+
+class Calibration:
+    """A scale for each question that the verifier asks, read when first needed."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+
+    @cached_property
+    def detected(self) -> Scale:
+        """Best score of a label over a picture: is one there?"""
+        table = self._table("detect")
+        return _Detected(table) if table else Unmeasured()
+
+    @cached_property
+    def boxed(self) -> Scale:
+        """Score of one box: is it a true one?"""
+        table = self._table("detect")
+        return _Boxed(table) if table else Unmeasured()
+
+    @cached_property
+    def tagged(self) -> Scale:
+        """Whole picture, tagger: is one there?"""
+        table = self._table("tag")
+        return _Tagged(table) if table else Unmeasured(0.5)
+
+    @cached_property
+    def cropped(self) -> Scale:
+        """What a box shows, tagger: is it one?"""
+        table = self._table("tag")
+        return _Likeliest(table.crops, table.crops_reliability) if table else Unmeasured(0.5)
+
+    @cached_property
+    def tinted(self) -> Scale:
+        """Colour of what a box shows, tagger."""
+        table = self._table("tag")
+        return _Likeliest(table.tints, table.tints_reliability) if table else Unmeasured(0.5)
+
+    @cached_property
+    def heard(self) -> Scale:
+        """Event in a recording."""
+        table = self._table("tag_sound")
+        return _Heard(table) if table else Unmeasured(0.5)
+
+    @cached_property
+    def floor(self) -> float:
+        """Lowest box score that is looked at."""
+        table = self._table("detect")
+        return float(table.floor) if table else 0.1
+
+    def _table(self, name: str) -> Any:
+        """The calibration of a model: its own, or the file beside its weights; None: none."""
+        try:
+            own = getattr(self._weights.get(name), "calibration", None)
+        except ToolUnavailable:
+            return None
+        path = self._weights.folder / name / "calibration.json"
+        if own or self._weights.fingerprint(name) == "given" or not path.is_file():
+            return own
+        if name == "detect":
+            from nuthatch.tools.detectors import Calibration as DetectorCalibration
+
+            return DetectorCalibration.load(path)
+        from nuthatch.tools.taggers import Calibration as TaggerCalibration
+
+        return TaggerCalibration.load(path.parent)
+
+
+def settled(probability: float, present: bool | None, precision: float) -> float:
+    """A pooled probability, moved past 0.95 or 0.05 by a label's own threshold, or kept inside."""
+    if present is None:
+        return min(1 - UNSETTLED, max(UNSETTLED, probability))
+    if present:
+        return max(probability, precision, ALONE)
+    return min(probability, 1 - precision, 1 - ALONE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Detected:
+    """The detector on a whole picture: the best score of a label."""
+
+    table: "DetectorCalibration"
+
+    def probability(self, label: str, score: float) -> float:
+        best = max(score, self.table.floor)
+        pooled = self.table.probability(label, best)
+        row = self.table.categories.get(label)
+        if row is None:
+            return settled(pooled, None, 0.0)
+        if row.present_from is not None and best >= row.present_from:
+            return settled(
+                pooled, True, _even_odds(row.hits, row.present, row.false_alarms, row.absent)
+            )
+        if row.absent_below is not None and best < row.absent_below:
+            rejections = _even_odds(row.correct_rejections, row.absent, row.misses, row.present)
+            return settled(pooled, False, rejections)
+        return settled(pooled, None, 0.0)
+
+
+def _even_odds(right: int, of: int, wrong: int, of_others: int) -> float:
+    """Precision as if both kinds of pictures were equally many; half a case on either side."""
+    hit, alarm = (right + 0.5) / (of + 1), (wrong + 0.5) / (of_others + 1)
+    return hit / (hit + alarm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Boxed:
+    """The detector on one box: even odds at the score from which its counts were best."""
+
+    table: "DetectorCalibration"
+
+    def probability(self, label: str, score: float) -> float:
+        from nuthatch.tools.detectors import logit
+
+        log_odds = self.table.slope * (logit(score) - logit(self.table.threshold))
+        return 1 / (1 + exp(-log_odds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    """The tagger on a whole picture."""
+
+    table: "TaggerCalibration"
+
+    def probability(self, label: str, score: float) -> float:
+        present = self.table.sees(label, score)
+        pooled = self.table.presence_reliability.at(score)
+        row = self.table.presence[label]
+        return settled(
+            pooled, present, row.absent.precision if present is False else row.present.precision
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeliest:
+    """The tagger on one crop, where the likeliest label was measured.
+
+    A label that is not the likeliest can hold what the likeliest leaves over at most.
+    """
+
+    rates: "Mapping[str, Rate]"
+    reliability: "Reliability"
+
+    def probability(self, label: str, score: float) -> float:
+        if score < 0.5:  # not the likeliest, or not by much
+            return min(score, 1 - UNSETTLED)
+        rate = self.rates[label]
+        passed = rate.threshold is not None and score >= rate.threshold
+        return settled(self.reliability.at(score), True if passed else None, rate.precision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The sound tagger: thresholds of each event."""
+
+    table: Mapping[str, Any]
+
+    def probability(self, label: str, score: float) -> float:
+        row = self.table.get(label)
+        if row is None:
+            return Unmeasured(0.5).probability(label, score)
+        if row.present.threshold is not None and score >= row.present.threshold:
+            return settled(score, True, row.present.precision)
+        if row.absent.threshold is not None and score <= row.absent.threshold:
+            return settled(score, False, row.absent.precision)
+        return settled(score, None, 0.0)

@@ -1,0 +1,299 @@
+"""Typed edits of an answer: each rests on a refuted claim and names its evidence.
+
+A refuted claim is replaced on the words that say it, in the grammar of its sentence; what is only
+probably false is hedged; everything else stays to the byte, because a revised text is nothing but
+the draft with its edits replayed. Edits that would overlap are left out, the smaller one first.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from nuthatch.tools.verification import grammar
+from nuthatch.tools.verification import words as w
+from nuthatch.tools.verification.claims import CENTRE, Anchor, Reading
+from nuthatch.tools.verification.rewriting import Change, rewrite_existence, undeny
+from nuthatch.tools.verification.rules import Policy
+from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
+from nuthatch.tools.vocabulary import SOUNDS, TINTS
+
+UNVERIFIED = "[unverified]"
+
+
+def make_edits(reading: Reading, verdicts: Sequence[Verdict], policy: Policy) -> list[Edit]:
+    """Edits for the refuted claims of an answer, in the order of the text, none overlapping.
+
+    Hedged and undecided claims are left as they are.
+    """
+    changes: list[tuple[Verdict, Change]] = []
+    wrong = [v for v in verdicts if v.verdict == "refuted" and not v.claim.hedged]
+    sure = [v for v in wrong if 1 - v.probability >= policy.replace]
+    changes += rewrite_existence(reading, verdicts, sure)
+    for verdict in sure:
+        changes += [(verdict, change) for change in _corrected(reading, verdict)]
+    for verdict in wrong:
+        if verdict not in sure and 1 - verdict.probability >= policy.hedge:
+            changes.append((verdict, _hedged(verdict.claim)))
+    return _settle(reading.text.source, changes)
+
+
+def replay(draft: str, edits: Iterable[Edit]) -> str:
+    """The draft with its edits made.
+
+    Raises:
+        ValueError: an edit does not fit the draft, or two overlap.
+    """
+    parts: list[str] = []
+    at = 0
+    for edit in sorted(edits, key=lambda each: each.span):
+        start, end = edit.span
+        if start < at or draft[start:end] != edit.old_text:
+            raise ValueError(
+                f"edit of {edit.old_text!r} at {edit.span} does not fit the draft, which has "
+                f"{draft[start:end]!r} there after position {at}"
+            )
+        parts += [draft[at:start], edit.new_text]
+        at = end
+    return "".join(parts) + draft[at:]
+
+
+# -- the refuted claim of each kind ---------------------------------------------------------------
+
+
+def _corrected(reading: Reading, verdict: Verdict) -> list[Change]:
+    """Changes that put a refuted claim right; none where nobody knows how."""
+    claim, anchor = verdict.claim, reading.anchors[verdict.claim.id]
+    changes: list[Change] = []
+    opener = anchor.opener
+    if anchor.mention is None and _says_yes_or_no(reading, anchor):
+        changes.append(_flip(reading, claim.span, anchor.words[0]))
+        return changes
+    makers: dict[str, Callable[[Reading, Verdict, Anchor], list[Change]]] = {
+        "count": _count,
+        "attribute": _tint,
+        "relation": _relation,
+        "sound": _sound,
+    }
+    if claim.kind in makers and verdict.rule != "parent.refuted":
+        changes += makers[claim.kind](reading, verdict, anchor)
+    if opener is not None and (changes or claim.kind == "existence"):
+        changes.append(_flip(reading, reading.text.span(opener, opener + 1), opener))
+    return changes
+
+
+def _says_yes_or_no(reading: Reading, anchor: Anchor) -> bool:
+    return reading.text.lower(anchor.words[0]) in w.YES | w.NO
+
+
+def _flip(reading: Reading, span: Span, opener: int) -> Change:
+    old = reading.text.tokens[opener].text
+    new = "No" if reading.text.lower(opener) in w.YES else "Yes"
+    return Change("flip_answer", span, grammar.like(old, new.lower()))
+
+
+def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
+    text, claim = reading.text, verdict.claim
+    if not (verdict.correction or "").isdigit() or not claim.polarity:
+        return []
+    number = int(verdict.correction or 0)
+    mention = anchor.mention
+    if number == 0 and mention is not None:
+        return []  # that nothing is there is for the claim of existence to say
+    old = text.slice(*anchor.words)
+    changes = [Change("replace", text.span(*anchor.words), grammar.number_like(old, number))]
+    if old.lower() == "none":
+        changes = [Change("replace", text.span(*anchor.words), grammar.number_like("One", number))]
+    if mention is None:
+        return changes
+    noun = text.slice(*mention.noun)
+    if mention.plural != (number != 1):
+        changes.append(Change("replace", text.span(*mention.noun), grammar.noun_for(number, noun)))
+    # "there is one cup" / "one cup is": the verb goes with the number
+    for at in (mention.first - 1, mention.last):
+        if text.lower(at) in ("is", "are") and (
+            at == mention.last or text.lower(at - 1) == "there"
+        ):
+            verb = grammar.be_for(number != 1)
+            if text.lower(at) != verb:
+                changes.append(Change("replace", text.span(at, at + 1), verb))
+    return changes
+
+
+def _tint(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
+    text, mention = reading.text, anchor.mention
+    first, last = anchor.words
+    if not verdict.claim.polarity:
+        if mention is not None and mention.denied:
+            article = grammar.article_for(text.lower(mention.first + 1))
+            new = "some" if mention.plural else article
+            old = text.tokens[mention.first].text
+            span = text.span(mention.first, mention.first + 1)
+            return [Change("replace", span, grammar.like(old, new))]
+        return _undenied(reading, anchor, first)
+    new = verdict.correction or ""
+    old = text.slice(first, last)
+    span = text.span(first, last)
+    if new in TINTS:
+        changes = [Change("replace", span, grammar.like(old, new))]
+    elif mention is None or last >= len(text.tokens):
+        return [Change("replace", span, grammar.like(old, f"not {old[:1].lower()}{old[1:]}"))]
+    else:
+        span = (span[0], text.tokens[last].start)  # "a blue cup" -> "a cup"
+        new = text.lower(last)
+        changes = [Change("delete", span, "")]
+    before = text.lower(first - 1)
+    article = grammar.article_for(new)
+    if mention is not None and before in w.ARTICLES and before != article:
+        old = text.tokens[first - 1].text
+        changes.append(Change("replace", text.span(first - 1, first), grammar.like(old, article)))
+    return changes
+
+
+def _relation(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
+    text, claim = reading.text, verdict.claim
+    first, last = anchor.words
+    if anchor.mention is not None and first == anchor.mention.first:
+        return []  # the answer to "what is left of the tree?": nothing says what is
+    if not claim.polarity:
+        return _undenied(reading, anchor, first)
+    new = verdict.correction
+    if new not in w.OPPOSITE or new == claim.predicate:
+        return []
+    if new == w.OPPOSITE[claim.predicate]:
+        for at in range(first, last):
+            swapped = _SWAPPED.get(text.lower(at))
+            if swapped:
+                old = text.tokens[at].text
+                return [Change("replace", text.span(at, at + 1), grammar.like(old, swapped))]
+    phrase = _FROM_CENTRE[new] if claim.value == CENTRE else new
+    return [
+        Change("replace", text.span(first, last), grammar.like(text.slice(first, last), phrase))
+    ]
+
+
+_SWAPPED = {
+    "left": "right",
+    "right": "left",
+    "top": "bottom",
+    "bottom": "top",
+    "above": "below",
+    "below": "above",
+    "over": "under",
+    "under": "over",
+    "beneath": "above",
+    "underneath": "above",
+}
+_FROM_CENTRE = {
+    "left of": "on the left",
+    "right of": "on the right",
+    "above": "at the top",
+    "below": "at the bottom",
+}
+
+
+def _undenied(reading: Reading, anchor: Anchor, before: int) -> list[Change]:
+    """Take away the nearest negation before a place in the sentence."""
+    text = reading.text
+    start = text.sentences[anchor.sentence].first
+    for at in range(before - 1, start - 1, -1):
+        change = undeny(reading, at)
+        if change:
+            return [change]
+    return []
+
+
+def _sound(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
+    text, claim, mention = reading.text, verdict.claim, anchor.mention
+    if not claim.polarity:
+        return []
+    event = verdict.correction
+    first, last = anchor.words
+    old = text.slice(first, last)
+    span = text.span(first, last)
+    if event not in SOUNDS:
+        if text.lower(first) in w.ARTICLES:
+            return [Change("replace", text.span(first, first + 1), grammar.like(old, "no"))]
+        return []
+    makes = text.lower(last) in ("make", "makes", "made", "making", "produces", "produce")
+    if mention is not None and makes:
+        start, end = mention.noun
+        return [Change("replace", text.span(start, end), SOUNDS[event].object)]
+    new = w.SAYS[event]
+    if any(text.lower(at) in ("is", "are") for at in range(first, last)):
+        thing, _, doing = new.rpartition(" ")
+        new = f"{thing} is {doing}"
+    return [Change("replace", span, grammar.like(old, new))]
+
+
+def _hedged(claim: Claim) -> Change:
+    return Change(
+        "hedge",
+        claim.span,
+        grammar.like(claim.text, f"possibly {claim.text[:1].lower()}") + claim.text[1:],
+    )
+
+
+def _settle(source: str, changes: Sequence[tuple[Verdict, Change]]) -> list[Edit]:
+    """Edits of all changes that do not overlap; the longer one stays."""
+    taken: list[Span] = []
+    edits: list[Edit] = []
+    for verdict, change in sorted(changes, key=lambda each: each[1].span[0] - each[1].span[1]):
+        start, end = change.span
+        old = source[start:end]
+        if old == change.text or any(start < b and a < end for a, b in taken):
+            continue
+        taken.append((start, end))
+        edits.append(
+            Edit(
+                op=change.op,
+                span=change.span,
+                old_text=old,
+                new_text=change.text,
+                claim_id=verdict.claim.id,
+                evidence_ids=tuple(item.id for item in verdict.evidence),
+            )
+        )
+    return sorted(edits, key=lambda each: each.span)
+
+
+# -- marks ----------------------------------------------------------------------------------------
+
+
+class Checked(Protocol):
+    """What a check gives: a `Correction`, a `Report`, an `Answer` of the agent."""
+
+    @property
+    def verdicts(self) -> Sequence[Verdict]: ...
+
+
+def moved(verdicts: Iterable[Verdict], edits: Sequence[Edit]) -> list[tuple[Span, Verdict]]:
+    """Where the claims of a draft stand in the text that its edits make; edited ones are gone."""
+    placed: list[tuple[Span, Verdict]] = []
+    for verdict in verdicts:
+        start, end = verdict.claim.span
+        if any(edit.span[0] < end and start < edit.span[1] for edit in edits):
+            continue
+        shift = sum(
+            len(edit.new_text) - len(edit.old_text) for edit in edits if edit.span[1] <= start
+        )
+        placed.append(((start + shift, end + shift), verdict))
+    return placed
+
+
+def mark(text: str, checked: Checked) -> str:
+    """The text for display, with a mark behind each claim that nobody could decide.
+
+    `checked` holds the verdicts on a draft and, if it was corrected, the edits that made `text`.
+    """
+    undecided = [v for v in checked.verdicts if v.verdict == "not_enough_evidence"]
+    edits = getattr(checked, "edits", [])
+    ends: list[int] = []
+    last = (-1, -1)
+    for span, _ in sorted(moved(undecided, edits), key=lambda each: (each[0][0], -each[0][1])):
+        if span[1] > last[1]:  # a claim inside another one is marked with it
+            if span[0] < last[1]:
+                ends.pop()
+            ends.append(span[1])
+            last = span
+    for end in sorted(set(ends), reverse=True):
+        text = f"{text[:end]} {UNVERIFIED}{text[end:]}"
+    return text

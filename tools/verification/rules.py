@@ -1,0 +1,241 @@
+"""From evidence to a verdict. Everything a verdict rests on is in the evidence it carries.
+
+| rule | verdict | when |
+|---|---|---|
+| `existence.agree` | supported | detector and tagger both speak for it |
+| `existence.alone` | supported | one is right in 95 of 100 measured cases, the other is silent |
+| `existence.absent` | refuted | neither sees it, at the lowest score that is looked at |
+| `existence.absent_alone` | refuted | as `existence.alone`, against it |
+| `count.agree` | supported | every candidate is clear, and their number is the one claimed |
+| `count.differs` | refuted | every candidate is clear, and their number is another |
+| `tint.agree` | supported | tagger and pixels see the tint |
+| `tint.differs` | refuted | tagger and pixels see it nowhere |
+| `relation.holds` | supported | the boxes lie so, by 5 % of the picture at least |
+| `relation.contradicts` | refuted | the boxes lie the other way, by 5 % at least |
+| `sound.heard` | supported | heard with a score that is right in 95 of 100 measured cases |
+| `sound.unheard` | refuted | as before, against it |
+| `parent.refuted` | refuted | what it is said of is not there |
+| `judges.differ` | not enough | one judge speaks for it, another against |
+| `judges.unsure` | not enough | too few speak clearly |
+| `judges.author` | not enough | the only clear judge wrote the claim |
+| `judges.none` | not enough | nobody can judge this: no picture, no sound, unknown words |
+
+A denied claim ("no cup") is judged as the claim that it denies, and the verdict is turned round.
+Independent judges' odds multiply. A judge named among the authors never decides alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from nuthatch.tools.verification.calibration import ALONE
+from nuthatch.tools.verification.evidence import Findings, allows, fuse
+from nuthatch.tools.verification.types import Claim, Evidence, Verdict, VerdictName
+from nuthatch.tools.vocabulary import TINTS
+
+PolicyName = Literal["conservative", "balanced", "strict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How sure the verifier must be. All numbers are probabilities."""
+
+    name: PolicyName = "conservative"
+    support: float = 0.9
+    """From here on a claim counts as supported,"""
+    refute: float = 0.1
+    """and below here as refuted."""
+    replace: float = 0.9
+    """A claim is replaced when it is false with this probability,"""
+    hedge: float = 0.8
+    """and only hedged from here on."""
+
+
+POLICIES: dict[str, Policy] = {
+    "conservative": Policy(),
+    "balanced": Policy("balanced", support=0.85, refute=0.15, replace=0.85, hedge=0.75),
+    "strict": Policy("strict", support=0.95, refute=0.2, replace=0.8, hedge=0.7),
+}
+
+
+class _Ruling(NamedTuple):
+    verdict: VerdictName
+    probability: float
+    rule: str
+    correction: str | None = None
+
+
+def judge(
+    claims: Sequence[Claim],
+    findings: Findings,
+    policy: Policy,
+    authors: frozenset[str] = frozenset(),
+) -> list[Verdict]:
+    """A verdict for each claim, parents before the claims that depend on them."""
+    verdicts: dict[str, Verdict] = {}
+    meant: dict[str, str] = {}
+    order = list(_RULES)
+    for claim in sorted(
+        claims, key=lambda each: order.index(each.kind) if each.kind in order else 9
+    ):
+        # What was called by a wrong tint is counted and placed under its own.
+        judged = claim
+        if claim.kind in ("count", "relation"):
+            value = meant.get(claim.value or "", claim.value)
+            subject = meant.get(claim.subject, claim.subject)
+            judged = claim.model_copy(update={"subject": subject, "value": value})
+        verdict = decide(judged, findings.evidence(judged), policy, authors, verdicts)
+        verdicts[claim.id] = verdict.model_copy(update={"claim": claim})
+        if claim.kind == "attribute" and verdict.verdict == "refuted" and claim.polarity:
+            tint = f"{verdict.correction} " if verdict.correction in TINTS else ""
+            meant[f"{claim.value} {claim.subject}"] = tint + claim.subject
+    return [verdicts[claim.id] for claim in claims]
+
+
+def decide(
+    claim: Claim,
+    evidence: tuple[Evidence, ...],
+    policy: Policy,
+    authors: frozenset[str] = frozenset(),
+    verdicts: Mapping[str, Verdict] = {},
+) -> Verdict:
+    """The verdict that follows from the evidence and from the verdicts of the claim's parents."""
+    gone = [v for v in (verdicts.get(p) for p in claim.depends_on) if v and v.verdict == "refuted"]
+    if gone and claim.polarity:
+        ruling = _Ruling("refuted", min(v.probability for v in gone), "parent.refuted")
+    elif not evidence:
+        ruling = _Ruling("not_enough_evidence", 0.5, "judges.none")
+    else:
+        ruling = _RULES[claim.kind](claim, evidence, policy, authors)
+        if not claim.polarity:
+            ruling = _turned(ruling)
+    return Verdict(
+        claim=claim,
+        verdict=ruling.verdict,
+        probability=round(min(1.0, max(0.0, ruling.probability)), 4),
+        rule=ruling.rule,
+        evidence=evidence,
+        correction=ruling.correction if ruling.verdict == "refuted" else None,
+    )
+
+
+def _turned(ruling: _Ruling) -> _Ruling:
+    opposite: dict[VerdictName, VerdictName] = {"supported": "refuted", "refuted": "supported"}
+    verdict = opposite.get(ruling.verdict, ruling.verdict)
+    return _Ruling(verdict, 1 - ruling.probability, ruling.rule, ruling.correction)
+
+
+def _existence(
+    claim: Claim, evidence: Sequence[Evidence], policy: Policy, authors: frozenset[str]
+) -> _Ruling:
+    # A judge that looked twice counts once, by the look that saw more.
+    opinions: dict[str, float] = {}
+    for item in evidence:
+        if item.probability is not None:
+            opinions[item.judge] = max(opinions.get(item.judge, 0.0), item.probability)
+    ruling = _weigh(opinions, policy, authors, "existence.agree", "existence.absent")
+    number = next((item.value for item in evidence if item.judge == "detector"), None)
+    return ruling._replace(correction=number if ruling.verdict == "supported" else "0")
+
+
+def _weigh(
+    opinions: Mapping[str, float],
+    policy: Policy,
+    authors: frozenset[str],
+    agree: str,
+    absent: str,
+) -> _Ruling:
+    """Two judges that agree, or one by its measured precision where the others are silent."""
+    chance = fuse(list(opinions.values()))
+    speak_for = [name for name, p in opinions.items() if p >= 0.7]
+    against = [name for name, p in opinions.items() if p <= 0.3]
+    if speak_for and against:
+        return _Ruling("not_enough_evidence", chance, "judges.differ")
+    if len(speak_for) > 1 and chance >= policy.support:
+        return _Ruling("supported", chance, agree)
+    if len(against) > 1 and chance <= policy.refute:
+        return _Ruling("refuted", chance, absent)
+    alone = [name for name, p in opinions.items() if p >= ALONE or p <= 1 - ALONE]
+    if alone and set(alone) <= authors:
+        return _Ruling("not_enough_evidence", chance, "judges.author")
+    if alone and speak_for:
+        return _Ruling("supported", opinions[alone[0]], agree.replace(".agree", ".alone"))
+    if alone and against:
+        return _Ruling("refuted", opinions[alone[0]], f"{absent}_alone")
+    return _Ruling("not_enough_evidence", chance, "judges.unsure")
+
+
+def _count(
+    claim: Claim, evidence: Sequence[Evidence], policy: Policy, authors: frozenset[str]
+) -> _Ruling:
+    if claim.value == "0" and "geometry" not in {item.judge for item in evidence}:
+        return _turned(_existence(claim, evidence, policy, authors))
+    by_judge = {item.judge: item for item in evidence}
+    geometry = by_judge["geometry"]
+    chance, seen = geometry.probability or 0.0, geometry.value or ""
+    if not seen.isdigit():
+        return _Ruling("not_enough_evidence", chance, "judges.unsure")
+    # Where nobody sees one, whether one is there at all is for the judges of existence to say.
+    if "tagger" not in by_judge:
+        rule = "judges.author" if "detector" in authors else "judges.unsure"
+        return _Ruling("not_enough_evidence", chance, rule)
+    if allows(claim.value or "", int(seen)):
+        if chance >= policy.support:
+            return _Ruling("supported", chance, "count.agree")
+    elif chance <= policy.refute:
+        return _Ruling("refuted", chance, "count.differs", seen)
+    return _Ruling("not_enough_evidence", chance, "judges.unsure")
+
+
+def _tint(
+    claim: Claim, evidence: Sequence[Evidence], policy: Policy, authors: frozenset[str]
+) -> _Ruling:
+    by_judge = {item.judge: item for item in evidence}
+    opinions = {name: item.probability or 0.0 for name, item in by_judge.items()}
+    ruling = _weigh(opinions, policy, authors, "tint.agree", "tint.differs")
+    if ruling.rule.endswith("alone"):  # a tint needs both
+        return _Ruling("not_enough_evidence", ruling.probability, "judges.unsure")
+    seen = {item.value for item in evidence}
+    other = seen.pop() if len(seen) == 1 else None
+    return ruling._replace(correction=None if other == claim.value else other)
+
+
+def _relation(
+    claim: Claim, evidence: Sequence[Evidence], policy: Policy, authors: frozenset[str]
+) -> _Ruling:
+    by_judge = {item.judge: item for item in evidence}
+    geometry = by_judge["geometry"]
+    chance = geometry.probability or 0.0
+    seconded = "tagger" in by_judge and by_judge["tagger"].stance == "supports"
+    if not seconded:
+        rule = "judges.author" if "detector" in authors else "judges.unsure"
+        return _Ruling("not_enough_evidence", chance, rule)
+    if chance >= policy.support:
+        return _Ruling("supported", chance, "relation.holds")
+    if chance <= policy.refute:
+        return _Ruling("refuted", chance, "relation.contradicts", geometry.value)
+    return _Ruling("not_enough_evidence", chance, "judges.unsure")
+
+
+def _sound(
+    claim: Claim, evidence: Sequence[Evidence], policy: Policy, authors: frozenset[str]
+) -> _Ruling:
+    (item,) = evidence
+    chance = item.probability or 0.0
+    if chance > 1 - ALONE and chance < ALONE:
+        return _Ruling("not_enough_evidence", chance, "judges.unsure")
+    if item.judge in authors:
+        return _Ruling("not_enough_evidence", chance, "judges.author")
+    if chance >= ALONE:
+        return _Ruling("supported", chance, "sound.heard")
+    return _Ruling("refuted", chance, "sound.unheard", (item.value or "").split(", ")[0] or None)
+
+
+_RULES: dict[str, Callable[..., _Ruling]] = {
+    "existence": _existence,
+    "attribute": _tint,
+    "count": _count,
+    "relation": _relation,
+    "sound": _sound,
+}
+"""In the order in which claims are judged."""

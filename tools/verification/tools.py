@@ -1,0 +1,89 @@
+"""The verifier as tools: `verify_answer` and `correct_answer`."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
+
+from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
+from nuthatch.tools.verification.calibration import Calibration
+from nuthatch.tools.verification.correction import Item, correct_items, verify_items
+from nuthatch.tools.verification.rules import POLICIES
+from nuthatch.tools.verification.senses import ToolSenses
+from nuthatch.tools.verification.types import Correction, Report
+
+
+class CheckArgs(Arguments):
+    answer: str = Field(description="the answer to check, as text")
+    question: str | None = Field(None, description="what was asked; gives a bare 'yes' its meaning")
+    image: ImageRef | None = None
+    audio: AudioRef | None = None
+    policy: Literal["conservative", "balanced", "strict"] = Field(
+        "conservative", description="how sure a verdict must be"
+    )
+
+
+class VerifyAnswer(Tool[CheckArgs, Report]):
+    """Check each claim of an answer against a picture and a sound.
+
+    Claims are read by rules (after Woodpecker, arXiv:2310.16045, without its language models),
+    judged by two independent judges, and reported as supported, refuted or undecided. `authors`
+    names the judges that the answer was written from: they never decide alone.
+
+    Raises:
+        RetryCall: a handle names nothing.
+    """
+
+    name = "verify_answer"
+    # Its inner calls name detections; one after the other, so that names can be repeated.
+    effects = "writes_media"
+    timeout = 120.0
+    weights = ("detect", "tag", "tag_sound")
+    Args = CheckArgs
+    Result = Report
+
+    def __init__(self, authors: Iterable[str] = ()) -> None:
+        self.authors = frozenset(authors)
+
+    def run(self, args: CheckArgs, context: Context) -> Report:
+        (report,) = verify_items(
+            [_item(args, self.authors)],
+            ToolSenses(context),
+            Calibration(context.weights),
+            POLICIES[args.policy],
+        )
+        return report
+
+
+class CorrectAnswer(Tool[CheckArgs, Correction]):
+    """Check an answer and put right what is refuted, word by word.
+
+    Edits are typed and replay exactly; the draft stays where the revision is not better supported.
+    `authors` as for `verify_answer`.
+
+    Raises:
+        RetryCall: a handle names nothing.
+    """
+
+    name = "correct_answer"
+    effects = "writes_media"
+    timeout = 120.0
+    weights = ("detect", "tag", "tag_sound")
+    Args = CheckArgs
+    Result = Correction
+
+    def __init__(self, authors: Iterable[str] = ()) -> None:
+        self.authors = frozenset(authors)
+
+    def run(self, args: CheckArgs, context: Context) -> Correction:
+        (correction,) = correct_items(
+            [_item(args, self.authors)],
+            ToolSenses(context),
+            Calibration(context.weights),
+            POLICIES[args.policy],
+        )
+        return correction
+
+
+def _item(args: CheckArgs, authors: frozenset[str]) -> Item:
+    return Item(args.answer, args.question, args.image, args.audio, authors)

@@ -1,0 +1,205 @@
+"""The English that the claim reader knows: closed word lists, and the names of the vocabulary.
+
+Everything here is lower case. What a list does not hold is not guessed: an unknown word is either
+an adjective or an unknown noun, decided by its place (`reading`).
+"""
+
+from typing import NamedTuple
+
+from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, SYNONYMS, TINTS, plural
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+class Name(NamedTuple):
+    """A noun of the vocabulary; `plural` is None where both numbers look alike (sheep)."""
+
+    category: str
+    plural: bool | None
+
+
+def _names() -> dict[tuple[str, ...], Name]:
+    names: dict[tuple[str, ...], Name] = {}
+    pairs = [*SYNONYMS.items(), *((category, category) for category in CATEGORIES)]
+    for word, category in (*pairs, ("someone", "person"), ("anyone", "person")):
+        many = plural(word)
+        names[tuple(word.split())] = Name(category, None if many == word else False)
+        if many != word:
+            names.setdefault(tuple(many.split()), Name(category, True))
+    names["persons",] = Name("person", True)
+    for word in ("somebody", "anybody", "nobody"):
+        names[word,] = Name("person", False)
+    return names
+
+
+NAMES = _names()
+"""Words of a noun, singular and plural, synonyms too -> its category."""
+LONGEST_NAME: dict[str, int] = {}
+for _words in NAMES:
+    LONGEST_NAME[_words[0]] = max(len(_words), LONGEST_NAME.get(_words[0], 0))
+
+COLOURS: dict[str, str] = {
+    **{name: name for name in TINTS},
+    "grey": "gray",
+    "violet": "purple",
+    "magenta": "pink",
+    "crimson": "red",
+    "scarlet": "red",
+}
+"""Colour word -> tint."""
+for _word in _set("white black brown beige golden gold silver turquoise teal cyan maroon navy"):
+    COLOURS[_word] = _word  # said, but no tint of the vocabulary: nobody can judge it
+
+NUMBERS = {
+    word: value
+    for value, word in enumerate(
+        (
+            *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+            *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
+            *("seventeen", "eighteen", "nineteen", "twenty"),
+        )
+    )
+}
+NUMBER_WORDS = tuple(NUMBERS)
+
+# -- small words ----------------------------------------------------------------------------------
+
+YES = _set("yes yeah yep yup correct indeed")
+NO = _set("no nope nah")
+ARTICLES = frozenset({"a", "an"})
+DEFINITE = _set("the this that these those his her its their my your our both")
+DETERMINERS = ARTICLES | DEFINITE | _set("some any no another each every all")
+BE = _set("is are was were be 's 're isn't aren't wasn't weren't isn’t aren’t")
+LOOK_LIKE = _set("looks look seems seem appears appear")
+POSTURES = _set(
+    "stands stand stood sits sit sat lies lie lay rests rest hangs hang floats float standing "
+    "sitting lying resting hanging floating located placed positioned parked seen shown"
+)
+SHOWS = _set(
+    "see sees saw spot notice find count show shows showing contain contains contained has have "
+    "include includes including depicts depict features feature holds"
+)
+NOT = frozenset({"not", "n't", "never", "neither", "nor", "cannot"})
+BOUNDARIES = _set("but however while whereas although though ; : — –")
+"""A negation or a hedge ends here."""
+HEDGES = _set(
+    "maybe perhaps possibly probably likely might may apparently presumably seemingly unsure "
+    "seems seem appears appear guess think believe suspect unclear if would suppose"
+)
+APPROXIMATE = _set("about around roughly approximately nearly almost some")
+EXACT = _set("exactly only just precisely")
+ADVERBS = _set(
+    "also too only just still clearly here now exactly even always currently both directly "
+    "immediately far slightly actually really all each simply together"
+)
+
+PLACES = _set(
+    "picture image photo photograph scene side left right top bottom middle centre center corner "
+    "background foreground sound noise sounds noises recording clip audio total colour color tint "
+    "view kind type way answer case front back lot"
+)
+"""Nouns that name no object."""
+PICTURE = _set("picture image photo photograph scene")
+PREPOSITIONS = _set(
+    "of to on in at by with from above below over under beneath underneath behind near beside "
+    "between inside into onto for against around across along next without"
+)
+FUNCTION = (
+    DETERMINERS
+    | BE
+    | LOOK_LIKE
+    | POSTURES
+    | SHOWS
+    | NOT
+    | HEDGES
+    | ADVERBS
+    | PLACES
+    | PREPOSITIONS
+    | frozenset(BOUNDARIES)
+    | _set(
+        "and or as well than then so because when where which who whose that what how why there i "
+        "you we he she it they them him me us one ones none nothing do does did don't doesn't "
+        "didn't "
+        "can can't could couldn't will won't would had has having been being am 'm 've 'll 'd "
+        "make makes made making produce produces visible present facing full asleep alone nearby "
+        "close apart left right using wearing besides except other others again yes no "
+        "barks meows rings ticks moos chirps"
+    )
+)
+"""Words that end a noun phrase."""
+
+GROUPS = _set("group bunch lots lot number row herd flock variety set stack pile")
+"""`a group of cups` gives no count."""
+
+# -- places ---------------------------------------------------------------------------------------
+
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+"""Relations that boxes can judge, and their contraries."""
+PLAIN_PREPOSITIONS = {
+    "above": "above",
+    "over": "above",
+    "below": "below",
+    "under": "below",
+    "beneath": "below",
+    "underneath": "below",
+    "behind": "behind",
+    "near": "near",
+    "beside": "next to",
+    "between": "between",
+    "inside": "in",
+    "in": "in",
+    "on": "on",
+}
+"""Preposition of one word -> relation; those outside `OPPOSITE` nobody can judge yet."""
+
+# -- sounds ---------------------------------------------------------------------------------------
+
+EVENT_OF = {sound.object: event for event, sound in SOUNDS.items()}
+"""Category -> the event it makes."""
+SOUND_VERBS = _set(
+    "barking barks bark meowing meows meow purring ticking ticks tick ringing rings ring chiming "
+    "chirping chirps chirp singing tweeting mooing moos moo whistling whistles wailing blaring "
+    "beeping playing beating sounding"
+)
+SOUND_NOUNS = {
+    "siren": "siren",
+    "sirens": "siren",
+    "engine": "engine",
+    "engines": "engine",
+    "rain": "rain",
+    "raindrops": "rain",
+    "whistle": "whistle",
+    "barking": "dog",
+    "bark": "dog",
+    "meowing": "cat",
+    "meow": "cat",
+    "ticking": "clock",
+    "chirping": "bird",
+    "birdsong": "bird",
+    "mooing": "cow",
+    "ringtone": "phone",
+    "drumming": "drum",
+}
+"""Words that name an event without its object."""
+HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
+SAYS = {
+    "bell": "a bell ringing",
+    "siren": "a siren wailing",
+    "clock": "a clock ticking",
+    "phone": "a phone ringing",
+    "drum": "a drum beating",
+    "guitar": "a guitar playing",
+    "engine": "an engine running",
+    "rain": "rain falling",
+    "whistle": "a train whistling",
+    "dog": "a dog barking",
+    "cat": "a cat meowing",
+    "bird": "a bird chirping",
+    "cow": "a cow mooing",
+}
+"""Event -> noun phrase and participle, from which a sentence can be made."""
