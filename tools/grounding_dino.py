@@ -49,10 +49,10 @@ class Prompter:
     def __init__(self, tokenizer: Tokenizer, room: int) -> None:
         self._tokenizer = tokenizer
         self._room = room - 2
-        self._cls, self._sep, self._stop = (
-            tokenizer.token_to_id(each) for each in (CLS, SEP, STOP)
+        self._cls, self._sep, self._stop, question = (
+            _id(tokenizer, each) for each in (CLS, SEP, STOP, "?")
         )
-        self._breaks = {self._cls, self._sep, self._stop, tokenizer.token_to_id("?")}
+        self._breaks = {self._cls, self._sep, self._stop, question}
         self._known: dict[str, tuple[int, ...]] = {}
 
     def tokens(self, label: str) -> tuple[int, ...]:
@@ -245,6 +245,13 @@ class GroundingDino:
             of_labels = [scores[index][:, span.start : span.stop].amax(1) for span in prompt.spans]
             results.append((pixels.numpy(), torch.stack(of_labels, 1).numpy()))
         return results
+
+
+def _id(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise ValueError(f"the tokenizer lacks {token!r}, which Grounding DINO's prompts need")
+    return found
 
 
 def pad(prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ saturation, contrast, brightness), dark contours, flat colours, blur or sharpeni
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,6 +15,11 @@ from torch.nn import functional
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 _RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 _YIQ_TO_RGB = torch.linalg.inv(_RGB_TO_YIQ)
+
+Draw = Callable[[float, float], Tensor]
+"""A random number between two for every picture, (B, 1, 1, 1)."""
+Chosen = Callable[[float], Tensor]
+"""1 for about this share of the pictures, else 0, (B, 1, 1, 1)."""
 
 
 def vary_appearance(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -39,7 +45,7 @@ def vary_appearance(images: Tensor, generator: torch.Generator) -> Tensor:
     return images.clamp(0, 1)
 
 
-def _recolour(images: Tensor, draw, chosen) -> Tensor:  # type: ignore[no-untyped-def]
+def _recolour(images: Tensor, draw: Draw, chosen: Chosen) -> Tensor:
     """Turn the hue, scale saturation and contrast, shift brightness: one 3x3 matrix a picture."""
     strong = chosen(0.3)
     angle = (draw(-0.15, 0.15) + strong * draw(-math.pi, math.pi)).view(-1)
@@ -60,4 +66,5 @@ def _contours(images: Tensor) -> Tensor:
     luma = torch.einsum("c,bchw->bhw", _LUMA, images)[:, None]
     high = functional.max_pool2d(luma, 3, 1, 1)
     low = -functional.max_pool2d(-luma, 3, 1, 1)
-    return ((high - low - 0.15) * 4).clamp(0, 1)
+    contours: Tensor = ((high - low - 0.15) * 4).clamp(0, 1)
+    return contours

@@ -5,7 +5,7 @@ Its two-stage encoder learns first, every cell of the feature map from every sce
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from torch import Tensor, nn
-from torchvision.ops import box_convert
+from torchvision.ops import box_convert  # type: ignore[import-untyped]
 from transformers import (
     BertConfig,
     GroundingDinoConfig,
@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoFrozenBatchNorm2d,
+    GroundingDinoObjectDetectionOutput,
 )
 
 from nuthatch.tools.detectors import load
@@ -156,18 +157,23 @@ def build_model(config: Config, vocabulary: int) -> GroundingDinoForObjectDetect
         )
     )
     model.requires_grad_(True)  # transformers freezes the stem of every ResNet
-    _swap(model, GroundingDinoFrozenBatchNorm2d, lambda old: nn.BatchNorm2d(len(old.weight)))
+    _swap(model, GroundingDinoFrozenBatchNorm2d, _thaw)
     _start_unlikely(model)
     model.model.backbone.to(memory_format=torch.channels_last)
     return model
 
 
-def _swap(module: nn.Module, kind: type[nn.Module], make) -> None:  # type: ignore[no-untyped-def]
+def _swap(module: nn.Module, kind: type[nn.Module], make: Callable[[nn.Module], nn.Module]) -> None:
     for name, child in module.named_children():
         if isinstance(child, kind):
             setattr(module, name, make(child))
         else:
             _swap(child, kind, make)
+
+
+def _thaw(norm: nn.Module) -> nn.BatchNorm2d:
+    """transformers has only norms that never learn; the weights of both have the same names."""
+    return nn.BatchNorm2d(norm.get_buffer("weight").numel())
 
 
 @torch.no_grad()
@@ -273,7 +279,9 @@ def training_scene(seed: int, size: int) -> Scene:
     return replace(make_scene(seed, "train", size=size), instances=np.zeros((0, 0), np.uint8))
 
 
-def decoder_outputs(model, out, read: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def decoder_outputs(
+    model: GroundingDinoForObjectDetection, out: GroundingDinoObjectDetectionOutput, read: Tensor
+) -> tuple[Tensor, Tensor]:
     """Logits (L, B, Q, T) and boxes (L, B, Q, 4) of every decoder layer."""
     references = torch.cat(
         [out.init_reference_points[:, None], out.intermediate_reference_points[:, :-1]], 1

@@ -15,7 +15,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from torchvision.ops import box_convert, generalized_box_iou, generalized_box_iou_loss
+from torchvision.ops import (  # type: ignore[import-untyped]
+    box_convert,
+    generalized_box_iou,
+    generalized_box_iou_loss,
+)
 
 INNER = 0.5
 """A cell learns the box of an object when it lies in this inner share of it."""
@@ -187,4 +191,5 @@ def _box_losses(predicted: Tensor, truth: Tensor, name: str, times: int = 1) -> 
 
 
 def _corners(boxes: Tensor) -> Tensor:
-    return box_convert(boxes, "cxcywh", "xyxy")
+    corners: Tensor = box_convert(boxes, "cxcywh", "xyxy")
+    return corners

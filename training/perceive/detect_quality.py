@@ -15,7 +15,8 @@ from nuthatch.training.evaluate.detection import Real, average_precision
 from nuthatch.training.evaluate.statistics import Interval, proportion
 from nuthatch.training.world.atlas import AtlasMissing
 from nuthatch.training.world.layout import Appearance
-from nuthatch.training.world.scenes import Scene, Split, make_scene
+from nuthatch.training.world.scenes import Scene, make_scene
+from nuthatch.training.world.splits import Split
 
 FLOOR = 0.02
 """Lowest score that is looked at."""
