@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,13 +37,11 @@ from torch.nn import functional
 
 Image = NDArray[np.uint8]
 Box4 = tuple[float, float, float, float]
-PointPrompt = Sequence[tuple[float, float, int]]
-"""Points of one prompt: x, y in pixels, and 1 (inside the object) or 0 (outside)."""
+Point = tuple[float, float]
 
 RELEASED = ("vit_b", "vit_l", "vit_h")
 PROMPTS_AT_ONCE = 32
 """Masks are scaled up in float32 at full resolution, which is what limits the memory."""
-NOT_A_POINT = -1
 
 
 class ConvStemEncoder(ImageEncoderViT):  # type: ignore[misc]
@@ -84,6 +82,33 @@ class ConvStemEncoder(ImageEncoderViT):  # type: ignore[misc]
         return embedding
 
 
+class FilledBoxPromptEncoder(PromptEncoder):  # type: ignore[misc]
+    """SAM's prompt encoder, which also hands each box as a filled mask to its dense path.
+
+    From the two corners alone, every place has to work out whether it lies between them; a small
+    model learns that slowly (see the model card). The mask prompt says it outright.
+    """
+
+    def forward(
+        self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """As SAM's; a box (x1, y1, x2, y2) fills its pixels, the last one included."""
+        if boxes is not None and masks is None:
+            masks = self._filled(boxes)
+        sparse, dense = super().forward(points=points, boxes=boxes, masks=masks)
+        return sparse, dense
+
+    def _filled(self, boxes: Tensor) -> Tensor:
+        """(n, 4) -> (n, 1, h, w), 1 inside."""
+        height, width = self.mask_input_size
+        x = torch.arange(width, device=boxes.device) * (self.input_image_size[1] / width)
+        y = torch.arange(height, device=boxes.device) * (self.input_image_size[0] / height)
+        x1, y1, x2, y2 = (boxes + torch.tensor([-0.5, -0.5, 0.5, 0.5], device=boxes.device)).T
+        columns = (x >= x1[:, None]) & (x < x2[:, None])
+        rows = (y >= y1[:, None]) & (y < y2[:, None])
+        return (rows[:, None, :, None] & columns[:, None, None, :]).float()
+
+
 def build_sam(size: str) -> Sam:
     """A freshly initialised SAM: "embedded", "vit_b", "vit_l" or "vit_h"."""
     if size in RELEASED:
@@ -95,16 +120,18 @@ def build_sam(size: str) -> Sam:
         image_encoder=ConvStemEncoder(
             img_size=image_size, stem=64, width=128, depth=3, heads=4, out=prompt_width
         ),
-        prompt_encoder=PromptEncoder(
+        prompt_encoder=FilledBoxPromptEncoder(
             embed_dim=prompt_width,
             image_embedding_size=(image_size // 4, image_size // 4),
             input_image_size=(image_size, image_size),
             mask_in_chans=16,
+            activation=nn.ReLU,
         ),
         mask_decoder=MaskDecoder(
             num_multimask_outputs=3,
+            activation=nn.ReLU,
             transformer=TwoWayTransformer(
-                depth=2, embedding_dim=prompt_width, mlp_dim=256, num_heads=4
+                depth=2, embedding_dim=prompt_width, mlp_dim=256, num_heads=2
             ),
             transformer_dim=prompt_width,
             iou_head_depth=3,
@@ -147,39 +174,16 @@ class Segmenter:
         self._cached_images = cached_images
         self._lock = threading.Lock()
 
-    @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Self:
-        """Load `config.json` ({"size": ...}) and `model.safetensors`, or a released
-        `sam_vit_b_*.pth` (also vit_l, vit_h) as its authors published it.
-
-        Raises:
-            FileNotFoundError: the folder holds neither.
-            RuntimeError: the weights do not fit the size named.
-        """
-        config, weights = folder / "config.json", folder / "model.safetensors"
-        if config.is_file() and weights.is_file():
-            sam = build_sam(json.loads(config.read_text(encoding="utf-8"))["size"])
-            sam.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
-            return cls(sam.to(device))
-        for size in RELEASED:
-            for checkpoint in sorted(folder.glob(f"sam_{size}_*.pth")):
-                sam = build_sam(size)
-                sam.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
-                return cls(sam.to(device))
-        raise FileNotFoundError(
-            f"no SAM in {folder}: expected config.json with model.safetensors, or sam_vit_b_*.pth"
-        )
-
     def segment(
         self,
         image: Image,
         *,
         boxes: Sequence[Box4] | None = None,
-        points: Sequence[PointPrompt] | None = None,
+        points: Sequence[Point] | None = None,
     ) -> Masks:
-        """One mask for each box, or for each group of points; no prompts give no masks.
+        """One mask for each box, or for each point on an object; no prompts give no masks.
 
-        Boxes take the decoder's single mask; points, which are ambiguous, the one of its three
+        A box takes the decoder's single mask; a point, which is ambiguous, the one of its three
         masks that it rates best (paper, section 3).
 
         Args:
@@ -237,16 +241,13 @@ class Segmenter:
             inputs.append(self.sam.preprocess(pixels))
             sizes.append((resized.shape[:2], image.shape[:2]))
         features = self.sam.image_encoder(torch.stack(inputs))
-        return [
-            _Embedded(features[i : i + 1], *size)  # type: ignore[arg-type]
-            for i, size in enumerate(sizes)
-        ]
+        return [_Embedded(features[i : i + 1], *size) for i, size in enumerate(sizes)]
 
     def _decode(
         self,
         frame: _Embedded,
         boxes: Sequence[Box4] | None,
-        points: Sequence[PointPrompt] | None,
+        points: Sequence[Point] | None,
     ) -> Masks:
         corners = None if boxes is None else self._corners(boxes, frame.original_size)
         coords = None if points is None else self._coords(points, frame.original_size)
@@ -258,7 +259,7 @@ class Segmenter:
                 self.sam,
                 frame.features,
                 boxes=None if corners is None else corners[chunk],
-                points=None if coords is None else (coords[0][chunk], coords[1][chunk]),
+                points=None if coords is None else coords[chunk],
             )
             best = quality.argmax(dim=1)
             rows = torch.arange(len(best), device=best.device)
@@ -285,31 +286,39 @@ class Segmenter:
         scaled = self.resize.apply_boxes(inside, size)
         return torch.as_tensor(scaled, dtype=torch.float32, device=self.sam.device)
 
-    def _coords(
-        self, prompts: Sequence[PointPrompt], size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """(n, k, 2) places and (n, k) labels; short prompts are filled up with no-points."""
+    def _coords(self, points: Sequence[Point], size: tuple[int, int]) -> Tensor:
+        """(n, 2) in the model's frame."""
         height, width = size
-        longest = max(len(prompt) for prompt in prompts)
-        coords = np.zeros((len(prompts), longest, 2))
-        labels = np.full((len(prompts), longest), NOT_A_POINT)
-        for row, prompt in enumerate(prompts):
-            if not prompt:
-                raise ValueError(f"point prompt {row} has no points")
-            for column, (x, y, label) in enumerate(prompt):
-                if not (0 <= x < width and 0 <= y < height) or label not in (0, 1):
-                    raise ValueError(
-                        f"point ({x}, {y}) with label {label}: expected a place in the "
-                        f"{width} x {height} image and label 1 (inside) or 0 (outside)"
-                    )
-                coords[row, column] = x, y
-                labels[row, column] = label
-        scaled = self.resize.apply_coords(coords, size)
-        device = self.sam.device
-        return (
-            torch.as_tensor(scaled, dtype=torch.float32, device=device),
-            torch.as_tensor(labels, device=device),
-        )
+        given = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        outside = ~((given >= 0) & (given < [width, height])).all(axis=1)
+        if outside.any():
+            point = tuple(given[outside][0].tolist())
+            raise ValueError(f"point {point} lies outside the {width} x {height} image")
+        scaled = self.resize.apply_coords(given, size)
+        return torch.as_tensor(scaled, dtype=torch.float32, device=self.sam.device)
+
+
+def load(folder: Path, device: str = "cpu") -> Segmenter:
+    """Load `config.json` ({"size": ...}) and `model.safetensors`, or a released checkpoint
+    `sam_vit_b_*.pth` (also vit_l, vit_h) as its authors published it.
+
+    Raises:
+        FileNotFoundError: the folder holds neither.
+        RuntimeError: the weights do not fit the size named.
+    """
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    if config.is_file() and weights.is_file():
+        sam = build_sam(json.loads(config.read_text(encoding="utf-8"))["size"])
+        sam.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+        return Segmenter(sam.to(device))
+    for size in RELEASED:
+        for checkpoint in sorted(folder.glob(f"sam_{size}_*.pth")):
+            sam = build_sam(size)
+            sam.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+            return Segmenter(sam.to(device))
+    raise FileNotFoundError(
+        f"no SAM in {folder}: expected config.json with model.safetensors, or sam_vit_b_*.pth"
+    )
 
 
 def decode(
@@ -317,14 +326,18 @@ def decode(
     features: Tensor,
     *,
     boxes: Tensor | None = None,
-    points: tuple[Tensor, Tensor] | None = None,
+    points: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Mask logits (n, m, 4h, 4w) and predicted IoU (n, m) of one image's prompts.
 
-    m is 1 for boxes and 3 for points. `features` is (1, D, h, w); boxes (n, 4) and points
-    (n, k, 2) with labels (n, k) are in the model's frame.
+    m is 1 for boxes (n, 4) and 3 for points (n, 2), both in the model's frame; `features` is
+    (1, D, h, w).
     """
-    sparse, dense = sam.prompt_encoder(points=points, boxes=boxes, masks=None)
+    clicks = None
+    if points is not None:
+        inside = torch.ones(len(points), 1, device=points.device)
+        clicks = (points[:, None], inside)
+    sparse, dense = sam.prompt_encoder(points=clicks, boxes=boxes, masks=None)
     logits, quality = sam.mask_decoder(
         image_embeddings=features,
         image_pe=sam.prompt_encoder.get_dense_pe(),

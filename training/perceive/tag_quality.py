@@ -1,0 +1,416 @@
+"""What the tagger is worth: calibration on the split "calibrate", figures on the split "test"."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from nuthatch.tools.taggers import (
+    LABELS,
+    PLAIN,
+    TINT_LABELS,
+    Box4,
+    Calibration,
+    Presence,
+    Rate,
+    Reliability,
+    Tagger,
+    widen,
+)
+from nuthatch.tools.vocabulary import CATEGORIES
+from nuthatch.training.perceive.tag_crops import (
+    AMBIGUOUS,
+    NOTHING_SHOWN,
+    label_of,
+    shown_in,
+)
+from nuthatch.training.world.atlas import AtlasMissing
+from nuthatch.training.world.layout import Appearance
+from nuthatch.training.world.scenes import Scene, SceneObject, make_scene
+from nuthatch.training.world.splits import held_out_tint
+
+PRECISION = 0.95
+SURE_FROM = 0.5
+"""No threshold for a likeliest label is set lower, however few mistakes there were."""
+Figures = dict[str, dict[str, float]]
+
+
+class Judged:
+    """Crops with the truth: labels, tints, whether the tint was held out, and the tags given."""
+
+    def __init__(self, tagger: Tagger, scenes: Sequence[Scene], *, windows: bool) -> None:
+        """Every object's box, moved a little; with `windows`, as many boxes laid at random."""
+        rng = np.random.default_rng(0)
+        truth, categories, tints, held_out = [], [], [], []
+        for scene in tqdm(scenes, desc="crops", leave=False):
+            boxes = [_moved(each.box, scene.size, rng) for each in scene.objects]
+            shown = list(range(len(boxes)))
+            if windows:
+                for _ in range(len(scene.objects)):
+                    box = _random_box(scene.size, rng)
+                    index = shown_in(scene, tuple(widen(np.array([box]))[0]))
+                    if index != AMBIGUOUS:
+                        boxes.append(box)
+                        shown.append(index)
+            tags = tagger.tag_boxes(scene.image, boxes)
+            categories.append(tags.categories)
+            tints.append(tags.tints)
+            truth += [label_of(scene, index) for index in shown]
+            held_out += [
+                i != NOTHING_SHOWN
+                and scene.objects[i].tint == held_out_tint(scene.objects[i].category)
+                for i in shown
+            ]
+        self.labels, self.tints = np.array(truth).T
+        self.held_out_tint = np.array(held_out)
+        self.category_scores = np.concatenate(categories)
+        self.tint_scores = np.concatenate(tints)
+        self.is_object = self.labels < len(CATEGORIES)
+
+
+def _new_pair(shown: SceneObject) -> bool:
+    """Whether training never shows this category in this tint."""
+    return shown.tint == held_out_tint(shown.category)
+
+
+def _moved(box: Box4, size: int, rng: np.random.Generator) -> Box4:
+    """The box as a detector might give it: each side off by up to 6 %."""
+    x1, y1, x2, y2 = box
+    off = rng.uniform(-0.06, 0.06, 4) * [x2 - x1, y2 - y1, x2 - x1, y2 - y1]
+    a, b, c, d = np.clip(np.array(box) + off, 0, size).tolist()
+    return a, b, c, d
+
+
+def _random_box(size: int, rng: np.random.Generator) -> Box4:
+    side = size * rng.uniform(0.15, 0.4)
+    x, y = rng.uniform(0, size - side, 2)
+    return x, y, x + side, y + side
+
+
+def accuracies(tagger: Tagger, scenes: Sequence[Scene]) -> dict[str, float]:
+    """A quick look during training."""
+    judged = Judged(tagger, scenes, windows=True)
+    right = judged.category_scores.argmax(axis=1) == judged.labels
+    tint = judged.tint_scores.argmax(axis=1) == judged.tints
+    return {
+        "top1": float(right[judged.is_object].mean()),
+        "tint": float(tint[judged.is_object].mean()),
+        "nothing": float(right[~judged.is_object].mean()),
+    }
+
+
+def picture_scores(
+    tagger: Tagger, scenes: Sequence[Scene]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of `tag_image` and the truth, both (pictures, categories)."""
+    scores = [
+        list(tagger.tag_image(scene.image).values()) for scene in tqdm(scenes, desc="pictures")
+    ]
+    present = [[name in scene.counts() for name in CATEGORIES] for scene in scenes]
+    return np.array(scores), np.array(present)
+
+
+def calibrate(tagger: Tagger, pictures: int) -> Calibration:
+    """Thresholds and reliabilities; see `Calibration` for what they mean."""
+    scenes = [make_scene(seed, "calibrate") for seed in tqdm(range(pictures), desc="calibrate")]
+    judged = Judged(tagger, scenes, windows=True)
+    crops = _rates(LABELS, judged.category_scores, judged.labels)
+    objects = judged.is_object
+    tints = _rates(TINT_LABELS, judged.tint_scores[objects], judged.tints[objects])
+    scores, present = picture_scores(tagger, scenes)
+    # Even odds: each category's pictures with and without it weigh the same in sum.
+    weights = np.where(
+        present, 1 / np.maximum(present.sum(axis=0), 1), 1 / np.maximum((~present).sum(axis=0), 1)
+    )
+    return Calibration(
+        split="calibrate",
+        pictures=pictures,
+        precision=PRECISION,
+        crops=crops[0],
+        crops_reliability=crops[1],
+        tints=tints[0],
+        tints_reliability=tints[1],
+        presence={
+            name: _presence(scores[:, i], present[:, i]) for i, name in enumerate(CATEGORIES)
+        },
+        presence_reliability=reliability(scores.ravel(), present.ravel(), weights.ravel()),
+    )
+
+
+def _rates(
+    labels: Sequence[str], scores: NDArray[np.float32], truth: NDArray[np.int64]
+) -> tuple[dict[str, Rate], Reliability]:
+    given, best = scores.argmax(axis=1), scores.max(axis=1).astype(np.float64)
+    right = given == truth
+    rates = {name: _rate(best[given == i], right[given == i]) for i, name in enumerate(labels)}
+    return rates, reliability(best, right, np.ones(len(best)))
+
+
+def _rate(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> Rate:
+    """The lowest threshold from which on the precision wanted is reached."""
+    order = np.argsort(-scores)
+    scores, hits = scores[order], np.cumsum(right[order])
+    counts = np.arange(1, len(scores) + 1)
+    precision = (hits + 0.5) / (counts + 1)
+    ends = np.append(scores[1:] < scores[:-1], True)  # never part equal scores
+    good = np.flatnonzero((precision >= PRECISION) & (scores >= SURE_FROM) & ends)
+    if not len(good):
+        whole = (right.sum() + 0.5) / (len(right) + 1)
+        return Rate(threshold=None, precision=round(float(whole), 4), n=len(right))
+    last = good[-1]
+    return Rate(
+        threshold=round(float(scores[last]), 4),
+        precision=round(float(precision[last]), 4),
+        n=int(counts[last]),
+    )
+
+
+def _presence(scores: NDArray[np.float64], present: NDArray[np.bool_]) -> Presence:
+    """Both thresholds of one category, at even odds."""
+    with_it, without = np.sort(scores[present]), np.sort(scores[~present])
+    candidates = np.unique(np.round(scores, 4))
+    kept = _share_from(with_it, candidates)
+    false = _share_from(without, candidates)
+    precision = kept / (kept + false)
+    good = np.flatnonzero((precision >= PRECISION) & (kept > 1 / (len(with_it) + 1)))
+    here = int(good[0]) if len(good) else None
+    missed, cleared = 1 - kept, 1 - false
+    absence = cleared / (missed + cleared)
+    good = np.flatnonzero((absence >= PRECISION) & (cleared > 1 / (len(without) + 1)))
+    gone = int(good[-1]) if len(good) else None
+    return Presence(
+        present=Rate(
+            threshold=None if here is None else float(candidates[here]),
+            precision=round(float(precision[here or 0]), 4),
+            n=int((scores >= candidates[here or 0]).sum()),
+        ),
+        absent=Rate(
+            threshold=None if gone is None else float(candidates[gone]),
+            precision=round(float(absence[gone if gone is not None else -1]), 4),
+            n=int((scores < candidates[gone if gone is not None else -1]).sum()),
+        ),
+        pictures_with=int(present.sum()),
+        pictures_without=int((~present).sum()),
+    )
+
+
+def _share_from(
+    rising: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of scores at or above each threshold, half a case added, so never quite 0 or 1."""
+    above = len(rising) - np.searchsorted(rising, thresholds, side="left")
+    return (above + 0.5) / (len(rising) + 1)
+
+
+def reliability(
+    scores: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    *,
+    bins: int = 40,
+) -> Reliability:
+    """Rising steps: bins of equal counts of right cases, then pooled until they rise."""
+    cases = scores[right] if right.any() else scores
+    edges = np.unique(np.quantile(cases, np.linspace(0, 1, bins + 1)[1:-1]).round(4))
+    place = np.searchsorted(edges, scores, side="right")
+    hit = np.bincount(place, weights * right, len(edges) + 1)
+    total = np.bincount(place, weights, len(edges) + 1)
+    counts = np.bincount(place, minlength=len(edges) + 1)
+    blocks: list[tuple[float, float, float, int]] = []  # lower edge, right, all, cases
+    for low, good, whole, n in zip([0.0, *edges], hit, total, counts, strict=True):
+        block = (float(low), float(good), float(whole), int(n))
+        while blocks and block[1] * blocks[-1][2] <= blocks[-1][1] * block[2]:
+            low, *sums = blocks.pop()
+            block = (low, block[1] + sums[0], block[2] + sums[1], block[3] + int(sums[2]))
+        blocks.append(block)
+    return Reliability(
+        scores=tuple(block[0] for block in blocks),
+        probabilities=tuple(round(good / max(whole, 1e-9), 4) for _, good, whole, _ in blocks),
+        n=tuple(block[3] for block in blocks),
+    )
+
+
+def wilson(right: NDArray[np.bool_]) -> dict[str, float]:
+    """Share of right ones with Wilson's 95 % interval; of none, nothing is known."""
+    n, z = len(right), 1.96
+    if not n:
+        return {"value": 0.0, "low": 0.0, "high": 1.0, "n": 0}
+    share = float(right.mean())
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return {"value": share, "low": middle - half, "high": middle + half, "n": n}
+
+
+def average_precision(scores: NDArray[np.float64], present: NDArray[np.bool_]) -> float:
+    """Area under precision over recall of all (picture, category) pairs ranked together."""
+    ranked = present.ravel()[np.argsort(-scores.ravel(), kind="stable")]
+    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
+    return float(precision[ranked].mean())
+
+
+def presence_ap(
+    scores: NDArray[np.float64], present: NDArray[np.bool_], *, rounds: int = 200
+) -> dict[str, float]:
+    """Average precision with its 95 % bootstrap interval over pictures."""
+    rng = np.random.default_rng(0)
+    pictures = len(scores)
+    drawn = [
+        average_precision(scores[i], present[i])
+        for i in (rng.integers(pictures, size=pictures) for _ in range(rounds))
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    value = average_precision(scores, present)
+    return {"value": value, "low": float(low), "high": float(high), "n": pictures}
+
+
+def measure(tagger: Tagger, calibration: Calibration, pictures: int) -> Figures:
+    """Figures on the split "test", on every appearance whose sprites are here."""
+    figures: Figures = {}
+    appearances: tuple[Appearance, ...] = ("seen", "variant", "openmoji")
+    for appearance in appearances:
+        try:
+            scenes = [
+                make_scene(seed, "test", appearance=appearance)
+                for seed in tqdm(range(pictures), desc=f"test {appearance}")
+            ]
+        except AtlasMissing:
+            continue
+        found = _crop_figures(Judged(tagger, scenes, windows=True))
+        scores, present = picture_scores(tagger, scenes)
+        found["presence_ap"] = presence_ap(scores, present)
+        found |= _decided(calibration, scores, present)
+        figures |= {f"{appearance}_{name}": figure for name, figure in found.items()}
+    return figures
+
+
+def _crop_figures(judged: Judged) -> Figures:
+    objects = judged.is_object
+    right = judged.category_scores.argmax(axis=1) == judged.labels
+    tint = judged.tint_scores.argmax(axis=1) == judged.tints
+    tinted = objects & (judged.tints != TINT_LABELS.index(PLAIN))
+    return {
+        "top1": wilson(right[objects]),
+        "nothing": wilson(right[~objects]),
+        "tint": wilson(tint[objects]),
+        "tint_of_tinted": wilson(tint[tinted]),
+        "tint_of_new_pairs": wilson(tint[judged.held_out_tint]),
+    }
+
+
+def _decided(
+    calibration: Calibration, scores: NDArray[np.float64], present: NDArray[np.bool_]
+) -> Figures:
+    """How the frozen thresholds of presence do: share settled, and share right of those, each at
+    even odds in expectation only (pictures with and without are listed apart)."""
+    above, below = np.zeros_like(present), np.zeros_like(present)
+    for i, name in enumerate(CATEGORIES):
+        here = calibration.presence[name].present.threshold
+        gone = calibration.presence[name].absent.threshold
+        above[:, i] = here is not None and scores[:, i] >= here
+        below[:, i] = gone is not None and scores[:, i] < gone
+    below &= ~above
+    return {
+        "present_called_present": wilson(above[present]),
+        "present_called_absent": wilson(below[present]),
+        "absent_called_absent": wilson(below[~present]),
+        "absent_called_present": wilson(above[~present]),
+    }
+
+
+def hardest(tagger: Tagger, pictures: int, *, count: int = 8) -> list[str]:
+    """The categories most often named wrongly on "test", each with what it was taken for."""
+    scenes = [make_scene(seed, "test") for seed in range(pictures)]
+    judged = Judged(tagger, scenes, windows=False)
+    given = judged.category_scores.argmax(axis=1)
+    lines = []
+    for i, name in enumerate(CATEGORIES):
+        wrong = given[(judged.labels == i) & (given != i)]
+        total = int((judged.labels == i).sum())
+        if len(wrong):
+            other = LABELS[int(np.bincount(wrong).argmax())]
+            lines.append((len(wrong) / total, f"{name} ({len(wrong)} of {total}, mostly {other})"))
+    return [line for _, line in sorted(lines, reverse=True)[:count]]
+
+
+def write_card(folder: Path, run: Path, figures: Figures, hard: list[str]) -> None:
+    """Write the model card from what was measured."""
+    last = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    rows = {
+        "top1": "label of an object's box, moved by up to 6 %",
+        "nothing": "windows that show nothing, called nothing",
+        "tint": "tint of objects, plain included",
+        "tint_of_tinted": "tint of tinted objects",
+        "tint_of_new_pairs": "tint, in pairs of category and tint never trained on",
+        "presence_ap": "average precision of presence over all (picture, category) pairs",
+        "present_called_present": "present categories settled as present",
+        "present_called_absent": "present categories settled as absent (wrong)",
+        "absent_called_absent": "absent categories settled as absent",
+        "absent_called_present": "absent categories settled as present (wrong)",
+    }
+    table = ["| figure | " + " | ".join(_SHOWN) + " |", "|---|" + "---|" * len(_SHOWN)]
+    for key, meaning in rows.items():
+        cells = [_cell(figures.get(f"{appearance}_{key}")) for appearance in _SHOWN]
+        table.append(f"| {meaning} | " + " | ".join(cells) + " |")
+    size = (folder / "model.safetensors").stat().st_size
+    text = _CARD.format(
+        widths=", ".join(str(width) for width in settings["widths"]),
+        megabytes=f"{size / 1e6:.1f}",
+        steps=settings["schedule"]["steps"],
+        lr=settings["schedule"]["lr"],
+        scenes=settings["scenes"],
+        crowds=settings["crowds"],
+        minutes=round(last["seconds"] / 60),
+        recoloured=round(100 * settings["recoloured"]),
+        pictures=int(figures["seen_presence_ap"]["n"]),
+        table="\n".join(table),
+        hard="; ".join(hard),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+_SHOWN = ("seen", "variant", "openmoji")
+
+
+def _cell(figure: dict[str, float] | None) -> str:
+    if figure is None:
+        return "not measured"
+    spread = f"{figure['low']:.3f}-{figure['high']:.3f}"
+    return f"{figure['value']:.3f} ({spread}, n {figure['n']:,.0f})"
+
+
+_CARD = """# tag: the second judge
+
+A residual network (widths {widths}; {megabytes} MB in bfloat16) that names what one crop shows, out
+of the vocabulary's categories or *nothing*, and its tint. Whole pictures are judged by overlapping
+tiles at three sizes. It shares neither weights, nor backbone, nor training pictures with the
+detector, so that the two can check each other.
+
+**Data.** Scenes of the miniature world, split "train", and crowds of objects of four or nine
+categories: every object loosely cut out, tiles laid at random, objects cut tight. A quarter of the
+pictures with drawn outlines, {recoloured} % of the crops in changed colours (their tint is not
+asked), and blur, noise, erased patches. No photograph, and no drawing of the style "openmoji", was
+ever seen.
+
+**Schedule.** {steps} steps of the crops of {scenes} scenes and {crowds} crowds, AdamW, cosine from
+{lr}; {minutes} minutes of one shared core. Command: first line of
+`training/recipes/embedded/1_perceive_tag.yaml`.
+
+**Calibration.** `calibration.json`, measured on the split "calibrate"; its schema is
+`nuthatch.tools.taggers.Calibration`. "Settled" below means beyond its thresholds.
+
+**Quality**, split "test" ({pictures:,} pictures an appearance; layouts, and some pairs of category
+and tint, never trained on), with 95 % intervals. "variant": held-out glyphs of trained styles;
+"openmoji": a held-out style.
+
+{table}
+
+**Known failures.** Objects of the held-out glyphs and style are often named wrongly, and then with
+too much confidence: the calibration holds for the trained styles only. Tiles that show parts of two
+things. Most often wrong on "test": {hard}.
+"""
