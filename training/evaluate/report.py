@@ -1,0 +1,187 @@
+"""What an evaluation says: a table for people, `report.json` for machines, a plot."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nuthatch.training.evaluate.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Sections = Mapping[str, Mapping[str, Interval]]
+"""Title -> figure name -> figure."""
+
+INK, QUIET, LINE = "#22313f", "#8795a1", "#dfe5ea"
+COLOURS = {
+    "blind": "#b8c2cc",
+    "writer": "#c9803a",
+    "detector": "#4a90a4",
+    "verified": "#1f6f4a",
+}
+
+
+def flat(sections: Sections) -> dict[str, Interval]:
+    """All figures by name."""
+    return {name: figure for section in sections.values() for name, figure in section.items()}
+
+
+def as_json(value: Any) -> Any:
+    """Intervals, wherever they are, as `{"value", "low", "high", "n"}`."""
+    if isinstance(value, Interval):
+        return value._asdict()
+    if isinstance(value, Mapping):
+        return {key: as_json(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(inner) for inner in value]
+    return value
+
+
+def save(
+    folder: Path, sections: Sections, details: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Write `report.json` and `plot.png`."""
+    report = {
+        "settings": settings,
+        "figures": as_json(flat(sections)),
+        "details": as_json(details),
+    }
+    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    plot(sections, details, folder / "plot.png")
+
+
+def show(sections: Sections, notes: Sequence[str], console: Console) -> None:
+    """The figures as a table, then the notes."""
+    table = Table("figure", box=None, header_style="dim", title="held-out scenes, 95 % intervals")
+    for heading in ("value", "low", "high", "n"):
+        table.add_column(heading, justify="right")
+    for title, figures in sections.items():
+        table.add_row(f"[bold]{title}[/]")
+        for name, figure in figures.items():
+            ends = [f"[dim]{end:.3f}[/]" for end in (figure.low, figure.high)]
+            table.add_row(f"  {name}", f"{figure.value:.3f}", *ends, f"[dim]{figure.n:,}[/]")
+        table.add_row()
+    console.print(table)
+    for note in notes:
+        console.print(f"[dim]{note}[/]")
+
+
+def plot(sections: Sections, details: Mapping[str, Any], path: Path) -> None:
+    """Four panels: models, POPE by setting, the corrected writer by kind of fact, counting."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figures = flat(sections)
+    spaces = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15, wspace=0.05, hspace=0.05)
+    sheet = Figure(figsize=(13, 9), layout=spaces, facecolor="white")
+    panels = sheet.subplots(2, 2)
+    _plot_models(panels[0, 0], {name: f for name, f in figures.items() if _is_model(name)})
+    _plot_pope(panels[0, 1], figures)
+    _plot_repairs(panels[1, 0], details["facts"])
+    _plot_counts(panels[1, 1], details["counts"])
+    sheet.savefig(path, dpi=150)
+
+
+def _is_model(name: str) -> bool:
+    return name.startswith(("detector_", "segment_", "tag_", "tint", "sound_")) and not (
+        name.endswith("_blind")
+    )
+
+
+def _plot_models(axes: "Axes", figures: Mapping[str, Interval]) -> None:
+    _frame(axes, "What the models see and hear")
+    names = list(figures)[::-1]
+    for row, name in enumerate(names):
+        unseen = name.endswith(("_unseen_style", "_variant", "_held_out"))
+        colour = COLOURS["detector" if unseen else "verified"]
+        _mark(axes, figures[name], row, colour, across=True)
+        axes.annotate(
+            f"{figures[name].value:.3f}", (1.015, row), xycoords=("axes fraction", "data"),
+            va="center", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_xlim(min([0.5, *(f.low for f in figures.values())]), 1.005)
+    axes.grid(axis="x", color=LINE)
+
+
+def _plot_pope(axes: "Axes", figures: Mapping[str, Interval]) -> None:
+    _frame(axes, "POPE: F1 of “Is there a ... in the image?”")
+    settings = ("random", "popular", "adversarial")
+    for series, (who, colour) in enumerate(COLOURS.items()):
+        for place, setting in enumerate(settings):
+            figure = figures[f"pope_{setting}_f1_{who}"]
+            at = place + (series - 1.5) * 0.18
+            _mark(axes, figure, at, colour, label=who if place == 0 else None)
+            axes.annotate(
+                f"{figure.value:.3f}", (at, figure.high), xytext=(0, 5),
+                textcoords="offset points", ha="center", fontsize=7.5, color=colour,
+            )  # fmt: skip
+    axes.set_xticks(range(len(settings)), settings)
+    axes.set_xlim(-0.5, 2.5)
+    lowest = min(figures[f"pope_{setting}_f1_{who}"].low for setting in settings for who in COLOURS)
+    axes.set_ylim(max(0.0, lowest - 0.03), 1.03)
+    axes.grid(axis="y", color=LINE)
+    axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
+
+
+def _plot_repairs(axes: "Axes", facts: Mapping[str, Mapping[str, Interval]]) -> None:
+    _frame(axes, "A writer with 20 % errors, corrected")
+    for place, figures in enumerate(facts.values()):
+        for name, colour, side in (("removed", "verified", -0.12), ("harmed", "writer", 0.12)):
+            figure = figures[name]
+            label = f"{'wrong' if name == 'removed' else 'right'} facts {name}"
+            _mark(axes, figure, place + side, COLOURS[colour], label=None if place else label)
+            axes.annotate(
+                f"{figure.value:.1%}", (place + side, figure.high), xytext=(0, 4),
+                textcoords="offset points", ha="center", fontsize=7.5, color=COLOURS[colour],
+            )  # fmt: skip
+    axes.set_xticks(range(len(facts)), list(facts))
+    axes.set_ylim(-0.03, 1.08)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    axes.grid(axis="y", color=LINE)
+    axes.legend(frameon=False, fontsize=8, loc="center right")
+
+
+def _plot_counts(axes: "Axes", counts: Mapping[str, Interval]) -> None:
+    _frame(axes, "Counting through tools, by the true count")
+    for place, figure in enumerate(counts.values()):
+        _mark(axes, figure, place, COLOURS["verified"])
+        axes.annotate(
+            f"{figure.value:.2f}", (place, figure.high), xytext=(0, 4),
+            textcoords="offset points", ha="center", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.set_xticks(range(len(counts)), list(counts))
+    axes.set_ylim(0, 1.08)
+    axes.set_ylabel("share answered right", color=QUIET, fontsize=8)
+    axes.grid(axis="y", color=LINE)
+
+
+def _frame(axes: "Axes", title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=10)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=8.5, labelcolor=INK)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _mark(
+    axes: "Axes",
+    figure: Interval,
+    at: float,
+    colour: str,
+    *,
+    across: bool = False,
+    label: str | None = None,
+) -> None:
+    """A dot at the value and a bar over the interval; nothing where nothing was measured."""
+    if not figure.n:
+        return
+    ends, places = (figure.low, figure.high), (at, at)
+    x, y = (ends, places) if across else (places, ends)
+    axes.plot(x, y, color=colour, linewidth=2.2, alpha=0.45, solid_capstyle="round")
+    point = (figure.value, at) if across else (at, figure.value)
+    axes.plot(*point, "o", color=colour, markersize=6, label=label)
