@@ -5,7 +5,7 @@ time limit, and a planner's own tools of the same name take its place. The autho
 never its judge, so the gate says whose eyes the planner has used.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Stopped
@@ -46,7 +46,7 @@ def check(
     result = talk.now.results.get(call_id)
     if result is None:
         call = ToolCall(call_id, CHECK, _arguments(draft, talk))
-        bench = Workbench(tools, talk.media, weights)
+        bench = Workbench(_impartial(tools, talk), talk.media, weights)
         (result,) = bench.run([call], seconds=seconds, on_result=on_result)
     if not isinstance(result.value, Correction):
         why = result.fault.message if result.fault else f"{CHECK} gave no correction"
@@ -61,14 +61,23 @@ def with_judges(tools: ToolSet) -> ToolSet:
     return default_tools().with_tools(*tools)
 
 
-def authors(results: Iterable[ToolResult]) -> list[str]:
-    """The judges whose findings a draft may rest on, calls inside calls included."""
-    found: set[str] = set()
-    for result in results:
-        if result.ok and result.call.tool in JUDGES:
-            found.add(JUDGES[result.call.tool])
-        found.update(authors(result.children))
-    return sorted(found)
+def authors(talk: Conversation) -> list[str]:
+    """The judges whose findings a draft may rest on: all that the planner has heard of."""
+
+    def used(results: Sequence[ToolResult]) -> set[str]:
+        found = {JUDGES[r.call.tool] for r in results if r.ok and r.call.tool in JUDGES}
+        return found.union(*(used(result.children) for result in results))
+
+    return sorted(used([result for exchange in talk.exchanges for result in exchange.observed]))
+
+
+def _impartial(tools: ToolSet, talk: Conversation) -> ToolSet:
+    """The tools with a `correct_answer` that knows the authors; one of the user's own is kept."""
+    from nuthatch.tools.verification.tools import CorrectAnswer
+
+    if type(tools[CHECK]) is not CorrectAnswer:
+        return tools
+    return tools.with_tools(CorrectAnswer(authors(talk)))
 
 
 def _arguments(draft: Draft, talk: Conversation) -> dict[str, object]:
@@ -98,7 +107,7 @@ def _subject(talk: Conversation, kind: MediaKind) -> str | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _origins(talk: Conversation, handles: Iterable[str]) -> Iterable[str]:
+def _origins(talk: Conversation, handles: Iterable[str]) -> Iterator[str]:
     """The media a crop, or a crop of a crop, was made from."""
     for handle in handles:
         parents = talk.media[handle].parents

@@ -1,7 +1,7 @@
 """A run, written down as it happens: one JSON line per event, flushed at once, never rewritten.
 
     HOME/blobs/SHA256.png              media of all runs, once by content
-    HOME/runs/RUN_ID/journal.jsonl     run, media, turn, result, draft, answer | problem
+    HOME/runs/RUN_ID/journal.jsonl     run, turn, result, draft, answer | problem
 
 A step costs the bytes of its calls and results; media are named, not copied. What a killed run
 leaves behind, down to a torn last line, can be read back and gone on with. HOME is NUTHATCH_HOME,
@@ -184,13 +184,12 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
     )
     for event in events[1:]:
         match event["event"]:
-            case "media":
-                record.media.append(_media(event["media"], home))
             case "turn":
                 record.turns.append([ToolCall(**call) for call in event["calls"]])
             case "result":
                 result = _result(event["result"], tools)
                 record.results[result.call.id] = result
+                record.media += [_media(item, home) for item in event["media"]]
             case "draft":
                 record.draft = event["text"]
             case "answer":

@@ -314,7 +314,7 @@ class Agent:
             try:
                 if run.draft is None:
                     run.draft = self._until_draft(run)
-                    run.journal.write("draft", text=run.draft.text)
+                    run.journal.write("draft", text=run.draft.text, authors=gate.authors(run.talk))
                 if run.drafts:
                     run.emit(Drafted(run.draft))
                 answer = self._checked(run, run.draft)
@@ -414,10 +414,9 @@ class _Run:
 
     def heard(self, result: ToolResult) -> None:
         """Write down a result, and the media that came into being with it."""
-        for media in self.talk.media.items()[self.media_written :]:
-            self.journal.write("media", media=media)
-            self.media_written += 1
-        self.journal.write("result", result=result)
+        made = self.talk.media.items()[self.media_written :]
+        self.media_written += len(made)
+        self.journal.write("result", result=result, media=made)
         self.talk.observe(result)
         self.emit(ToolFinished(result))
 

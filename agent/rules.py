@@ -259,8 +259,8 @@ RULES: list[tuple[str, Callable[..., str]]] = [
     (r"\b(?:hear|sounds?|noises?|audio|recording|listen)\b", _hear),
     (rf"(?:is|are) (?:there )?(.+?) ({_SIDE}) (.+)", _relation),
     (rf"{_LOOK}(.+)", _exists),
-    (rf"(?:is|are) (.+) ({_TINT})$", _is_colour),
     (r"where (?:is|are) (.+)", _where),
+    (rf"^(?:is|are) (.+) ({_TINT})$", _is_colour),
     (rf"what\b.*{_SHOWN}|describe|list|name", _describe),
 ]
 """Pattern of a part of a question -> its rule, which is given what the groups caught."""

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -107,6 +108,7 @@ class ToolSet:
         return tool, args, handles
 
 
+@cache
 def media_arguments(args: type[BaseModel]) -> tuple[tuple[str, str], ...]:
     """(argument name, kind) of every argument that takes a handle or a list of handles."""
 

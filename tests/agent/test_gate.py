@@ -1,0 +1,209 @@
+"""No draft passes the gate unchecked, and its author is never its judge."""
+
+import numpy as np
+import pytest
+
+from nuthatch.agent import gate
+from nuthatch.agent.budget import Budget
+from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.journal import read_events
+from nuthatch.agent.loop import Agent
+from nuthatch.agent.planner import ScriptedPlanner
+from nuthatch.tools.base import Context, ToolCall, ToolResult
+from nuthatch.tools.faults import ToolFailed, ToolUnavailable
+from nuthatch.tools.media import MediaStore
+from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.verification.tools import CorrectAnswer
+from nuthatch.tools.verification.types import Correction
+from nuthatch.tools.weights import Weights
+from tests.agent.little_tools import PHOTO, TONE, CheckArgs, Cut, Find, Judge, Note, Say
+
+LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
+
+
+def ask(tmp_path, *script, tools=(), verify=True, budget=None, **media):
+    house = Agent(
+        ScriptedPlanner(list(script)),
+        [Find(cup=[(1, 1, 9, 9)]), Say(), Cut(), Judge(), *tools],
+        verify=verify,
+        budget=budget,
+        home=tmp_path,
+    )
+    return house.ask("How many cups?", **media)
+
+
+def test_what_is_refuted_is_corrected_and_the_draft_is_kept_beside_it(tmp_path):
+    answer = ask(tmp_path, LOOK, "There are two cups.", image=PHOTO)
+    assert answer.text == "There are three cups."
+    assert answer.draft == "There are two cups."
+    assert answer.verified
+    assert [edit.new_text for edit in answer.edits] == ["three"]
+    assert answer.verdicts[0].correction == "three"
+    assert answer.calls[-1].call.id == "check_1"
+    assert answer.timing.verify > 0
+
+
+def test_what_could_not_be_decided_is_listed(tmp_path):
+    answer = ask(tmp_path, "There is a giraffe.", image=PHOTO)
+    assert answer.text == "There is a giraffe."
+    assert [verdict.claim.text for verdict in answer.undecided] == ["giraffe"]
+
+
+def test_an_open_gate_says_that_nothing_was_checked(tmp_path):
+    answer = ask(tmp_path, "There are two cups.", verify=False, image=PHOTO)
+    assert answer.text == "There are two cups."
+    assert not answer.verified
+    assert answer.reason == "not verified: verify=False"
+    assert answer.verdicts == []
+
+
+class NoJudge(Judge):
+    """Cannot work here."""
+
+    def run(self, args: CheckArgs, context: Context) -> Correction:
+        raise ToolUnavailable("the weights 'detect' are missing")
+
+
+class HungJudge(Judge):
+    """Never ends in time."""
+
+    def run(self, args: CheckArgs, context: Context) -> Correction:
+        import time
+
+        time.sleep(0.5)
+        raise ToolFailed("late")
+
+
+@pytest.mark.parametrize(
+    ("judge", "why"), [(NoJudge(), "'detect' are missing"), (HungJudge(), "did not end")]
+)
+def test_a_draft_that_cannot_be_checked_does_not_leave(judge, why, tmp_path):
+    house = Agent(
+        ScriptedPlanner(["Two cups."]), [judge], budget=Budget(seconds=0.2), home=tmp_path
+    )
+    answer = house.ask("How many cups?", image=PHOTO)
+    assert not answer.finished
+    assert not answer.verified
+    assert answer.text == ""
+    assert answer.draft == "Two cups."
+    assert "could not be checked" in answer.reason
+    assert why in answer.reason
+
+
+def test_the_check_is_a_recorded_call(tmp_path):
+    answer = ask(tmp_path, LOOK, "There are two cups.", image=PHOTO)
+    events = read_events(answer.run_folder)
+    assert [event["event"] for event in events] == [
+        "run",
+        "turn",
+        "result",
+        "draft",
+        "result",
+        "answer",
+    ]
+    assert events[3]["authors"] == ["detector"]
+    assert events[4]["result"]["call"]["tool"] == "correct_answer"
+
+
+# -- what is checked against ----------------------------------------------------------------------
+
+
+def checked_against(answer) -> tuple[object, object]:
+    arguments = answer.calls[-1].call.arguments
+    return arguments.get("image"), arguments.get("audio")
+
+
+def test_the_check_is_against_the_picture_and_the_sound_that_were_given(tmp_path):
+    answer = ask(tmp_path, "Two.", image=PHOTO, audio=TONE)
+    assert checked_against(answer) == ("image_1", "audio_1")
+    assert answer.calls[-1].call.arguments["question"] == "How many cups?"
+
+
+def test_of_several_pictures_the_one_the_planner_looked_at_is_checked_against(tmp_path):
+    look = ("detect", {"image": "image_2", "labels": ["cup"]})
+    answer = ask(tmp_path, look, "Two.", image=[PHOTO, PHOTO // 2])
+    assert checked_against(answer) == ("image_2", None)
+
+
+def test_a_claim_about_one_of_two_pictures_is_not_judged_by_the_other(tmp_path):
+    both = [LOOK, ("detect", {"image": "image_2", "labels": ["cup"]})]
+    answer = ask(tmp_path, both, "Two.", image=[PHOTO, PHOTO // 2])
+    assert checked_against(answer) == (None, None)
+
+
+def test_a_look_at_a_part_is_a_look_at_the_picture(tmp_path):
+    closer = ("detect", {"image": "image_2", "labels": ["cup"]})
+    answer = ask(tmp_path, ("cut", {"image": "image_1"}), closer, "Two.", image=PHOTO)
+    assert checked_against(answer) == ("image_1", None)
+
+
+def test_without_a_picture_nothing_is_checked_against_one(tmp_path):
+    assert checked_against(ask(tmp_path, "Two.")) == (None, None)
+
+
+# -- authors --------------------------------------------------------------------------------------
+
+
+def talk_of(tmp_path, *tools: str, ok: bool = True) -> Conversation:
+    talk = Conversation(MediaStore(tmp_path), ToolSet([]))
+    talk.ask("?", [])
+    calls = [ToolCall(f"call_{n}", tool, {}) for n, tool in enumerate(tools)]
+    talk.call(calls)
+    for call in calls:
+        talk.observe(ToolResult(call, Note(text="") if ok else None, None, 1.0))
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("tools", "judges"),
+    [
+        ((), []),
+        (("calculate", "measure"), []),
+        (("detect", "measure"), ["detector"]),
+        (("tag", "describe_attributes"), ["tagger"]),
+        (("tag_sound", "detect"), ["detector", "sound_tagger"]),
+    ],
+)
+def test_the_judges_whose_findings_a_draft_rests_on_are_its_authors(tools, judges, tmp_path):
+    assert gate.authors(talk_of(tmp_path, *tools)) == judges
+
+
+def test_calls_inside_calls_make_authors_too(tmp_path):
+    talk = talk_of(tmp_path, "locate_sound_source")
+    inner = ToolResult(ToolCall("call_0.1", "detect", {}), Note(text=""), None, 1.0)
+    outer = ToolResult(ToolCall("call_0", "x", {}), Note(text=""), None, 1.0, children=(inner,))
+    talk.observe(outer)
+    assert gate.authors(talk) == ["detector"]
+
+
+def test_what_was_seen_for_an_earlier_question_still_makes_an_author(tmp_path):
+    talk = talk_of(tmp_path, "tag")
+    talk.ask("And now?", [])
+    assert gate.authors(talk) == ["tagger"]
+
+
+def test_the_verifier_is_told_the_authors(tmp_path, monkeypatch):
+    told: list[frozenset[str]] = []
+
+    def run(self, args, context):
+        told.append(self.authors)
+        text = args.answer
+        return Correction(
+            draft=text,
+            revised=text,
+            final=text,
+            choice="draft",
+            choice_reason="",
+            edits=[],
+            verdicts=[],
+        )
+
+    monkeypatch.setattr(CorrectAnswer, "run", run)
+    house = Agent(
+        ScriptedPlanner([LOOK, "One cup."]),
+        [Find(cup=[(1, 1, 9, 9)])],
+        weights=Weights(tmp_path),
+        home=tmp_path,
+    )
+    assert house.ask("How many cups?", image=np.array(PHOTO)).finished
+    assert told == [frozenset({"detector"})]

@@ -1,0 +1,356 @@
+"""A run is written down as it happens, and can be read back, gone on with, and thrown away."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from nuthatch.agent.answer import Answer
+from nuthatch.agent.journal import (
+    JOURNAL,
+    Journal,
+    JournalError,
+    Recorded,
+    list_runs,
+    load_run,
+    new_run_id,
+    prune_runs,
+    read_events,
+    read_run,
+)
+from nuthatch.agent.loop import Agent
+from nuthatch.agent.planner import ScriptedPlanner
+from nuthatch.tools.base import Provenance, ToolCall, ToolResult
+from nuthatch.tools.faults import Fault
+from nuthatch.tools.toolset import ToolSet
+from tests.agent import killed_run
+from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Found, Judge, Note, Say, Trouble
+
+LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
+TOOLS = ToolSet([Find(cup=[(1, 1, 9, 9.5)]), Say(), Cut(), Trouble(), Judge()])
+
+
+def ask(home: Path, *script, verify=False, **given) -> Answer:
+    return Agent(ScriptedPlanner(list(script)), TOOLS, verify=verify, home=home).ask("?", **given)
+
+
+def cut_off(answer: Answer, events: int) -> str:
+    """Leave only the first events of a run, as a kill would; its id."""
+    path = answer.run_folder / JOURNAL
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:events]))
+    return answer.run_id
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def test_every_event_is_on_disk_before_the_next_thing_happens(tmp_path):
+    def events_so_far(event) -> None:
+        (folder,) = (tmp_path / "runs").iterdir()
+        seen.append([each["event"] for each in read_events(folder)])
+
+    seen: list[list[str]] = []
+    ask(tmp_path, ("say", {"text": "a"}), "Done.", on_event=events_so_far)
+    started, finished, answered = seen
+    assert started == ["run", "turn"]
+    assert finished == ["run", "turn", "result"]
+    assert answered == ["run", "turn", "result", "draft", "answer"]
+
+
+def test_a_step_costs_the_same_bytes_however_long_the_run_and_however_large_the_picture(tmp_path):
+    def bytes_per_step(steps: int, picture) -> float:
+        script = [("say", {"text": f"{n:03}"}) for n in range(steps)]
+        agent = Agent(ScriptedPlanner([*script, "."]), TOOLS, verify=False, home=tmp_path)
+        agent.budget = type(agent.budget)(steps=999, calls=999)
+        lines = (agent.ask("?", image=picture).run_folder / JOURNAL).read_bytes().splitlines()
+        steps_only = [line for line in lines if b'"turn"' in line or b'"result"' in line]
+        return sum(map(len, steps_only)) / steps
+
+    short = bytes_per_step(10, PHOTO)
+    assert bytes_per_step(80, PHOTO) == pytest.approx(short, rel=0.05)
+    assert bytes_per_step(10, PHOTO.repeat(20, 0).repeat(20, 1)) == pytest.approx(short, rel=0.05)
+
+
+def test_media_lie_once_by_content_and_are_shared_by_runs(tmp_path):
+    first = ask(tmp_path, "x", image=PHOTO, audio=TONE)
+    second = ask(tmp_path, "x", image=PHOTO, audio=TONE)
+    assert [m.path for m in first.media] == [m.path for m in second.media]
+    assert len(list((tmp_path / "blobs").iterdir())) == 2
+
+
+def test_run_ids_sort_by_time_and_do_not_collide():
+    ids = [new_run_id() for _ in range(50)]
+    assert len(set(ids)) == 50
+    assert sorted(ids, key=lambda each: each[:18]) == ids
+    assert re.fullmatch(r"\d{8}-\d{9}-[0-9a-f]{6}", ids[0])
+
+
+def test_one_run_is_written_by_one_process_at_a_time(tmp_path):
+    journal = Journal(tmp_path, "a")
+    with pytest.raises(JournalError, match="another process is at run a") as caught:
+        Journal(tmp_path, "a")
+    assert caught.value.code == "run_busy"
+    journal.close()
+    Journal(tmp_path, "a").close()
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+class Deep(BaseModel):
+    inside: Note
+    number: float
+
+
+class Nest(Say):
+    """Give a value with a value inside."""
+
+    name = "nest"
+    Result = Deep
+
+
+@pytest.mark.parametrize("number", [0.1 + 0.2, 1e-300, float("inf"), -0.0])
+def test_a_result_comes_back_as_it_was_with_all_that_it_holds(number, tmp_path):
+    inner = ToolResult(
+        ToolCall("call_1.1", "say", {"text": "ü\n"}), Note(text="ü\n"), None, 0.5, None, ("text",)
+    )
+    result = ToolResult(
+        ToolCall("call_1", "nest", {"text": "x", "list": [1, None, True]}),
+        Deep(inside=Note(text="日本"), number=number),
+        Fault("timeout", "late", "detail"),
+        1.25,
+        Provenance("2", {"detect": "ff"}, {"a": [1]}, {"image_1": "00"}, parent="call_0"),
+        ("inside",),
+        (inner,),
+    )
+    journal = Journal(tmp_path, "a")
+    journal.write("run", format=1, question="?", given=[], after=None, media=[])
+    journal.write("result", result=result, media=[])
+    journal.close()
+    back = read_run("a", ToolSet([Nest(), Say()]), tmp_path).results["call_1"]
+    if number == float("inf"):  # JSON has no such number: the value is kept as it was written
+        assert isinstance(back.value, Recorded)
+    else:
+        assert back == result
+
+
+def test_a_value_whose_tool_is_gone_is_kept_as_it_was_written(tmp_path):
+    answer = ask(tmp_path, ("say", {"text": "a"}), "x")
+    (result,) = load_run(answer.run_id, tmp_path, tools=ToolSet([])).calls
+    assert isinstance(result.value, Recorded)
+    assert result.value.model_dump() == {"text": "a"}
+
+
+def test_an_answer_can_be_rebuilt_with_no_model_and_is_the_same(tmp_path):
+    answer = ask(tmp_path, LOOK, ("cut", {"image": "image_1"}), "Two.", verify=True, image=PHOTO)
+    again = load_run(answer.run_id, tmp_path, tools=TOOLS)
+    assert again == answer
+    assert isinstance(again.calls[0].value, Found)
+    assert again.calls[0].value.detections[0].box.y2 == 9.5
+
+
+def test_an_answer_is_rebuilt_with_the_tools_of_the_package_by_default(tmp_path):
+    answer = ask(tmp_path, "Two.", image=PHOTO)
+    assert load_run(answer.run_id, tmp_path) == answer
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    answer = ask(tmp_path, ("say", {"text": "a"}), "x")
+    path = answer.run_folder / JOURNAL
+    whole = path.read_bytes()
+    for cut in (1, 5, 30):
+        path.write_bytes(whole[:-cut])
+        assert [e["event"] for e in read_events(path.parent)][-1] == "draft"
+
+
+def test_going_on_after_a_torn_line_starts_a_line_of_its_own(tmp_path):
+    answer = ask(tmp_path, ("say", {"text": "a"}), "x")
+    path = answer.run_folder / JOURNAL
+    path.write_bytes(path.read_bytes()[:-7])
+    again = Agent(ScriptedPlanner([]), TOOLS, verify=False, home=tmp_path).resume(answer.run_id)
+    assert again.text == "x"
+    for line in path.read_text().splitlines():
+        json.loads(line)
+
+
+def test_a_damaged_line_in_the_middle_is_named(tmp_path):
+    answer = ask(tmp_path, ("say", {"text": "a"}), "x")
+    path = answer.run_folder / JOURNAL
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:-9], *lines[2:]]) + "\n")
+    with pytest.raises(JournalError, match="line 2 is damaged"):
+        load_run(answer.run_id, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"event": "ru'])
+def test_a_run_that_was_killed_before_anything_was_recorded_says_so(content, tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / JOURNAL).write_bytes(content)
+    with pytest.raises(JournalError, match="before anything was recorded"):
+        load_run("a", tmp_path)
+
+
+def test_a_home_that_was_moved_stays_readable(tmp_path):
+    answer = ask(tmp_path / "old", LOOK, "x", image=PHOTO)
+    (tmp_path / "old").rename(tmp_path / "new")
+    again = load_run(answer.run_id, tmp_path / "new")
+    assert again.media[0].path.is_file()
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+def kill_after(lines: int, home: Path, notes: Path) -> str:
+    """Start a run in a process, kill -9 it once so many notes were written; its id."""
+    process = subprocess.Popen(
+        [sys.executable, killed_run.__file__, str(home), str(notes)],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if notes.exists() and len(notes.read_text().splitlines()) >= lines:
+            break
+        time.sleep(0.005)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    (folder,) = (home / "runs").iterdir()
+    return folder.name
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_run_that_was_killed_goes_on_and_repeats_no_finished_call(lines, tmp_path):
+    home, notes = tmp_path / "home", tmp_path / "notes"
+    run_id = kill_after(lines, home, notes)
+    before = read_run(run_id, ToolSet([]), home)
+    finished = [result.call.arguments.get("text") for result in before.results.values()]
+    answer = killed_run.agent(home, notes, len(before.turns)).resume(run_id)
+    assert answer.text == "All noted."
+    written = notes.read_text().split()
+    assert set(written) == {"one", "two", "quick", "slow", "three"}
+    for text in filter(None, finished):
+        assert written.count(text) == 1
+    assert [result.call.id for result in answer.calls] == [f"call_{n}" for n in range(1, 8)]
+    assert all(result.ok for result in answer.calls)
+    assert [media.handle for media in answer.media][:2] == ["image_1", "image_2"]
+    assert load_run(run_id, home, tools=killed_run.agent(home, notes).tools).text == "All noted."
+
+
+@pytest.mark.parametrize("events", range(1, 10))
+def test_a_run_goes_on_from_wherever_it_was_cut_off(events, tmp_path):
+    script = [[LOOK, ("say", {"text": "a"})], ("cut", {"image": "image_1"}), "Two cups."]
+    whole = ask(tmp_path, *script, verify=True, image=PHOTO)
+    run_id = cut_off(whole, events)
+    turns = len(read_run(run_id, TOOLS, tmp_path).turns)
+    planner = ScriptedPlanner(script[turns:])
+    again = Agent(planner, TOOLS, home=tmp_path).resume(run_id)
+    assert again.text == whole.text == "three cups."
+    assert [r.call for r in again.calls] == [r.call for r in whole.calls]
+    assert [r.value for r in again.calls] == [r.value for r in whole.calls]
+    assert [m.handle for m in again.media] == [m.handle for m in whole.media]
+
+
+def test_an_answered_run_is_answered_from_its_journal(tmp_path):
+    answer = ask(tmp_path, LOOK, "One.", image=PHOTO)
+    planner = ScriptedPlanner([])
+    assert Agent(planner, TOOLS, verify=False, home=tmp_path).resume(answer.run_id) == answer
+    assert planner.heard == []
+
+
+def test_what_was_used_of_the_budget_counts_after_a_kill_too(tmp_path):
+    script = [("say", {"text": str(n)}) for n in range(5)]
+    whole = ask(tmp_path, *script, "x")
+    run_id = cut_off(whole, 1 + 2 * 3)  # three steps done
+    house = Agent(ScriptedPlanner(script[3:]), TOOLS, verify=False, home=tmp_path)
+    house.budget = type(house.budget)(steps=4)
+    answer = house.resume(run_id)
+    assert not answer.finished
+    assert "4 steps" in answer.reason
+    assert len(answer.calls) == 4
+
+
+def test_names_of_detections_are_not_given_twice_after_a_kill(tmp_path):
+    script = [[("detect", {"image": "image_9", "labels": ["cup"]}), LOOK], LOOK, "x"]
+    whole = ask(tmp_path, *script, image=PHOTO)
+    assert whole.calls[1].value.detections[0].handle == "detection_2.1"
+    run_id = cut_off(whole, 4)
+    again = Agent(ScriptedPlanner(script[1:]), TOOLS, verify=False, home=tmp_path).resume(run_id)
+    handles = [result.value.detections[0].handle for result in again.calls[1:]]
+    assert handles == ["detection_2.1", "detection_3.1"]
+
+
+# -- the runs of a home ---------------------------------------------------------------------------
+
+
+def test_runs_are_listed_newest_first_with_what_became_of_them(tmp_path):
+    ask(tmp_path, "One.")
+    ask(tmp_path, ("trouble", {"text": "x"}))
+    cut_off(ask(tmp_path, "x"), 1)
+    (tmp_path / "runs" / "00000000-empty").mkdir()
+    lines = list_runs(tmp_path)
+    assert [line["state"] for line in lines] == ["open", "stopped", "answered", "unreadable"]
+    assert lines[2]["answer"] == "One."
+    assert "ZeroDivisionError" in lines[1]["answer"]
+    assert lines[0]["run_id"] > lines[1]["run_id"]
+    json.dumps(lines)
+
+
+def test_a_home_without_runs_has_none(tmp_path):
+    assert list_runs(tmp_path / "nowhere") == []
+    assert prune_runs(tmp_path / "nowhere") == []
+
+
+def test_an_open_run_is_shown_with_what_to_do(tmp_path):
+    run_id = cut_off(ask(tmp_path, LOOK, "x", image=PHOTO), 3)
+    shown = load_run(run_id, tmp_path, tools=TOOLS)
+    assert not shown.finished
+    assert f"Agent.resume('{run_id}')" in shown.reason
+    assert len(shown.calls) == 1
+
+
+def old(path: Path) -> None:
+    os.utime(path, (time.time() - 7200,) * 2)
+
+
+def test_pruning_keeps_the_newest_runs_and_the_media_they_name(tmp_path):
+    first = ask(tmp_path, "x", image=PHOTO)
+    second = ask(tmp_path, "x", image=PHOTO // 2)
+    for blob in (tmp_path / "blobs").iterdir():
+        old(blob)
+    young = tmp_path / "blobs" / "young.png"
+    young.write_bytes(b"of a run that is starting")
+    assert prune_runs(tmp_path, keep=1) == [first.run_id]
+    assert [line["run_id"] for line in list_runs(tmp_path)] == [second.run_id]
+    assert {p.name for p in (tmp_path / "blobs").iterdir()} == {
+        second.media[0].path.name,
+        "young.png",
+    }
+
+
+def test_pruning_keeps_the_beginning_of_a_talk_that_goes_on(tmp_path):
+    first = ask(tmp_path, "x", image=PHOTO)
+    ask(tmp_path, "x")
+    third = ask(tmp_path, "x", after=first)
+    prune_runs(tmp_path, keep=1)
+    assert {line["run_id"] for line in list_runs(tmp_path)} == {first.run_id, third.run_id}
+    assert ask(tmp_path, "x", after=third).finished
+
+
+def test_pruning_leaves_a_run_that_is_at_work(tmp_path):
+    journal = Journal(tmp_path, "00000000-000000000-000000")
+    journal.write("run", format=1, question="?", given=[], after=None, media=[])
+    assert prune_runs(tmp_path, keep=0) == []
+    journal.close()
+    assert prune_runs(tmp_path, keep=0) == ["00000000-000000000-000000"]
+
+
+def test_keeping_less_than_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="keep=-1"):
+        prune_runs(tmp_path, keep=-1)
