@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.claims import Reading, read_claims
 from nuthatch.tools.verification.edits import make_edits, replay
-from nuthatch.tools.verification.evidence import Case, Findings, observe
+from nuthatch.tools.verification.findings import Case, Findings, observe
 from nuthatch.tools.verification.rules import POLICIES, Policy, judge
 from nuthatch.tools.verification.senses import Picture, Senses, Sound
 from nuthatch.tools.verification.types import Correction, Edit, Report, Verdict

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.claims import CENTRE, Anchor, Reading
+from nuthatch.tools.verification.claims import Anchor, Reading
+from nuthatch.tools.verification.places import CENTRE
 from nuthatch.tools.verification.rewriting import Change, rewrite_existence, undeny
 from nuthatch.tools.verification.rules import Policy
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict

@@ -147,10 +147,8 @@ class _Here:
         at = mention.first - 1
         while at >= self.sentence.first and self.text.lower(at) in w.ADVERBS | {"about"}:
             at -= 1
-        if (
-            at < self.sentence.first
-            or self.text.lower(at) in (",", ":")
-            and at <= self.sentence.first + 1
+        if at < self.sentence.first or (
+            self.text.lower(at) in (",", ":") and at <= self.sentence.first + 1
         ):
             return not any(
                 self.text.lower(i) in w.BE | w.SHOWS | w.POSTURES | w.LOOK_LIKE
@@ -185,8 +183,10 @@ class _Here:
         gone = {id(ghost) for ghost in ghosts}
         kept = [item for item in items if id(item.mention) not in gone]
         verdict = self.absent[ghosts[0].name]
-        if not kept:
-            return self._emptied(items, ghosts)
+        if not kept or any(self._new_inside(item) for item in items if item not in kept):
+            return (
+                self._emptied(items, ghosts) if not kept else [(verdict, self._told_anew(ghosts))]
+            )
         text = self.text
         changes: list[Attributed] = []
         first, last = items[0].mention.first, items[-1].last
@@ -206,6 +206,16 @@ class _Here:
             span = (text.tokens[kept[-1].last - 1].end, text.tokens[last - 1].end)
             changes.append((verdict, Change("delete", span, "")))
         return changes + self._agreement(items, kept, verdict)
+
+    def _new_inside(self, item: _Item) -> bool:
+        """Whether a thing of the list says first of another thing that it is there."""
+        return any(
+            v.claim.kind == "existence"
+            and v.verdict != "refuted"
+            and (mention := self.reading.anchors[v.claim.id].mention) is not None
+            and item.mention.last <= mention.first < item.last
+            for v in self._of_sentence()
+        )
 
     def _joint(self, items: list[_Item], kept: list[_Item], after: _Item) -> str:
         """What stands between two things that are left."""
@@ -374,7 +384,7 @@ class _Here:
         text = self.text
         noun = text.slice(*mention.noun)
         many = mention.plural and verdict.correction != "1"
-        if text.lower(mention.first) == "nobody" or "one" in noun.lower():
+        if noun.lower() in ("nobody", "no one"):
             noun = "person"
         words = grammar.indefinite(noun if many == mention.plural else singular(noun), many)
         old = text.tokens[mention.first].text
@@ -386,7 +396,7 @@ class _Here:
         return changes
 
     def _undenied(self, mention: Mention) -> list[Change]:
-        """`I don't see a giraffe` -> `I see a giraffe`; only where the denial has no other object."""
+        """`I do not see a giraffe` -> `I see a giraffe`, where that denies nothing else."""
         others = [
             v
             for v in self._of_sentence()
@@ -415,7 +425,7 @@ class _Here:
 
 
 def undeny(reading: Reading, at: int) -> Change | None:
-    """The change that makes a negation positive: `isn't` -> `is`, `do not see` -> `see`."""
+    """The change that takes a negation away: `isn't` -> `is`, `do not see` -> `see`."""
     text = reading.text
     word, span = text.lower(at), text.span(at, at + 1)
     if word in ("isn't", "aren't", "wasn't", "weren't"):

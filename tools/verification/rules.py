@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nuthatch.tools.verification.calibration import ALONE
-from nuthatch.tools.verification.evidence import Findings, allows, fuse
+from nuthatch.tools.verification.evidence import allows, testify
+from nuthatch.tools.verification.findings import Findings, fuse
 from nuthatch.tools.verification.types import Claim, Evidence, Verdict, VerdictName
 from nuthatch.tools.vocabulary import TINTS
 
@@ -84,7 +85,7 @@ def judge(
             value = meant.get(claim.value or "", claim.value)
             subject = meant.get(claim.subject, claim.subject)
             judged = claim.model_copy(update={"subject": subject, "value": value})
-        verdict = decide(judged, findings.evidence(judged), policy, authors, verdicts)
+        verdict = decide(judged, testify(judged, findings), policy, authors, verdicts)
         verdicts[claim.id] = verdict.model_copy(update={"claim": claim})
         if claim.kind == "attribute" and verdict.verdict == "refuted" and claim.polarity:
             tint = f"{verdict.correction} " if verdict.correction in TINTS else ""

@@ -41,7 +41,6 @@ class Sighting(NamedTuple):
     score: float
     box: Box
     handle: str
-    call_id: str
 
 
 class Region(NamedTuple):
@@ -58,7 +57,7 @@ class Senses(Protocol):
 
     def find(
         self, pictures: Sequence[Picture], labels: Sequence[Sequence[str]], floor: float
-    ) -> list[list[Sighting]] | None:
+    ) -> list[Seen[list[Sighting]]] | None:
         """The detector: all boxes of each picture's labels from the score `floor` on."""
         ...
 
@@ -94,12 +93,13 @@ class ToolSenses:
 
     def find(
         self, pictures: Sequence[str], labels: Sequence[Sequence[str]], floor: float
-    ) -> list[list[Sighting]] | None:
+    ) -> list[Seen[list[Sighting]]] | None:
         from nuthatch.tools.detect import Found
 
-        everything: list[list[Sighting]] = []
+        everything: list[Seen[list[Sighting]]] = []
         for picture, names in zip(pictures, labels, strict=True):
             sightings: list[Sighting] = []
+            call_id = ""
             for start in range(0, len(names), LABELS_AT_ONCE):
                 found = self._call(
                     "detect",
@@ -110,11 +110,12 @@ class ToolSenses:
                 if found is None:
                     return None
                 assert isinstance(found.value, Found)
+                call_id = call_id or found.call_id
                 sightings += [
-                    Sighting(each.label, each.score, each.box, each.handle, found.call_id)
+                    Sighting(each.label, each.score, each.box, each.handle)
                     for each in found.value.detections
                 ]
-            everything.append(sightings)
+            everything.append(Seen(call_id, sightings))
         return everything
 
     def tag(
@@ -194,20 +195,19 @@ class ModelSenses:
 
     def find(
         self, pictures: Sequence[Pixels], labels: Sequence[Sequence[str]], floor: float
-    ) -> list[list[Sighting]] | None:
+    ) -> list[Seen[list[Sighting]]] | None:
         detector = self._get("detect")
         if detector is None:
             return None
-        everything: list[list[Sighting]] = []
+        everything: list[Seen[list[Sighting]]] = []
         for start in range(0, len(pictures), self.batch):
             part = slice(start, start + self.batch)
             for found in detector.find(pictures[part], labels[part], threshold=floor):
-                everything.append(
-                    [
-                        Sighting(each.label, each.score, Box.of(each.box), str(number), "detect")
-                        for number, each in enumerate(found)
-                    ]
-                )
+                sightings = [
+                    Sighting(each.label, each.score, Box.of(each.box), str(number))
+                    for number, each in enumerate(found)
+                ]
+                everything.append(Seen("detect", sightings))
         return everything
 
     def tag(
