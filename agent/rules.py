@@ -104,14 +104,14 @@ class _Eyes:
         (look,) = self.look_at_all(self._closer(detection))
         return str(look.tints[0].word)
 
-    def place(self, detection: Detection) -> str:
-        """`on the left and at the top`"""
+    def place(self, detection: Detection) -> list[str]:
+        """`at the top`, `on the left`: what is clear of the two"""
         size = self.conversation.media[detection.image]
         x, y = detection.box.centre
         dx, dy = x / (size.width or 1) - 0.5, y / (size.height or 1) - 0.5
-        parts = [f"on the {'left' if dx < 0 else 'right'}"] if abs(dx) > OFF_CENTRE else []
-        parts += [f"at the {'top' if dy < 0 else 'bottom'}"] if abs(dy) > OFF_CENTRE else []
-        return " and ".join(parts) or "in the middle"
+        parts = [f"at the {'top' if dy < 0 else 'bottom'}"] if abs(dy) > OFF_CENTRE else []
+        parts += [f"on the {'left' if dx < 0 else 'right'}"] if abs(dx) > OFF_CENTRE else []
+        return parts or ["in the middle"]
 
     def _closer(self, found: Detection) -> tuple[str, dict[str, Any]]:
         return "describe_attributes", {"image": found.image, "region": found.handle}
@@ -139,8 +139,8 @@ def _where(eyes: _Eyes, what: str) -> str:
     found = eyes.find(what)
     if not found:
         return _there_are(0, what)
-    places = list(dict.fromkeys(eyes.place(each) for each in found))
-    where = f"{' and '.join(places)} of the picture"
+    places = list(dict.fromkeys(part for each in found for part in eyes.place(each)))
+    where = ", ".join([f"{places[0]} of the picture", *places[1:]])
     if len(found) == 1:
         return f"The {_name(what)} is {where}."
     return f"{_there_are(len(found), what)[:-1]}, {where}."
@@ -166,8 +166,7 @@ def _colour(eyes: _Eyes, what: str) -> str:
     if not found:
         return _there_are(0, what)
     tint = eyes.tint(found[0])
-    colour = "in its natural colours" if tint == "plain" else tint
-    return f"The {_noun(what)[1]} is {colour}."
+    return f"The {_noun(what)[1]} is {tint}."
 
 
 def _is_colour(eyes: _Eyes, what: str, tint: str) -> str:

@@ -30,7 +30,7 @@ class ToolSet:
                     "return the result, or use isolation='thread'"
                 )
             self._tools[tool.name] = tool
-            self._handles[tool.name] = media_arguments(tool.Args)
+            self._handles[tool.name] = media_arguments(tool.Args)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[AnyTool]:
         return iter(self._tools.values())

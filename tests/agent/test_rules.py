@@ -116,14 +116,15 @@ def said(tmp_path, question: str, *, image=PHOTO, audio=TONE, **kwargs) -> str:
         ("Are there any giraffes or cups?", "Yes, there are no giraffes. There is a cup."),
         ("Is there a red cup?", "No, there are no red cups."),
         ("Is this a flump?", "No, there are no flumps."),
-        ("Where is the clock?", "The clock is on the right and at the top of the picture."),
+        ("Where is the clock?", "The clock is at the top of the picture, on the right."),
         ("Where is the orange?", "The orange is in the middle of the picture."),
+        ("Where are the cups?", "There are two cups, on the left of the picture, at the bottom."),
         ("Where is the giraffe?", "There are no giraffes."),
         ("Is the cup left of the clock?", "Yes, the cup is left of the clock."),
         ("Is the clock to the left of the cup?", "No, the clock is right of the cup."),
         ("Is there a clock above the giraffe?", "No, there are no giraffes."),
         ("What colour is the cup?", "The cup is blue."),
-        ("What color is the clock?", "The clock is in its natural colours."),
+        ("What color is the clock?", "The clock is plain."),
         ("Is the cup blue?", "Yes, the cup is blue."),
         ("Is the cup red?", "No, the cup is blue."),
         ("Is the giraffe red?", "No, there are no giraffes."),
@@ -238,9 +239,7 @@ def test_a_short_next_question_takes_its_form_from_the_one_before(tmp_path):
     first = house.ask("How many cups are there?", image=PHOTO)
     assert house.ask("And the clocks?", after=first).text == "There is one clock."
     colour = house.ask("What colour is the cup?", after=first)
-    assert house.ask("What about the clock?", after=colour).text == (
-        "The clock is in its natural colours."
-    )
+    assert house.ask("What about the clock?", after=colour).text == ("The clock is plain.")
 
 
 def test_it_keeps_nothing_between_questions(tmp_path):
