@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.world.animal_sounds import ANIMALS
@@ -33,6 +34,7 @@ EVENTS = OBJECTS | ANIMALS
 
 SHORTEST, LONGEST = 2.0, 4.0
 LARGEST_DIFFERENCE_DB = 10.0
+ACTIVITY_SAMPLES = 160  # a hundredth of a second
 
 ROOM = {
     "reverberation": Range(0.1, 1.0, held_out=(0.45, 0.6)),
@@ -51,6 +53,8 @@ class Clip:
         samples: (n,) float32, 16 kHz mono, within [-1, 1], 2 to 4 seconds.
         events: the events heard, loudest first; empty for background noise alone.
         levels_db: level of each event relative to the loudest, 0 or below.
+        activity: (events, n // 160) float32, power of each event in each hundredth of a second,
+            relative to its active level.
         seed: with the split and the parameters, what the clip was made from.
         split: whose seeds it was drawn from.
     """
@@ -58,6 +62,7 @@ class Clip:
     samples: Samples
     events: tuple[str, ...]
     levels_db: tuple[float, ...]
+    activity: npt.NDArray[np.float32]
     seed: int
     split: Split
 
@@ -95,12 +100,15 @@ def make_sound(
         for index in range(len(names))
     )
     mixture = np.zeros(samples, np.float32)
-    for name, level in zip(names, levels, strict=True):
-        mixture += 10 ** (level / 20) * _hear(name, rng, samples, room, parameters)
+    activity = np.zeros((len(names), samples // ACTIVITY_SAMPLES), np.float32)
+    for index, (name, level) in enumerate(zip(names, levels, strict=True)):
+        sound = _hear(name, rng, samples, room, parameters)
+        activity[index] = _power(sound, ACTIVITY_SAMPLES)
+        mixture += 10 ** (level / 20) * sound
     mixture += _background(room, samples) * 10 ** (-room("noise_db") / 20)
     peak = float(np.exp(rng.uniform(np.log(0.05), np.log(0.95))))
     mixture *= peak / np.abs(mixture).max()
-    return Clip(mixture.astype(np.float32), names, levels, seed, split)
+    return Clip(mixture.astype(np.float32), names, levels, activity, seed, split)
 
 
 def active_level(sound: Samples) -> float:
@@ -108,10 +116,15 @@ def active_level(sound: Samples) -> float:
 
     A mean over the whole clip would call a ticking clock far quieter than it is heard.
     """
-    frame = count(0.025)
-    padded = np.pad(sound, (0, -len(sound) % frame)).reshape(-1, frame)
-    power = np.mean(np.square(padded, dtype=np.float64), axis=1)
+    power = _power(sound, count(0.025))
     return float(np.sqrt(power[power >= power.max() / 100].mean()))
+
+
+def _power(sound: Samples, frame: int) -> npt.NDArray[np.float64]:
+    """Mean square of each whole frame of so many samples."""
+    whole = sound[: len(sound) // frame * frame].reshape(-1, frame)
+    power: npt.NDArray[np.float64] = np.mean(np.square(whole, dtype=np.float64), axis=1)
+    return power
 
 
 def _choose(rng: np.random.Generator, events: int | Sequence[str] | None) -> tuple[str, ...]:
