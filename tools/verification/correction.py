@@ -93,13 +93,17 @@ def _choose(
 ) -> tuple[bool, str]:
     """Whether the revision is better supported than the draft, by the same findings, and why.
 
-    A revision is a new draft, read and judged like one; it must have fewer refuted claims.
+    A revision is a new draft, read and judged like one: it must have fewer refuted claims, and no
+    more than the draft that nobody can judge.
     """
     if not edits:
         wrong = sum(verdict.verdict == "refuted" for verdict in verdicts)
         return False, f"{wrong} refuted, none of them edited" if wrong else "nothing was refuted"
     before = _refuted(verdicts)
-    after = _refuted(judge(read_claims(revised, item.question).claims, findings, policy))
+    again = judge(read_claims(revised, item.question).claims, findings, policy)
+    after = _refuted(again)
+    if _unjudged(again) > _unjudged(verdicts):
+        return False, "the revision claims what nobody can judge"
     if after < before:
         return True, f"refuted claims: {before} in the draft, {after} in the revision"
     return False, f"the revision is no better: {after} refuted claims, the draft has {before}"
@@ -108,3 +112,7 @@ def _choose(
 def _refuted(verdicts: Sequence[Verdict]) -> int:
     """Refuted claims that say so plainly; what is hedged promises nothing."""
     return sum(v.verdict == "refuted" and not v.claim.hedged for v in verdicts)
+
+
+def _unjudged(verdicts: Sequence[Verdict]) -> int:
+    return sum(verdict.rule == "judges.none" for verdict in verdicts)
