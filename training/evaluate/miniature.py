@@ -224,7 +224,7 @@ def _figures(rows: Mapping[str, list[Row]], unseen: Appearance) -> dict[str, per
         "hearing": hearing,
         "answers of the rules planner, through tools and gate": asking.answers(rows["ask"]),
         "a writer with 20 % errors, corrected": checking.repair_figures(rows["check"]),
-        "POPE": checking.pope_figures(rows["check"], _blind()),
+        report.POPE: checking.pope_figures(rows["check"], _blind()),
         "blind baselines": _blind_baselines(rows),
     }
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from nuthatch.training.evaluate.pope import SETTINGS
 from nuthatch.training.evaluate.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+POPE = "POPE"
 Sections = Mapping[str, Mapping[str, Interval]]
 """Title -> figure name -> figure."""
 
@@ -56,18 +58,43 @@ def save(
 
 def show(sections: Sections, notes: Sequence[str], console: Console) -> None:
     """The figures as a table, then the notes."""
-    table = Table("figure", box=None, header_style="dim", title="held-out scenes, 95 % intervals")
-    for heading in ("value", "low", "high", "n"):
+    table = Table("held-out scenes", box=None, header_style="dim")
+    for heading in ("value", "95 %", "interval", "n"):
         table.add_column(heading, justify="right")
     for title, figures in sections.items():
-        table.add_row(f"[bold]{title}[/]")
-        for name, figure in figures.items():
-            ends = [f"[dim]{end:.3f}[/]" for end in (figure.low, figure.high)]
-            table.add_row(f"  {name}", f"{figure.value:.3f}", *ends, f"[dim]{figure.n:,}[/]")
-        table.add_row()
+        if title != POPE:
+            table.add_row(f"[bold]{title}[/]")
+            for name, figure in figures.items():
+                ends = [f"[dim]{end:.3f}[/]" for end in (figure.low, figure.high)]
+                table.add_row(f"  {name}", f"{figure.value:.3f}", *ends, f"[dim]{figure.n:,}[/]")
+            table.add_row()
     console.print(table)
+    console.print(_pope_table(sections[POPE]))
     for note in notes:
-        console.print(f"[dim]{note}[/]")
+        console.print(f"[dim]{note}[/]", soft_wrap=True)
+
+
+def _pope_table(figures: Mapping[str, Interval]) -> Table:
+    """Settings and measures down, answerers across; intervals for F1."""
+    table = Table("POPE", "", *COLOURS, "gain", box=None, header_style="dim")
+    table.columns[0].no_wrap = True
+    for setting in SETTINGS:
+        for measure in ("f1", "accuracy", "yes_ratio"):
+            shown = [figures[f"pope_{setting}_{measure}_{who}"] for who in COLOURS]
+            if measure == "f1":
+                cells = [_with_interval(figure) for figure in shown]
+                gain = _with_interval(figures[f"pope_{setting}_f1_gain_over_detector"])
+                table.add_row(f"[bold]{setting}[/]", measure, *cells, gain)
+            else:
+                table.add_row("", measure, *(f"{figure.value:.3f}" for figure in shown))
+    table.caption = "gain: F1 of verified minus that of the detector alone, paired by scene"
+    table.caption_justify = "left"
+    return table
+
+
+def _with_interval(figure: Interval) -> str:
+    ends = " ".join(f"{end:.2f}".replace("0.", ".") for end in (figure.low, figure.high))
+    return f"{figure.value:.3f}\n[dim]{ends}[/]"
 
 
 def plot(sections: Sections, details: Mapping[str, Any], path: Path) -> None:
@@ -75,21 +102,15 @@ def plot(sections: Sections, details: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figures = flat(sections)
+    models = {**sections["sight"], **sections["hearing"]}
     spaces = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15, wspace=0.05, hspace=0.05)
     sheet = Figure(figsize=(13, 9), layout=spaces, facecolor="white")
     panels = sheet.subplots(2, 2)
-    _plot_models(panels[0, 0], {name: f for name, f in figures.items() if _is_model(name)})
-    _plot_pope(panels[0, 1], figures)
+    _plot_models(panels[0, 0], models)
+    _plot_pope(panels[0, 1], sections[POPE])
     _plot_repairs(panels[1, 0], details["facts"])
     _plot_counts(panels[1, 1], details["counts"])
     sheet.savefig(path, dpi=150)
-
-
-def _is_model(name: str) -> bool:
-    return name.startswith(("detector_", "segment_", "tag_", "tint", "sound_")) and not (
-        name.endswith("_blind")
-    )
 
 
 def _plot_models(axes: "Axes", figures: Mapping[str, Interval]) -> None:
@@ -110,19 +131,18 @@ def _plot_models(axes: "Axes", figures: Mapping[str, Interval]) -> None:
 
 def _plot_pope(axes: "Axes", figures: Mapping[str, Interval]) -> None:
     _frame(axes, "POPE: F1 of “Is there a ... in the image?”")
-    settings = ("random", "popular", "adversarial")
     for series, (who, colour) in enumerate(COLOURS.items()):
-        for place, setting in enumerate(settings):
+        for place, setting in enumerate(SETTINGS):
             figure = figures[f"pope_{setting}_f1_{who}"]
-            at = place + (series - 1.5) * 0.18
+            at = place + (series - 1.5) * 0.23
             _mark(axes, figure, at, colour, label=who if place == 0 else None)
             axes.annotate(
                 f"{figure.value:.3f}", (at, figure.high), xytext=(0, 5),
                 textcoords="offset points", ha="center", fontsize=7.5, color=colour,
             )  # fmt: skip
-    axes.set_xticks(range(len(settings)), settings)
+    axes.set_xticks(range(len(SETTINGS)), SETTINGS)
     axes.set_xlim(-0.5, 2.5)
-    lowest = min(figures[f"pope_{setting}_f1_{who}"].low for setting in settings for who in COLOURS)
+    lowest = min(figures[f"pope_{setting}_f1_{who}"].low for setting in SETTINGS for who in COLOURS)
     axes.set_ylim(max(0.0, lowest - 0.03), 1.03)
     axes.grid(axis="y", color=LINE)
     axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2)

@@ -1,52 +1,14 @@
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nuthatch.tools.detectors import Found
-from nuthatch.tools.segmenters import Masks
-from nuthatch.tools.taggers import LABELS, TINT_LABELS, CropTags
 from nuthatch.training.evaluate import perception
-from nuthatch.training.world.scenes import Scene, make_scene
+from nuthatch.training.world.scenes import make_scene
 from nuthatch.training.world.sounds import Clip
+from tests.training.evaluate.oracle import Oracle
 
 SCENES = [make_scene(seed, "test") for seed in range(12)]
-
-
-class Oracle:
-    """Sees what is there, but for what `confused` says."""
-
-    def __init__(self, scenes: Sequence[Scene], confused: dict[str, str] | None = None) -> None:
-        self.scenes = {scene.image.tobytes(): scene for scene in scenes}
-        self.confused = confused or {}
-
-    def named(self, category: str) -> str:
-        return self.confused.get(category, category)
-
-    def find(self, images, labels, *, threshold):
-        return [
-            [Found(self.named(each.category), 0.9, each.box) for each in self.of(image).objects]
-            for image in images
-        ]
-
-    def segment_many(self, images, boxes):
-        return [
-            Masks(
-                np.stack([self.of(image).mask(index) for index in range(len(prompts))]),
-                np.ones(len(prompts), np.float32),
-            )
-            for image, prompts in zip(images, boxes, strict=True)
-        ]
-
-    def tag_boxes(self, image, boxes):
-        objects = self.of(image).objects
-        names = [LABELS.index(self.named(each.category)) for each in objects]
-        tints = [TINT_LABELS.index(each.tint or "plain") for each in objects]
-        return CropTags(np.eye(len(LABELS))[names], np.eye(len(TINT_LABELS))[tints])
-
-    def of(self, image: np.ndarray) -> Scene:
-        return self.scenes[image.tobytes()]
 
 
 def looked(confused: dict[str, str] | None = None) -> list[perception.Row]:
