@@ -9,14 +9,12 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
 
+from nuthatch.agent.picture import draw
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.geometry import Box, Mask, iou
 from nuthatch.tools.media import Media
-from nuthatch.tools.render import VERDICT_COLOURS, overlay
 from nuthatch.tools.verification.types import Edit, Verdict
 
 
@@ -67,27 +65,13 @@ class Answer(BaseModel):
     def __str__(self) -> str:
         return self.text if self.finished else f"(no answer: {self.reason})"
 
-    def picture(self) -> Image.Image | None:
-        """The picture that was asked about, with masks, and boxes in the colour of the verdict
-        they were evidence for (plain: found, but no evidence); None if there was no picture."""
+    def picture(self) -> Image | None:
+        """What was asked about with boxes, masks and verdict colours, and the claims below it;
+        None if there was no picture."""
         item = self._asked_about()
         if item is None:
             return None
-        boxes: dict[Box, tuple[str, tuple[int, int, int] | None]] = {}
-        for verdict in self.verdicts:
-            for box in (box for evidence in verdict.evidence for box in evidence.boxes):
-                boxes.setdefault(box, (verdict.claim.subject, VERDICT_COLOURS[verdict.verdict]))
-        for found in (f for result in self.calls for f in getattr(result.value, "detections", ())):
-            if found.image == item.handle and all(iou(found.box, box) < 0.9 for box in boxes):
-                boxes[found.box] = (found.label, None)
-        masks = [
-            Mask.model_validate_json(media.path.read_bytes())
-            for media in self.media
-            if media.type == "mask" and item.handle in media.parents
-        ]
-        with Image.open(item.path) as file:
-            pixels = np.asarray(file.convert("RGB"))
-        return overlay(pixels, [(box, *look) for box, look in boxes.items()], masks)
+        return draw(item, str(self), self.draft, self.verdicts, self.calls, self.media)
 
     def save_picture(self) -> Path | None:
         """Write `picture()` into the run's folder; where it lies, or None."""
@@ -99,21 +83,17 @@ class Answer(BaseModel):
         return path
 
     def _repr_html_(self) -> str:
-        """For notebooks: the answer, its claims, and the picture."""
-        colours = {name: f"rgb{colour}" for name, colour in VERDICT_COLOURS.items()}
-        claims = "".join(
-            f'<li style="color:{colours[v.verdict]}">{escape(v.claim.text)}: '
-            f"{v.verdict.replace('_', ' ')} ({escape(v.rule)})</li>"
-            for v in self.verdicts
-        )
-        shown = f"<p><b>{escape(str(self))}</b></p><ul>{claims}</ul>"
+        """For notebooks: the picture, which holds the answer and its claims, or those as text."""
         picture = self.picture()
         if picture is not None:
             file = BytesIO()
             picture.save(file, "PNG")
             encoded = b64encode(file.getvalue()).decode("ascii")
-            shown += f'<img src="data:image/png;base64,{encoded}">'
-        return shown
+            return f'<img alt="{escape(str(self))}" src="data:image/png;base64,{encoded}">'
+        claims = "".join(
+            f"<li>{escape(v.claim.text)}: {v.verdict.replace('_', ' ')}</li>" for v in self.verdicts
+        )
+        return f"<p><b>{escape(str(self))}</b></p><ul>{claims}</ul>"
 
     def _asked_about(self) -> Media | None:
         """The picture that the gate checked against, else the latest that was given."""

@@ -7,64 +7,46 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.media import Detection, Media
+from nuthatch.tools.geometry import Box, Mask, iou
+from nuthatch.tools.media import Media
 from nuthatch.tools.render import VERDICT_COLOURS, overlay
 from nuthatch.tools.verification.types import Verdict
 
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
+Colour = tuple[int, int, int]
+
 _INK, _DIM, _PAPER = (28, 30, 34), (110, 114, 120), (250, 250, 248)
 
 
 def draw(
+    item: Media,
     text: str,
     draft: str,
     verdicts: Sequence[Verdict],
     calls: Sequence[ToolResult],
     media: Sequence[Media],
-) -> Image.Image | None:
-    """The first picture of the talk with boxes, masks and verdict colours, and the claims below.
+) -> Image.Image:
+    """The picture `item` with masks and boxes, and below it the answer and its claims.
 
-    None when the talk had no picture.
+    A box has the colour of the verdict that it was evidence for; the plain colour: it was found,
+    but is no evidence.
     """
-    pictures = [item for item in media if item.type == "image"]
-    if not pictures:
-        return None
-    first = pictures[0]
-    with Image.open(first.path) as source:
-        pixels = np.asarray(source.convert("RGB"))
-    masks = [
-        Mask.model_validate_json(item.path.read_bytes())
-        for item in media
-        if item.type == "mask" and first.handle in item.parents
-    ]
-    drawn = overlay(pixels, _boxes(verdicts, calls, first.handle), masks)
-    return _with_caption(drawn, text, draft, verdicts)
-
-
-def _boxes(
-    verdicts: Sequence[Verdict], calls: Sequence[ToolResult], handle: str
-) -> list[tuple[Box, str, tuple[int, int, int] | None]]:
-    """Boxes of the evidence in the colour of their verdict; without claims, all detections."""
-    boxes: dict[tuple[float, ...], tuple[Box, str, tuple[int, int, int] | None]] = {}
+    boxes: dict[Box, tuple[str, Colour | None]] = {}
     for verdict in verdicts:
-        for item in verdict.evidence:
-            for box in item.boxes:
-                label = verdict.claim.subject
-                boxes.setdefault(box.xyxy, (box, label, VERDICT_COLOURS[verdict.verdict]))
-    if boxes:
-        return list(boxes.values())
-    return [
-        (found.box, f"{found.label} {found.score:.2f}", None)
-        for result in calls
-        for found in _detections(result)
-        if found.image == handle
+        for box in (box for evidence in verdict.evidence for box in evidence.boxes):
+            boxes.setdefault(box, (verdict.claim.subject, VERDICT_COLOURS[verdict.verdict]))
+    for found in (found for call in calls for found in getattr(call.value, "detections", ())):
+        if found.image == item.handle and all(iou(found.box, box) < 0.9 for box in boxes):
+            boxes[found.box] = (found.label, None)
+    masks = [
+        Mask.model_validate_json(made.path.read_bytes())
+        for made in media
+        if made.type == "mask" and item.handle in made.parents
     ]
-
-
-def _detections(result: ToolResult) -> list[Detection]:
-    found: list[Detection] = getattr(result.value, "detections", [])
-    return found
+    with Image.open(item.path) as file:
+        pixels = np.asarray(file.convert("RGB"))
+    drawn = overlay(pixels, [(box, *look) for box, look in boxes.items()], masks)
+    return _with_caption(drawn, text, draft, verdicts)
 
 
 def _with_caption(
@@ -73,7 +55,7 @@ def _with_caption(
     """A strip below the picture: draft, answer, and one line per claim."""
     font, small = ImageFont.load_default(size=18), ImageFont.load_default(size=15)
     width = max(drawn.width, 560)
-    lines: list[tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont, tuple[int, int, int]]] = []
+    lines: list[tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont, Colour]] = []
     columns = width // 10
     if draft != text:
         lines += [(line, small, _DIM) for line in textwrap.wrap(f"draft: {draft}", columns)]

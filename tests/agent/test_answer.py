@@ -38,11 +38,16 @@ def test_without_a_picture_there_is_none(tmp_path):
     assert answer.save_picture() is None
 
 
-def test_a_notebook_shows_text_claims_and_picture_and_nothing_of_the_text_is_markup(tmp_path):
+def test_a_notebook_shows_the_picture_and_nothing_of_the_text_is_markup(tmp_path):
     html = ask(tmp_path, LOOK, "Two <b>cups</b>.", image=PHOTO)._repr_html_()
     assert "three &lt;b&gt;cups" in html
-    assert "refuted (count.differs)" in html
     assert "data:image/png;base64," in html
+
+
+def test_without_a_picture_a_notebook_shows_the_text_and_its_claims(tmp_path):
+    html = ask(tmp_path, "Two <b>cups</b>.")._repr_html_()
+    assert "<b>three &lt;b&gt;cups" in html
+    assert "<li>Two: refuted</li>" in html
 
 
 def test_an_answer_reads_as_its_text_or_as_the_reason_why_there_is_none(tmp_path):
