@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from nuthatch.agent.answer import Answer, ClaimChecked, Event, ToolFinished, ToolStarted
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.conversation import QuestionError
+from nuthatch.agent.journal import JournalError
+from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.render import summary
@@ -38,10 +40,11 @@ def converse(
             audio=list(sounds),
             on_event=lambda event: _print_event(console, event),
         )
-    except MediaError as error:
-        return refuse(error.code, error.message, as_json)
-    except ValueError as error:  # an empty or overlong question
-        return refuse("bad_usage", str(error), as_json)
+    except (MediaError, QuestionError, JournalError) as error:
+        return refuse(error.code, str(error), as_json)
+    except PlannerFailed as error:
+        refuse(error.code, str(error), as_json)
+        return 1
     if as_json:
         print(json.dumps(answer_json(answer)))
         return 0 if answer.finished else 1
@@ -170,8 +173,8 @@ def print_runs(
             return refuse("bad_usage", "which run? nuthatch runs show RUN_ID", as_json)
         try:
             answer = load_run(run_id, home)
-        except ValueError as error:
-            return refuse("bad_usage", str(error), as_json)
+        except JournalError as error:
+            return refuse(error.code, str(error), as_json)
         if as_json:
             print(json.dumps(answer_json(answer)))
         else:

@@ -1,0 +1,233 @@
+"""What a user of the command line sees, with the weights that ship in the package."""
+
+import json
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from nuthatch.__main__ import main
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+PICTURE, SOUND = str(EXAMPLES / "kitchen.png"), str(EXAMPLES / "kitchen.wav")
+TRUTH = json.loads((EXAMPLES / "kitchen.json").read_text(encoding="utf-8"))
+KEYS = {
+    "answer",
+    "draft",
+    "finished",
+    "claims",
+    "edits",
+    "calls",
+    "media",
+    "timing",
+    "run_id",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("NUTHATCH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit status and standard output of `nuthatch words...`."""
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    return status, capsys.readouterr().out
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    status, out = run(capsys, *words, "--json")
+    record: dict[str, Any] = json.loads(out)  # one object and nothing else
+    return status, record
+
+
+def test_ask_looks_listens_and_answers_with_evidence(capsys):
+    question = "How many cups are there, and which object makes this sound?"
+    status, record = run_json(capsys, "ask", question, "--image", PICTURE, "--audio", SOUND)
+    assert status == 0
+    assert set(record) == KEYS
+    assert "three" in record["answer"].lower() or "3" in record["answer"]
+    assert "clock" in record["answer"].lower()
+    assert {call["tool"] for call in record["calls"]} >= {"detect", "correct_answer"}
+    assert all(call["ok"] for call in record["calls"])
+    claim = next(claim for claim in record["claims"] if claim["kind"] == "count")
+    start, end = claim["span"]
+    assert record["draft"][start:end] == claim["text"]
+    made = {call["id"] for call in record["calls"]}
+    assert all(item["call_id"] in made for item in claim["evidence"])
+
+
+def test_verify_corrects_what_is_refuted_and_keeps_the_rest(capsys):
+    answer = "There are two cups and a giraffe."
+    status, record = run_json(capsys, "verify", "--image", PICTURE, "--answer", answer)
+    assert status == 0
+    assert set(record) == KEYS
+    assert record["draft"] == answer
+    verdicts = {claim["text"]: claim["verdict"] for claim in record["claims"]}
+    assert "refuted" in verdicts.values()
+    assert "giraffe" not in record["answer"]
+    assert [edit["claim_id"] for edit in record["edits"]]
+
+
+def test_for_people_the_steps_the_answer_and_a_picture_are_named(capsys, home):
+    answer = "There are two cups and a giraffe."
+    status, out = run(capsys, "verify", "--image", PICTURE, "--answer", answer)
+    assert status == 0
+    assert "refuted" in out
+    assert "answer:" in out
+    (picture,) = home.glob("runs/*/answer.png")
+    assert picture.name in out.replace("\n", "")
+    with Image.open(picture) as drawn:
+        assert drawn.height > 512  # the picture and the claims below it
+
+
+def bomb(path: Path) -> Path:
+    """A picture of 30,000 x 30,000 pixels in a few hundred bytes of header and nothing behind."""
+    size = (30_000).to_bytes(4, "big") * 2
+    chunk = b"IHDR" + size + bytes((8, 2, 0, 0, 0))
+    head = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big")
+    path.write_bytes(head + chunk + zlib.crc32(chunk).to_bytes(4, "big"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.png", None, "there is no file"),
+        ("empty.png", b"", "empty (0 bytes)"),
+        ("text.png", b"hello", "no picture that can be read"),
+        ("one.png", (1, 1), "1x1 pixels"),
+        ("bomb.png", "bomb", "40,000,000"),
+        ("cut.png", "cut", "damaged or cut off"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_a_clear_error(tmp_path, capsys, name, content, words):
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, tuple):
+        Image.new("RGB", content).save(path)
+    elif content == "bomb":
+        bomb(path)
+    elif content == "cut":
+        path.write_bytes(Path(PICTURE).read_bytes()[:5000])
+    status, record = run_json(capsys, "ask", "What is here?", "--image", str(path))
+    assert status == 2
+    assert set(record) == {"error"}
+    assert words in record["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "words"),
+    [
+        (np.zeros(0), 16000, "no samples"),
+        (np.full(1600, np.nan), 16000, "no numbers"),
+        (np.zeros(600 * 4000), 4000, "at most 300 s"),
+    ],
+    ids=["no samples", "NaN", "ten minutes"],
+)
+def test_a_sound_that_cannot_be_used_is_a_clear_error(tmp_path, capsys, samples, rate, words):
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    status, record = run_json(capsys, "ask", "What do you hear?", "--audio", str(path))
+    assert status == 2
+    assert words in record["error"]["message"]
+
+
+def test_a_silent_sound_is_answered_and_nothing_is_invented(tmp_path, capsys):
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros(16000), 16000)
+    status, record = run_json(capsys, "ask", "What do you hear?", "--audio", str(path))
+    assert status == 0
+    assert not [claim for claim in record["claims"] if claim["kind"] == "sound"]
+
+
+@pytest.mark.parametrize("question", ["", "   ", "cup " * 25_000], ids=["empty", "blank", "100 kB"])
+def test_a_question_that_cannot_be_asked_is_a_clear_error(capsys, question):
+    status, record = run_json(capsys, "ask", question, "--image", PICTURE)
+    assert status == 2
+    assert record["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "question", ["杯子有几个？", "Сколько здесь чашек?", "كم عدد الأكواب؟", "🐈?"]
+)
+def test_other_scripts_are_answered_without_a_crash(capsys, question):
+    status, record = run_json(capsys, "ask", question, "--image", PICTURE)
+    assert status == 0
+    assert record["answer"]
+
+
+def test_bad_usage_is_told_in_the_form_that_was_asked_for(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["nuthatch", "ask", "--json"])
+    status, out = run(capsys, "ask", "--json")
+    assert status == 2
+    assert json.loads(out)["error"]["code"] == "bad_usage"
+
+
+def test_verify_needs_something_to_check_against(capsys):
+    status, record = run_json(capsys, "verify", "--answer", "A cup.")
+    assert status == 2
+    assert "--image or --audio" in record["error"]["message"]
+
+
+def test_tools_are_listed_with_schemas_effects_and_weights(capsys):
+    status, record = run_json(capsys, "tools")
+    assert status == 0
+    tools = {tool["name"]: tool for tool in record["tools"]}
+    assert set(tools) >= {"detect", "segment", "tag", "tag_sound", "measure", "correct_answer"}
+    assert tools["detect"]["arguments"]["properties"]["image"]["x-media"] == "image"
+    assert tools["detect"]["weights"][0]["here"] is True
+
+
+def test_doctor_finds_the_weights_and_says_what_to_do_about_lacks(capsys):
+    status, record = run_json(capsys, "doctor")
+    assert status == 0
+    findings = {(finding["part"], finding["name"]): finding for finding in record["findings"]}
+    assert findings["weights", "detect"]["ok"]
+    assert all(f["todo"] for f in record["findings"] if not f["ok"] and f["part"] == "package")
+
+
+def test_runs_are_listed_shown_and_pruned(capsys):
+    _, asked = run_json(capsys, "verify", "--image", PICTURE, "--answer", "There is a clock.")
+    _, listed = run_json(capsys, "runs", "list")
+    assert [line["run_id"] for line in listed["runs"]] == [asked["run_id"]]
+    status, shown = run_json(capsys, "runs", "show", asked["run_id"])
+    assert status == 0
+    assert shown["answer"] == asked["answer"]
+    assert shown["claims"] == asked["claims"]
+    _, pruned = run_json(capsys, "runs", "prune", "--keep", "0")
+    assert pruned["removed"] == [asked["run_id"]]
+    status, missing = run_json(capsys, "runs", "show", asked["run_id"])
+    assert status == 2
+    assert asked["run_id"] in missing["error"]["message"]
+
+
+def test_the_world_draws_a_sheet(tmp_path, capsys):
+    out = tmp_path / "sheet.png"
+    status, printed = run(capsys, "world", "--n", "4", "--out", str(out), "--seed", "1")
+    assert status == 0
+    assert str(out) in printed
+    with Image.open(out) as sheet:
+        assert min(sheet.size) > 128
+
+
+def test_help_needs_no_heavy_library():
+    code = (
+        "import sys; sys.argv = ['nuthatch', '--help']\n"
+        "from nuthatch.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "assert not {'torch', 'transformers', 'scipy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=os.environ)
