@@ -5,14 +5,17 @@ probably false is hedged; everything else stays to the byte, because a revised t
 the draft with its edits replayed. Edits that would overlap are left out, the smaller one first.
 """
 
+from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Protocol
 
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.claims import Anchor, Reading
+from nuthatch.tools.verification.denials import Change, undeny
 from nuthatch.tools.verification.places import CENTRE
-from nuthatch.tools.verification.rewriting import Change, rewrite_existence, undeny
+from nuthatch.tools.verification.rewriting import rewrite_existence
 from nuthatch.tools.verification.rules import Policy
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
@@ -32,7 +35,7 @@ def make_edits(reading: Reading, verdicts: Sequence[Verdict], policy: Policy) ->
     for verdict in sure:
         changes += [(verdict, change) for change in _corrected(reading, verdict)]
     for verdict in wrong:
-        if verdict not in sure and 1 - verdict.probability >= policy.hedge:
+        if policy.hedge <= 1 - verdict.probability < policy.replace:
             changes.append((verdict, _hedged(verdict.claim)))
     return _settle(reading.text.source, changes)
 
@@ -235,14 +238,16 @@ def _hedged(claim: Claim) -> Change:
 
 def _settle(source: str, changes: Sequence[tuple[Verdict, Change]]) -> list[Edit]:
     """Edits of all changes that do not overlap; the longer one stays."""
-    taken: list[Span] = []
+    taken: list[Span] = []  # in order
     edits: list[Edit] = []
     for verdict, change in sorted(changes, key=lambda each: each[1].span[0] - each[1].span[1]):
         start, end = change.span
         old = source[start:end]
-        if old == change.text or any(start < b and a < end for a, b in taken):
+        place = bisect(taken, (start, end))
+        around = taken[max(0, place - 1) : place + 1]
+        if old == change.text or any(start < b and a < end for a, b in around):
             continue
-        taken.append((start, end))
+        taken.insert(place, (start, end))
         edits.append(
             Edit(
                 op=change.op,
@@ -268,15 +273,16 @@ class Checked(Protocol):
 
 def moved(verdicts: Iterable[Verdict], edits: Sequence[Edit]) -> list[tuple[Span, Verdict]]:
     """Where the claims of a draft stand in the text that its edits make; edited ones are gone."""
+    edits = sorted(edits, key=lambda edit: edit.span)
+    ends = [edit.span[1] for edit in edits]
+    shifts = [0, *accumulate(len(edit.new_text) - len(edit.old_text) for edit in edits)]
     placed: list[tuple[Span, Verdict]] = []
     for verdict in verdicts:
         start, end = verdict.claim.span
-        if any(edit.span[0] < end and start < edit.span[1] for edit in edits):
+        before = bisect(ends, start)  # edits that end where the claim begins, or earlier
+        if before < len(edits) and edits[before].span[0] < end:
             continue
-        shift = sum(
-            len(edit.new_text) - len(edit.old_text) for edit in edits if edit.span[1] <= start
-        )
-        placed.append(((start + shift, end + shift), verdict))
+        placed.append(((start + shifts[before], end + shifts[before]), verdict))
     return placed
 
 

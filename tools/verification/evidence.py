@@ -28,13 +28,20 @@ OVERLOOKED = 0.02
 
 
 def testify(claim: Claim, findings: Findings) -> tuple[Evidence, ...]:
-    """All that the judges say about a claim; empty where nobody can judge it."""
+    """All that the judges say about a claim; empty where nobody can judge it.
+
+    Claims that say the same rest on the same items.
+    """
     if claim.kind not in _WITNESSES:
         return ()
-    return tuple(
-        item.model_copy(update={"id": f"{claim.id}.e{number}"})
-        for number, item in enumerate(_WITNESSES[claim.kind](claim, findings), start=1)
-    )
+    said = (claim.kind, claim.subject, claim.predicate, claim.value or "")
+    if said not in findings.testified:
+        number = sum(map(len, findings.testified.values()))
+        findings.testified[said] = tuple(
+            item.model_copy(update={"id": f"e{number + count}"})
+            for count, item in enumerate(_WITNESSES[claim.kind](claim, findings), start=1)
+        )
+    return findings.testified[said]
 
 
 def _existence(claim: Claim, findings: Findings) -> Iterator[Evidence]:

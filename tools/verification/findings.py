@@ -27,14 +27,15 @@ from nuthatch.tools.verification.senses import (
     Sighting,
     Sound,
 )
-from nuthatch.tools.verification.types import Claim
+from nuthatch.tools.verification.types import Claim, Evidence
 from nuthatch.tools.verification.words import OPPOSITE
 from nuthatch.tools.vocabulary import CATEGORIES
 
 NOISE = 0.02
 """Boxes below this probability are no candidates, but for the best one of a name."""
-INSIDE = 0.85
-"""A box that lies in a better one of its name by this share of itself is a part of it."""
+INSIDE, WEAKER = 0.85, 0.5
+"""A box that lies in another of its name by this share of itself, with less than this share of its
+score, is a part of it and no second object."""
 LOOKED_AT = frozenset({"existence", "count", "attribute", "relation"})
 
 
@@ -103,6 +104,8 @@ class Findings:
     heard: Seen[dict[str, float]] | None = None
     measured: dict[tuple[str, ...], str] = field(default_factory=dict)
     """(what was measured) -> call id"""
+    testified: dict[tuple[str, ...], tuple[Evidence, ...]] = field(default_factory=dict)
+    """(what was claimed) -> what the judges said"""
 
     def candidates(self, name: str) -> tuple[Instance, ...] | None:
         """What the detector took for one, best first; None: nobody looked."""
@@ -142,7 +145,7 @@ def observe(cases: Sequence[Case], senses: Senses, calibration: Calibration) -> 
     pictures = [cases[group[0]].picture for group in groups]
     for group, seen in zip(groups, _see(pictures, claims, senses, calibration), strict=True):
         for i in group:
-            findings[i] = replace(seen)
+            findings[i] = replace(seen, testified={})
     for i, case in enumerate(cases):
         if case.sound is not None and any(claim.kind == "sound" for claim in case.claims):
             findings[i].heard = senses.listen(case.sound)
@@ -254,11 +257,13 @@ def _measure(findings: Findings, claims: Iterable[Claim], senses: Senses) -> Non
 
 
 def _distinct(found: Iterable[Sighting]) -> list[Sighting]:
-    """Best first; a box that lies almost wholly in a better one of its name is a part of it."""
+    """Best first, without boxes that show a part of an object."""
     kept: list[Sighting] = []
     for each in sorted(found, key=lambda sighting: -sighting.score):
         if not any(
-            other.label == each.label and _share_inside(each.box, other.box) >= INSIDE
+            other.label == each.label
+            and each.score < WEAKER * other.score
+            and _share_inside(each.box, other.box) >= INSIDE
             for other in kept
         ):
             kept.append(each)

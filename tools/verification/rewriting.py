@@ -1,29 +1,21 @@
-"""What becomes of a sentence when a thing in it is not there, or is there although denied.
+"""What becomes of a sentence when a thing in it is not there.
 
 Lists lose the thing ("two cups and a giraffe" -> "two cups"); a list with nothing left says so
 ("There is no giraffe."); any other sentence about it is told anew from what is left of it. Later
 sentences about it go.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
 
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.claims import Reading
+from nuthatch.tools.verification.denials import Attributed, Change, affirm
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
-from nuthatch.tools.verification.types import Span, Verdict
-from nuthatch.tools.vocabulary import singular
-
-
-class Change(NamedTuple):
-    """A span of the draft and what takes its place."""
-
-    op: Literal["replace", "delete", "hedge", "flip_answer"]
-    span: Span
-    text: str
+from nuthatch.tools.verification.types import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +26,42 @@ class _Item:
     last: int
 
 
-Attributed = tuple[Verdict, Change]
-
-
 def rewrite_existence(
     reading: Reading, verdicts: Sequence[Verdict], sure: Sequence[Verdict]
 ) -> list[Attributed]:
     """Changes for things that are surely not there, or surely there although denied."""
     absent = {v.claim.subject: v for v in sure if v.claim.kind == "existence" and v.claim.polarity}
+    wrong = {verdict.claim.id for verdict in sure}
+    told: dict[int, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        told[reading.anchors[verdict.claim.id].sentence].append(verdict)
     changes: list[Attributed] = []
     for number, sentence in enumerate(reading.text.sentences):
-        if sentence.is_question:
-            continue
-        here = _Here(reading, verdicts, sentence, number, absent)
-        changes += here.denials(sure)
-        changes += here.absences()
+        if told[number]:
+            changes += affirm(reading, sentence, told[number], wrong)
+        named = any(mention.name in absent for mention in sentence.mentions)
+        if (told[number] or named) and not sentence.is_question:
+            changes += _Absences(reading, told[number], sentence, absent).changes()
     return changes
 
 
 @dataclass(slots=True)
-class _Here:
-    """One sentence and what is known of the things in it."""
+class _Absences:
+    """One sentence, and what is known of the things in it."""
 
     reading: Reading
     verdicts: Sequence[Verdict]
     sentence: Sentence
-    number: int
     absent: dict[str, Verdict]
 
     @property
     def text(self) -> Text:
         return self.reading.text
 
-    def _of_sentence(self) -> Iterator[Verdict]:
-        for verdict in self.verdicts:
-            if self.reading.anchors[verdict.claim.id].sentence == self.number:
-                yield verdict
-
-    # -- things that are not there ----------------------------------------------------------------
-
-    def absences(self) -> list[Attributed]:
+    def changes(self) -> list[Attributed]:
         spoken = {
             self.reading.anchors[v.claim.id].mention
-            for v in self._of_sentence()
+            for v in self.verdicts
             if not (v.claim.kind == "existence" and not v.claim.polarity)
         }
         ghosts = [
@@ -87,9 +72,7 @@ class _Here:
             and (mention in spoken or self.absent[mention.name].claim.polarity)
             and not self._hedged_or_heard(mention)
         ]
-        orphans = [
-            v for v in self._of_sentence() if v.rule == "parent.refuted" and not v.claim.hedged
-        ]
+        orphans = [v for v in self.verdicts if v.rule == "parent.refuted" and not v.claim.hedged]
         orphans = [v for v in orphans if v.claim.subject.split()[-1] in " ".join(self.absent)]
         if not ghosts:
             bare = [v for v in orphans if self.reading.anchors[v.claim.id].mention is None]
@@ -104,9 +87,7 @@ class _Here:
     def _hedged_or_heard(self, mention: Mention) -> bool:
         """Whether the mention says something else than that the thing is there."""
         about = [
-            v.claim
-            for v in self._of_sentence()
-            if self.reading.anchors[v.claim.id].mention is mention
+            v.claim for v in self.verdicts if self.reading.anchors[v.claim.id].mention is mention
         ]
         return any(claim.hedged or not claim.polarity for claim in about) or (
             bool(about) and all(claim.kind == "sound" for claim in about)
@@ -169,7 +150,7 @@ class _Here:
     def _end(self, mention: Mention) -> int:
         """Where the last thing ends: with what is said of its place."""
         ends = [mention.last]
-        for verdict in self._of_sentence():
+        for verdict in self.verdicts:
             anchor = self.reading.anchors[verdict.claim.id]
             if verdict.claim.kind == "relation" and anchor.mention is mention:
                 ends += [
@@ -214,7 +195,7 @@ class _Here:
             and v.verdict != "refuted"
             and (mention := self.reading.anchors[v.claim.id].mention) is not None
             and item.mention.last <= mention.first < item.last
-            for v in self._of_sentence()
+            for v in self.verdicts
         )
 
     def _joint(self, items: list[_Item], kept: list[_Item], after: _Item) -> str:
@@ -287,7 +268,7 @@ class _Here:
                 v.claim.kind == "existence"
                 and v.claim.polarity
                 and self.reading.anchors[v.claim.id].mention is mention
-                for v in self._of_sentence()
+                for v in self.verdicts
             )
         ]
         if not gone and not left:
@@ -325,116 +306,3 @@ class _Here:
         if not start and self.sentence.last < len(text.tokens):
             end = text.tokens[self.sentence.last].start
         return Change("delete", (start, end), "")
-
-    # -- things that are there although denied ----------------------------------------------------
-
-    def denials(self, sure: Sequence[Verdict]) -> list[Attributed]:
-        wrong = [
-            v
-            for v in self._of_sentence()
-            if v in sure and v.claim.kind == "existence" and not v.claim.polarity
-        ]
-        changes: list[Attributed] = []
-        for verdict in wrong:
-            mention = self.reading.anchors[verdict.claim.id].mention
-            if mention is None:
-                continue
-            chain = self._chain(mention)
-            if len(chain) > 1:
-                changes.append((verdict, self._rechained(chain, wrong)))
-            elif mention.denied:
-                changes += [(verdict, change) for change in self._affirmed(mention, verdict)]
-            else:
-                changes += [(verdict, change) for change in self._undenied(mention)]
-        return changes
-
-    def _chain(self, mention: Mention) -> list[Mention]:
-        """`no cups, plates or knives`: all that one denial covers."""
-        denied = [
-            self.reading.anchors[v.claim.id].mention
-            for v in self._of_sentence()
-            if v.claim.kind == "existence" and not v.claim.polarity
-        ]
-        chain: list[Mention] = []
-        for each in self.sentence.mentions:
-            if each not in denied:
-                if mention in chain:
-                    break
-                chain = []
-            elif each.denied:
-                if mention in chain:
-                    break
-                chain = [each]
-            elif chain:
-                chain.append(each)
-        return chain if mention in chain else [mention]
-
-    def _rechained(self, chain: list[Mention], wrong: Sequence[Verdict]) -> Change:
-        there = {v.claim.subject for v in wrong}
-        text = self.text
-        yes = [grammar.indefinite(text.slice(*m.noun), m.plural) for m in chain if m.name in there]
-        no = [text.slice(*m.noun) for m in chain if m.name not in there]
-        said = grammar.listed(yes) + (f" but no {grammar.listed(no, 'or')}" if no else "")
-        old = text.tokens[chain[0].first].text
-        span = text.span(chain[0].first, chain[-1].last)
-        return Change("replace", span, grammar.like(old, said))
-
-    def _affirmed(self, mention: Mention, verdict: Verdict) -> list[Change]:
-        """`no giraffe` -> `a giraffe`, `there are no giraffes` -> `there are three giraffes`"""
-        text = self.text
-        noun = text.slice(*mention.noun)
-        many = mention.plural and verdict.correction != "1"
-        if noun.lower() in ("nobody", "no one"):
-            noun = "person"
-        words = grammar.indefinite(noun if many == mention.plural else singular(noun), many)
-        old = text.tokens[mention.first].text
-        span = text.span(mention.first, mention.last)
-        changes = [Change("replace", span, grammar.like(old, words))]
-        at = mention.first - 1
-        if text.lower(at) in ("is", "are") and text.lower(at) != grammar.be_for(many):
-            changes.append(Change("replace", text.span(at, at + 1), grammar.be_for(many)))
-        return changes
-
-    def _undenied(self, mention: Mention) -> list[Change]:
-        """`I do not see a giraffe` -> `I see a giraffe`, where that denies nothing else."""
-        others = [
-            v
-            for v in self._of_sentence()
-            if v.claim.kind == "existence"
-            and not v.claim.polarity
-            and self.reading.anchors[v.claim.id].mention is not mention
-        ]
-        if others:
-            return []
-        places = [*range(mention.first - 1, self.sentence.first - 1, -1)]
-        places += range(mention.last, min(mention.last + 4, self.sentence.last))
-        for at in places:
-            change = undeny(self.reading, at)
-            if change:
-                changes = [change]
-                if mention.determiner == "any":
-                    new = (
-                        "some"
-                        if mention.plural
-                        else grammar.article_for(self.text.lower(mention.first + 1))
-                    )
-                    span = self.text.span(mention.first, mention.first + 1)
-                    changes.append(Change("replace", span, new))
-                return changes
-        return []
-
-
-def undeny(reading: Reading, at: int) -> Change | None:
-    """The change that takes a negation away: `isn't` -> `is`, `do not see` -> `see`."""
-    text = reading.text
-    word, span = text.lower(at), text.span(at, at + 1)
-    if word in ("isn't", "aren't", "wasn't", "weren't"):
-        return Change("replace", span, grammar.like(text.tokens[at].text, word[:-3]))
-    if word in ("can't", "cannot"):
-        return Change("replace", span, grammar.like(text.tokens[at].text, "can"))
-    if word in ("don't", "doesn't", "didn't") and at + 1 < len(text.tokens):
-        return Change("delete", (span[0], text.tokens[at + 1].start), "")
-    if word == "not" and at > 0:
-        first = at - 1 if text.lower(at - 1) in ("do", "does", "did") and at > 1 else at
-        return Change("delete", (text.tokens[first - 1].end, span[1]), "")
-    return None
