@@ -22,6 +22,9 @@ from PIL import Image as Pictures
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import GroundingDinoForObjectDetection
+from transformers.models.grounding_dino.modeling_grounding_dino import (
+    GroundingDinoObjectDetectionOutput,
+)
 
 from nuthatch.tools.detectors import Calibration, Found, Image, check, chunk, keep_distinct
 
@@ -226,8 +229,8 @@ class GroundingDino:
             input_ids=ids.to(device),
             attention_mask=read.to(device),
         )
-        scores = out.logits.sigmoid().float().cpu()
-        boxes = out.pred_boxes.float().cpu()
+        logits, boxes = (each.float().cpu() for each in self._read(out))
+        scores = logits.sigmoid()
         corners = torch.cat(
             [boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1
         )
@@ -245,6 +248,11 @@ class GroundingDino:
             of_labels = [scores[index][:, span.start : span.stop].amax(1) for span in prompt.spans]
             results.append((pixels.numpy(), torch.stack(of_labels, 1).numpy()))
         return results
+
+    @staticmethod
+    def _read(out: GroundingDinoObjectDetectionOutput) -> tuple[Tensor, Tensor]:
+        """Logits (B, Q, T) and boxes (B, Q, 4): centre and sides as shares of the input."""
+        return out.logits, out.pred_boxes
 
 
 def _id(tokenizer: Tokenizer, token: str) -> int:

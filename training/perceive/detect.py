@@ -25,6 +25,7 @@ from transformers import (
 from transformers.models.grounding_dino.modeling_grounding_dino import (
     GroundingDinoFrozenBatchNorm2d,
     GroundingDinoObjectDetectionOutput,
+    generate_masks_with_special_tokens_and_transfer_map,
 )
 
 from nuthatch.tools.detectors import load
@@ -158,7 +159,7 @@ def build_model(config: Config, vocabulary: int) -> GroundingDinoForObjectDetect
     )
     model.requires_grad_(True)  # transformers freezes the stem of every ResNet
     _swap(model, GroundingDinoFrozenBatchNorm2d, _thaw)
-    _start_unlikely(model)
+    _start_simple(model)
     model.model.backbone.to(memory_format=torch.channels_last)
     return model
 
@@ -177,12 +178,32 @@ def _thaw(norm: nn.Module) -> nn.BatchNorm2d:
 
 
 @torch.no_grad()
-def _start_unlikely(model: GroundingDinoForObjectDetection) -> None:
-    """Let scores start at about 0.02, where a focal loss wants them, and boxes at a quarter.
+def _start_simple(model: GroundingDinoForObjectDetection) -> None:
+    """Start where training is quick.
 
-    A score is a dot product without a bias; opposite biases of the two norms before it give one.
+    Every branch of the encoder starts at zero, so that a fresh encoder is its norms alone and
+    `dense_forward` equals the whole model. Scores start at about 0.02, where a focal loss wants
+    them; a score is a dot product without a bias, but opposite biases of the two norms before it
+    give one. Boxes start at a quarter of the picture's side. Words start further apart than
+    positions do, so that names differ from the first step on.
     """
     core = model.model
+    for layer in core.encoder.layers:
+        fusion, text, deformable = (
+            layer.fusion_layer.attn,
+            layer.text_enhancer_layer,
+            layer.deformable_layer,
+        )
+        for branch in (
+            fusion.out_vision_proj,
+            fusion.out_text_proj,
+            text.self_attn.out_proj,
+            text.fc2,
+            deformable.self_attn.output_proj,
+            deformable.fc2,
+        ):
+            branch.weight.zero_()
+            branch.bias.zero_()
     text_norm = core.encoder.layers[-1].text_enhancer_layer.layer_norm_after
     text_norm.weight.fill_(0.5)
     text_norm.bias.fill_(0.18)
@@ -191,6 +212,7 @@ def _start_unlikely(model: GroundingDinoForObjectDetection) -> None:
         norm.bias.fill_(-0.18)
     # From proposals of 0.05 of the picture's side.
     core.encoder_output_bbox_embed.layers[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.8, 1.8]))
+    core.text_backbone.embeddings.word_embeddings.weight.normal_(0, 0.1)
 
 
 def train(config: Config) -> None:
@@ -206,12 +228,14 @@ def train(config: Config) -> None:
         return batch_loss(model, prompter, framing, config, step)
 
     def evaluate() -> dict[str, float]:
-        detector = GroundingDino(model, prompter, framing, "in training")
-        seen = look(detector, config.watch_scenes, "calibrate")
-        return {
-            "ap50": seen.average_precision(0.5, resamples=0).value,
-            "ap75": seen.average_precision(0.75, resamples=0).value,
-        }
+        figures = {}
+        for name, kind in (("proposals", Proposals), ("ap", GroundingDino)):
+            detector = kind(model, prompter, framing, "in training")
+            seen = look(detector, config.watch_scenes, "calibrate")
+            for overlap in (50, 75):
+                found = seen.average_precision(overlap / 100, resamples=0)
+                figures[f"{name}{overlap}"] = found.value
+        return figures
 
     fit(
         model,
@@ -246,9 +270,38 @@ def batch_loss(
     step: int,
 ) -> Losses:
     """The losses of the batch that belongs to this step."""
-    rng = np.random.default_rng((0xDE7EC7, step))
     drawn = range(step * config.batch, (step + 1) * config.batch)
     scenes = [training_scene(number % config.scenes, config.picture_size) for number in drawn]
+    values = pixels(scenes, framing, config, step)
+    rng = np.random.default_rng((0xDE7EC7, step))
+    if step < config.matching_from:
+        return _dense_step(model, prompter, scenes, values, rng)
+    return _matched_step(model, prompter, scenes, values, rng)
+
+
+def _dense_step(
+    model: GroundingDinoForObjectDetection,
+    prompter: Prompter,
+    scenes: Sequence[Scene],
+    values: Tensor,
+    rng: np.random.Generator,
+) -> Losses:
+    """All categories in one prompt for all scenes, at every cell."""
+    prompt = prompter.prompt([phrase(rng, name) for name in CATEGORIES])
+    ids = torch.tensor([prompt.ids])
+    truths = [truth_of(scene, CATEGORIES, prompt.spans, len(prompt.ids)) for scene in scenes]
+    logits, box_logits, grid = dense_forward(model, values, ids)
+    return dense_loss(logits, box_logits, dense_targets(truths, grid), torch.ones_like(ids))
+
+
+def _matched_step(
+    model: GroundingDinoForObjectDetection,
+    prompter: Prompter,
+    scenes: Sequence[Scene],
+    values: Tensor,
+    rng: np.random.Generator,
+) -> Losses:
+    """A prompt for every scene; the proposals as before, and the queries matched with objects."""
     asked = [ask(rng, scene, scenes) for scene in scenes]
     prompts = [prompter.prompt(_fit(prompter, [name for name, _ in each])) for each in asked]
     ids, read = pad([prompt.ids for prompt in prompts])
@@ -257,20 +310,63 @@ def batch_loss(
         for scene, each, prompt in zip(scenes, asked, prompts, strict=True)
     ]
     out = model(
-        pixel_values=pixels(scenes, framing, config, step),
+        pixel_values=values,
         input_ids=ids,
         attention_mask=read,
-        pixel_mask=torch.ones(len(scenes), config.picture_size, config.picture_size).long(),
+        pixel_mask=torch.ones(len(scenes), *values.shape[-2:]).long(),
     )
     text = ids.shape[1]
-    targets = dense_targets(truths, config.picture_size // STRIDE)
+    targets = dense_targets(truths, values.shape[-1] // STRIDE)
     losses = dense_loss(
         out.enc_outputs_class[..., :text], out.enc_outputs_coord_logits, targets, read
     )
-    if step >= config.matching_from:
-        logits, boxes = decoder_outputs(model, out, read)
-        losses |= matched_loss(logits[..., :text], boxes, truths, read)
-    return losses
+    logits, boxes = decoder_outputs(model, out, read)
+    return losses | matched_loss(logits[..., :text], boxes, truths, read)
+
+
+def dense_forward(
+    model: GroundingDinoForObjectDetection, values: Tensor, ids: Tensor
+) -> tuple[Tensor, Tensor, int]:
+    """The proposals of a model whose encoder has learned nothing yet, in a third of the time.
+
+    Such an encoder is its norms alone (see `_start_simple`), so pictures and prompt do not meet
+    before the scores, and one prompt (1, T) serves all pictures (B, 3, H, W).
+
+    Returns:
+        Logits (B, C, T), box logits (B, C, 4), and the side of the square grid of C cells.
+    """
+    core = model.model
+    alone, positions = generate_masks_with_special_tokens_and_transfer_map(ids, core.special_tokens)
+    text = core.text_backbone(
+        ids, alone[:, None], torch.zeros_like(ids), positions
+    ).last_hidden_state
+    text = core.text_projection(text)
+    mask = torch.ones(len(values), *values.shape[-2:], dtype=torch.long)
+    ((features, inside),), _ = core.backbone(values, mask)
+    cells = core.input_proj_vision[0](features).flatten(2).transpose(1, 2)
+    for layer in core.encoder.layers:
+        fusion, enhancer, deformable = (
+            layer.fusion_layer,
+            layer.text_enhancer_layer,
+            layer.deformable_layer,
+        )
+        text = enhancer.layer_norm_before(fusion.layer_norm_text(text))
+        text = enhancer.layer_norm_after(text)
+        cells = deformable.self_attn_layer_norm(fusion.layer_norm_vision(cells))
+        cells = deformable.final_layer_norm(cells)
+    grid = features.shape[-1]
+    cells, proposals = core.generate_encoder_output_proposals(
+        cells, ~inside.flatten(1), [(grid, grid)]
+    )
+    return cells @ text.transpose(1, 2), core.encoder_output_bbox_embed(cells) + proposals, grid
+
+
+class Proposals(GroundingDino):
+    """Reads the encoder's proposals instead of the decoder's queries: to watch the first part."""
+
+    @staticmethod
+    def _read(out: GroundingDinoObjectDetectionOutput) -> tuple[Tensor, Tensor]:
+        return out.enc_outputs_class, out.enc_outputs_coord_logits.sigmoid()
 
 
 @cache

@@ -71,7 +71,8 @@ def dense_targets(truths: Sequence[Truth], grid: int) -> DenseTargets:
             across = (np.arange(grid) - column) / max(width * grid / 6, 0.4)
             down = (np.arange(grid) - row) / max(height * grid / 6, 0.4)
             bump = np.exp(-0.5 * (across[None, :] ** 2 + down[:, None] ** 2))
-            np.maximum(heat[index], bump[..., None] * mark, out=heat[index])
+            for token in np.flatnonzero(mark):
+                np.maximum(heat[index, ..., token], bump, out=heat[index, ..., token])
             inner = (np.abs(centres - x) <= INNER * width / 2)[None, :] & (
                 np.abs(centres - y) <= INNER * height / 2
             )[:, None]
