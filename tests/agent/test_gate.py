@@ -132,9 +132,11 @@ def test_a_claim_about_one_of_two_pictures_is_not_judged_by_the_other(tmp_path):
 
 
 def test_a_look_at_a_part_is_a_look_at_the_picture(tmp_path):
-    closer = ("detect", {"image": "image_2", "labels": ["cup"]})
-    answer = ask(tmp_path, ("cut", {"image": "image_1"}), closer, "Two.", image=PHOTO)
-    assert checked_against(answer) == ("image_1", None)
+    cut = ("cut", {"image": "image_1"})
+    first = ask(tmp_path, cut, "One.", image=[PHOTO, PHOTO // 2])
+    assert first.media[-1].parents == ("image_1",)
+    closer = ("detect", {"image": "image_3", "labels": ["cup"]})
+    assert checked_against(ask(tmp_path, closer, "Two.", after=first)) == ("image_1", None)
 
 
 def test_without_a_picture_nothing_is_checked_against_one(tmp_path):

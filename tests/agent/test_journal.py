@@ -257,6 +257,21 @@ def test_a_run_goes_on_from_wherever_it_was_cut_off(events, tmp_path):
     assert [m.handle for m in again.media] == [m.handle for m in whole.media]
 
 
+def test_a_check_that_was_made_is_not_made_again(tmp_path):
+    class CountingJudge(Judge):
+        made = 0
+
+        def run(self, args, context):
+            CountingJudge.made += 1
+            return super().run(args, context)
+
+    house = Agent(ScriptedPlanner(["Two cups."]), [CountingJudge()], home=tmp_path)
+    whole = house.ask("?", image=PHOTO)
+    run_id = cut_off(whole, 3)  # run, draft, result of the check
+    assert house.resume(run_id).verdicts == whole.verdicts
+    assert CountingJudge.made == 1
+
+
 def test_an_answered_run_is_answered_from_its_journal(tmp_path):
     answer = ask(tmp_path, LOOK, "One.", image=PHOTO)
     planner = ScriptedPlanner([])
@@ -284,6 +299,27 @@ def test_names_of_detections_are_not_given_twice_after_a_kill(tmp_path):
     again = Agent(ScriptedPlanner(script[1:]), TOOLS, verify=False, home=tmp_path).resume(run_id)
     handles = [result.value.detections[0].handle for result in again.calls[1:]]
     assert handles == ["detection_2.1", "detection_3.1"]
+
+
+class FindTwice(Find):
+    """Look through another tool, twice."""
+
+    name = "find_twice"
+
+    def run(self, args, context):
+        context.call("detect", image=args.image, labels=args.labels)
+        return context.call("detect", image=args.image, labels=args.labels)
+
+
+def test_names_that_inner_calls_gave_are_not_given_twice_either(tmp_path):
+    tools = TOOLS.with_tools(FindTwice())
+    script = [("find_twice", LOOK[1]), LOOK, "x"]
+    house = Agent(ScriptedPlanner(script), tools, verify=False, home=tmp_path)
+    whole = house.ask("?", image=PHOTO)
+    assert whole.calls[1].value.detections[0].handle == "detection_4.1"
+    run_id = cut_off(whole, 3)
+    again = Agent(ScriptedPlanner(script[1:]), tools, verify=False, home=tmp_path).resume(run_id)
+    assert again.calls[1].value.detections[0].handle == "detection_4.1"
 
 
 # -- the runs of a home ---------------------------------------------------------------------------
