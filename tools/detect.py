@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Tool
+from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import Detection
 from nuthatch.tools.vocabulary import canonical
@@ -44,7 +45,7 @@ class Detect(Tool[DetectArgs, Found]):
     """Locate every object in a picture that one of the given names fits.
 
     Open-vocabulary detection after Grounding DINO (arXiv:2303.05499). Plurals and synonyms of
-    known words are looked up under their category's name, and reported under the word given.
+    known words are looked up under their category's name, and reported under the first word given.
     Boxes: pixels of the upright original image, x1 y1 x2 y2, right and bottom exclusive.
 
     Raises:
@@ -59,9 +60,14 @@ class Detect(Tool[DetectArgs, Found]):
     def run(self, args: DetectArgs, context: Context) -> Found:
         detector: Detector = context.weights.get("detect")
         threshold = detector.threshold if args.threshold is None else args.threshold
-        asked = {canonical(label) or label: label for label in args.labels}
+        asked: dict[str, str] = {}  # what is looked for -> the word it was asked under
+        for label in args.labels:
+            asked.setdefault(canonical(label) or label, label)
         pixels = context.media.image(args.image)
-        (hits,) = detector.find([pixels], [list(asked)], threshold=threshold)
+        try:
+            (hits,) = detector.find([pixels], [list(asked)], threshold=threshold)
+        except ValueError as error:  # a label the detector cannot read
+            raise RetryCall(str(error)) from error
         detections = [
             Detection(
                 image=args.image,
@@ -72,10 +78,12 @@ class Detect(Tool[DetectArgs, Found]):
             )
             for hit in hits
         ]
-        seen = {detection.label for detection in detections}
+        seen = {hit.label for hit in hits}
         return Found(
             detections=detections,
             labels_searched=args.labels,
-            labels_not_found=[label for label in args.labels if label not in seen],
+            labels_not_found=[
+                label for label in args.labels if (canonical(label) or label) not in seen
+            ],
             threshold=threshold,
         )

@@ -18,6 +18,7 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_SECONDS = 300.0
+MIN_RATE, MAX_RATE = 1000, 192_000  # samples a second
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[np.float32]
@@ -29,9 +30,12 @@ class MediaError(ValueError):
     """A picture or a sound that cannot be used; `code` is one of the tool error codes."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(code, message)  # as given, so that it can cross to another process
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 # -- the door: pictures ---------------------------------------------------------------------------
@@ -56,9 +60,12 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
         _check_size(source.shape[1], source.shape[0], "the array")
         return np.ascontiguousarray(source), None
     if isinstance(source, Image.Image):
-        return _upright(source, "the picture")
-    name, data = _read_file(source, "picture")
+        name, data = "the picture", None
+    else:
+        name, data = _read_file(source, "picture")
     try:
+        if isinstance(source, Image.Image):
+            return _upright(source, name)
         with warnings.catch_warnings():
             # Our own limit speaks instead of Pillow's warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -121,23 +128,16 @@ def read_audio(source: AudioSource) -> tuple[Samples, str | None]:
         MediaError: `unsupported_media`, `limit_exceeded` or `dependency_missing`.
     """
     name = "the sound"
-    if isinstance(source, tuple):
-        samples, rate = np.asarray(source[0], dtype=np.float64), int(source[1])
-    elif isinstance(source, np.ndarray):
-        samples, rate = np.asarray(source, dtype=np.float64), SAMPLE_RATE
-    else:
+    if isinstance(source, (str, Path, bytes)):
         name, data = _read_file(source, "sound")
         samples, rate = _decode(data, name)
-    if rate < 1000:
-        raise MediaError("unsupported_media", f"{name} has {rate} samples a second")
+    else:
+        given, rate = source if isinstance(source, tuple) else (source, SAMPLE_RATE)
+        top = np.iinfo(given.dtype).max if np.issubdtype(given.dtype, np.integer) else 1
+        samples = np.asarray(given, dtype=np.float64) / top
+        _check_length(len(samples), rate, name)
     if samples.ndim > 2 or samples.size == 0:
         raise MediaError("unsupported_media", f"{name} is empty: it holds no samples")
-    seconds = len(samples) / rate
-    if seconds > MAX_SECONDS:
-        raise MediaError(
-            "limit_exceeded",
-            f"{name} lasts {seconds:.0f} s, at most {MAX_SECONDS:.0f} s are heard; cut it",
-        )
     if not np.isfinite(samples).all():
         raise MediaError("unsupported_media", f"{name} holds values that are no numbers (NaN, inf)")
     notes = []
@@ -160,12 +160,28 @@ def _decode(data: bytes, name: str) -> tuple[NDArray[np.float64], int]:
             "dependency_missing", f"reading sounds needs: pip install 'nuthatch[audio]' ({error})"
         ) from error
     try:
+        about = soundfile.info(io.BytesIO(data))
+        _check_length(about.frames, about.samplerate, name)
         samples, rate = soundfile.read(io.BytesIO(data), dtype="float64")
     except soundfile.LibsndfileError as error:
         raise MediaError(
             "unsupported_media", f"{name} is no sound that can be read (WAV, FLAC, OGG, MP3)"
         ) from error
     return samples, int(rate)
+
+
+def _check_length(samples: int, rate: int, name: str) -> None:
+    """By the header, before anything is decoded."""
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise MediaError(
+            "unsupported_media",
+            f"{name} has {rate} samples a second; {MIN_RATE:,} to {MAX_RATE:,} are read",
+        )
+    if samples / rate > MAX_SECONDS:
+        raise MediaError(
+            "limit_exceeded",
+            f"{name} lasts {samples / rate:.0f} s, at most {MAX_SECONDS:.0f} s are heard; cut it",
+        )
 
 
 def _resample(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
@@ -197,11 +213,16 @@ def _read_file(source: str | Path | bytes, what: str) -> tuple[str, bytes]:
     else:
         path = Path(source)
         name = str(path)
-        if not path.is_file():
-            raise MediaError("asset_not_found", f"there is no file {path}")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise MediaError("limit_exceeded", f"{path} is larger than {MAX_FILE_BYTES:,} bytes")
-        data = path.read_bytes()
+        try:
+            if not path.is_file():
+                raise MediaError("asset_not_found", f"there is no file {path}")
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise MediaError(
+                    "limit_exceeded", f"{path} is larger than {MAX_FILE_BYTES:,} bytes"
+                )
+            data = path.read_bytes()
+        except OSError as error:
+            raise MediaError("asset_not_found", f"{name} cannot be read: {error}") from error
     if not data:
         raise MediaError("unsupported_media", f"{name} is empty (0 bytes)")
     return name, data

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import Arguments, AudioRef, Context, DetectionSet, ImageRef, Tool
+from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
 from nuthatch.tools.detect import Found
 from nuthatch.tools.tag_sound import SoundEvents
 
@@ -24,7 +24,9 @@ class SoundLink(BaseModel):
     detections: list[str]  # handles; empty: heard, not seen
 
 
-class SoundSources(DetectionSet):
+class SoundSources(BaseModel):
+    """Events in the order of their scores; the detections are those of the inner `detect`."""
+
     links: list[SoundLink]
 
 
@@ -49,7 +51,7 @@ class LocateSoundSource(Tool[LocateSoundSourceArgs, SoundSources]):
         heard: SoundEvents = context.call("tag_sound", audio=args.audio)
         events = [event for event in heard.events if event.score >= MIN_SCORE]
         if not events:
-            return SoundSources(detections=[], links=[])
+            return SoundSources(links=[])
         objects = list(dict.fromkeys(event.object for event in events))
         found: Found = context.call("detect", image=args.image, labels=objects)
         links = [
@@ -62,4 +64,4 @@ class LocateSoundSource(Tool[LocateSoundSourceArgs, SoundSources]):
             )
             for event in events
         ]
-        return SoundSources(detections=found.detections, links=links)
+        return SoundSources(links=links)

@@ -33,6 +33,7 @@ from nuthatch.tools.ingest import (
 )
 
 MediaKind = Literal["image", "audio", "mask"]
+DECODED_PICTURES = 16
 Array = TypeVar("Array", bound=NDArray[Any])
 
 
@@ -90,9 +91,11 @@ class MediaStore:
 
     def handles(self, kind: MediaKind | Literal["detection"] | None = None) -> list[str]:
         """Live handles in order of arrival, of one kind or of all."""
-        found = [h for h, item in self._items.items() if kind in (None, item.type)]
+        with self._lock:  # other threads may be adding
+            items, groups = list(self._items.values()), dict(self._detections)
+        found = [item.handle for item in items if kind in (None, item.type)]
         if kind in (None, "detection"):
-            for group, members in self._detections.items():
+            for group, members in groups.items():
                 found += [group, *(member.handle for member in members)] if members else []
         return found
 
@@ -114,7 +117,7 @@ class MediaStore:
         with self._lock:
             if item.sha256 not in self._pixels:
                 with Image.open(item.path) as picture:
-                    self._pixels[item.sha256] = _frozen(np.asarray(picture.convert("RGB")))
+                    self._keep(item.sha256, np.asarray(picture.convert("RGB")))
             return self._pixels[item.sha256]
 
     def audio(self, handle: str) -> Samples:
@@ -176,7 +179,7 @@ class MediaStore:
         Image.fromarray(pixels).save(encoded, "PNG", compress_level=1)
         sha256, path = self._store(encoded.getvalue(), "png")
         with self._lock:
-            self._pixels[sha256] = _frozen(pixels)
+            self._keep(sha256, pixels)
             return self._enter(
                 Media(
                     handle=self._next("image"),
@@ -282,6 +285,12 @@ class MediaStore:
             partial.write_bytes(blob)
             partial.replace(path)
         return sha256, path
+
+    def _keep(self, sha256: str, pixels: Pixels) -> None:
+        """Decoded pictures stay at hand, the latest few; the blob has them all."""
+        while len(self._pixels) >= DECODED_PICTURES:
+            self._pixels.pop(next(iter(self._pixels)))
+        self._pixels[sha256] = _frozen(pixels)
 
     def _next(self, kind: MediaKind) -> str:
         return f"{kind}_{sum(item.type == kind for item in self._items.values()) + 1}"

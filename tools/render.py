@@ -1,8 +1,8 @@
 """One result, three readers: a planner's observation, a person's line, and a picture.
 
 The observation is the only text a planner ever sees of a result; training data is written with
-the same function. Boxes are given as percent of the picture's sides, so that they mean the same
-at any size.
+the same function. Boxes are whole pixels of the upright original image, as tools take them, with
+the picture's size beside them.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def observation(result: ToolResult, *, media: MediaStore | None = None, max_item
     """What a planner reads: `call_1 detect: 2 detections: detection_1.1 cup 0.93 ...`.
 
     At most `max_items` of any list are written, and how many were left out. `media` gives the
-    picture sizes that boxes are a share of; without it boxes are left out.
+    picture sizes; without it boxes are left out.
     """
     head = f"{result.call.id} {result.call.tool}"
     if result.fault is not None:
@@ -66,10 +66,8 @@ def _detection(found: Detection, media: MediaStore | None) -> str:
     text = f"{found.handle} {found.label} {found.score:.2f}"
     if media is None:
         return text
-    picture = media[found.image]
-    x, y = 100 / (picture.width or 1), 100 / (picture.height or 1)
-    x1, y1, x2, y2 = found.box.xyxy
-    return f"{text} at {x1 * x:.0f} {y1 * y:.0f} {x2 * x:.0f} {y2 * y:.0f}"
+    box = " ".join(f"{side:.0f}" for side in found.box.xyxy)
+    return f"{text} at {box} of {media[found.image].size}"
 
 
 def summary(result: ToolResult) -> str:

@@ -54,6 +54,7 @@ class Weights:
         self.budget_bytes = budget_bytes
         self._models: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._given: set[str] = set()
+        self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.RLock()
 
     def get(self, name: str) -> Any:
@@ -63,32 +64,20 @@ class Weights:
             ToolUnavailable: weights or a package are missing; the message says what to install.
         """
         with self._lock:
-            if name in self._models:
-                self._models.move_to_end(name)
-                return self._models[name][0]
+            loading = self._loading.setdefault(name, threading.Lock())
+        with loading:  # one load of a name at a time; other names and `retire` do not wait for it
+            with self._lock:
+                if name in self._models:
+                    self._models.move_to_end(name)
+                    return self._models[name][0]
             status = self.status(name)
-            if not status.present:
-                raise ToolUnavailable(
-                    f"the weights '{name}' are not at {status.path}; "
-                    f"train them with: nuthatch train embedded --stage perceive --only {name}"
-                )
-            module, _, function = LOADERS[name].partition(":")
-            try:
-                model = getattr(import_module(module), function)(status.path, self.device)
-            except ImportError as error:
-                raise ToolUnavailable(
-                    f"'{name}' needs a package that is missing ({error.name}): "
-                    f"pip install 'nuthatch[{EXTRAS.get(name, 'all')}]'",
-                    "dependency_missing",
-                ) from error
-            except MemoryError as error:
-                raise ToolUnavailable(
-                    f"'{name}' ({status.bytes:,} bytes) does not fit in memory", "out_of_memory"
-                ) from error
+            model = self._load(status)
             size = 2 * status.bytes  # stored as bf16, computed in fp32
-            while self._models and size + self.used_bytes > self.budget_bytes:
-                self._models.popitem(last=False)
-            self._models[name] = (model, size)
+            with self._lock:
+                if self._loading.get(name) is loading:  # not retired meanwhile
+                    while self._models and size + self.used_bytes > self.budget_bytes:
+                        self._models.popitem(last=False)
+                    self._models[name] = (model, size)
             return model
 
     def put(self, name: str, model: object, size_bytes: int = 0) -> None:
@@ -98,10 +87,14 @@ class Weights:
             self._given.add(name)
 
     def retire(self, name: str) -> None:
-        """Forget a loaded model; the next `get` loads it anew."""
+        """Forget a loaded model, or one that is still being loaded; the next `get` loads it anew.
+
+        A model that was `put` cannot be made anew and stays.
+        """
         with self._lock:
-            self._models.pop(name, None)
-            self._given.discard(name)
+            self._loading.pop(name, None)
+            if name not in self._given:
+                self._models.pop(name, None)
 
     def fingerprint(self, name: str) -> str:
         """Sha256 of the weights' files; `given` for a model the caller put in, `` if missing."""
@@ -116,20 +109,45 @@ class Weights:
     def used_bytes(self) -> int:
         return sum(size for _, size in self._models.values())
 
+    def _load(self, status: WeightsStatus) -> Any:
+        name = status.name
+        if not status.present:
+            raise ToolUnavailable(
+                f"the weights '{name}' are not at {status.path}; "
+                f"train them with: nuthatch train embedded --stage perceive --only {name}"
+            )
+        module, _, function = LOADERS[name].partition(":")
+        try:
+            return getattr(import_module(module), function)(status.path, self.device)
+        except ImportError as error:
+            raise ToolUnavailable(
+                f"'{name}' needs a package that is missing ({error.name}): "
+                f"pip install 'nuthatch[{EXTRAS[name]}]'",
+                "dependency_missing",
+            ) from error
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ToolUnavailable(
+                f"the weights '{name}' at {status.path} cannot be loaded: {error}"
+            ) from error
+        except MemoryError as error:
+            raise ToolUnavailable(
+                f"'{name}' ({status.bytes:,} bytes) does not fit in memory", "out_of_memory"
+            ) from error
+
     def status(self, name: str) -> WeightsStatus:
         """Where the weights would be, and whether they are there."""
         path = self.folder / name
         shards = sorted(path.glob("*.safetensors"))
         size = sum(shard.stat().st_size for shard in shards)
         present = bool(shards) and (path / "config.json").is_file()
-        sha256 = _sha256(tuple(shards), size) if present else ""
+        sha256 = _sha256(tuple((s, s.stat().st_mtime_ns) for s in shards)) if present else ""
         return WeightsStatus(name, path, present, size, sha256)
 
 
 @cache
-def _sha256(shards: tuple[Path, ...], size: int) -> str:
-    """One hash over all shards; `size` is part of the key so that new weights are hashed anew."""
+def _sha256(shards: tuple[tuple[Path, int], ...]) -> str:
+    """One hash over all shards; with the time of change, so that new weights are hashed anew."""
     digest = hashlib.sha256()
-    for shard in shards:
+    for shard, _ in shards:
         digest.update(shard.read_bytes())
     return digest.hexdigest()

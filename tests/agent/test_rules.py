@@ -78,7 +78,7 @@ class Source(Tool[LocateSoundSourceArgs, SoundSources]):
             found = context.call("detect", image=args.image, labels=[event.object])
             handles = [each.handle for each in found.detections]
             links.append(SoundLink(**event.model_dump(), detections=handles))
-        return SoundSources(detections=[], links=links)
+        return SoundSources(links=links)
 
 
 class Blind(Find):
@@ -122,6 +122,9 @@ def said(tmp_path, question: str, *, image=PHOTO, audio=TONE, **kwargs) -> str:
         ("Where is the giraffe?", "There are no giraffes."),
         ("Is the cup left of the clock?", "Yes, the cup is left of the clock."),
         ("Is the clock to the left of the cup?", "No, the clock is right of the cup."),
+        ("Is the clock above the cup?", "Yes, the clock is above the cup."),
+        ("Is the cup over the clock?", "No, the cup is below the clock."),
+        ("Is the orange under the cup?", "No, the orange is right of the cup."),
         ("Is there a clock above the giraffe?", "No, there are no giraffes."),
         ("What colour is the cup?", "The cup is blue."),
         ("What color is the clock?", "The clock is plain."),
