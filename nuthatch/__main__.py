@@ -11,32 +11,50 @@ from pathlib import Path
 from typing import NoReturn
 
 from nuthatch import __version__
+from nuthatch.tools.faults import ToolUnavailable
 
 Command = Callable[[argparse.Namespace], int]
 
 
-class _Parser(argparse.ArgumentParser):
-    """Bad usage is told in the form that was asked for."""
+class _BadUsage(Exception):
+    """What the parser has to complain of; told in the form that was asked for."""
 
+
+class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        if "--json" in sys.argv:
-            print(json.dumps({"error": {"code": "bad_usage", "message": message}}))
-            sys.exit(2)
-        super().error(message)
+        raise _BadUsage(f"{message}; see: {self.prog} --help")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is too few; give 1 or more")
+    return number
+
+
+def _not_negative(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative; give 0 or more")
+    return number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `nuthatch`."""
-    arguments = _parser().parse_args(argv)
-    command: Command = arguments.command
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
+        arguments = _parser().parse_args(words)
+        command: Command = arguments.command
         return command(arguments)
+    except (_BadUsage, ToolUnavailable, OSError) as error:
+        from nuthatch.console import refuse
+
+        code = error.code if isinstance(error, ToolUnavailable) else "bad_usage"
+        refuse(code, str(error), "--json" in words)
+        return 1 if isinstance(error, ToolUnavailable) else 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
-        sys.stderr.close()
-        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
 
     world = add("world", _world, "draw a sheet of scenes of the miniature world")
-    world.add_argument("--n", type=int, default=24)
+    world.add_argument("--n", type=_positive, default=24)
     world.add_argument("--out", type=Path, required=True)
     world.add_argument("--seed", type=int, default=1)
 
@@ -89,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = add("evaluate", _evaluate, "measure on held-out scenes, with intervals")
     evaluate.add_argument("what", choices=["miniature"])
-    evaluate.add_argument("--n", type=int, default=1000, help="scenes")
+    evaluate.add_argument("--n", type=_positive, default=1000, help="scenes")
     evaluate.add_argument("--seed", type=int, default=0)
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
     evaluate.add_argument("--openmoji", action="store_true", help="also the held-out third style")
@@ -98,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     runs = add("runs", _runs, "list, show or remove recorded runs")
     runs.add_argument("action", choices=["list", "show", "prune"])
     runs.add_argument("run_id", nargs="?")
-    runs.add_argument("--keep", type=int, default=20, help="prune: newest runs to keep")
+    runs.add_argument("--keep", type=_not_negative, default=20, help="prune: newest runs to keep")
     runs.add_argument("--json", action="store_true")
     runs.add_argument("--home", type=Path, help="where runs live (default: NUTHATCH_HOME)")
     return parser
@@ -154,9 +172,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _world(arguments: argparse.Namespace) -> int:
     from nuthatch.training.world.sheet import sheet
 
-    if arguments.n < 1:
-        print("--n must be at least 1", file=sys.stderr)
-        return 2
     print(sheet(arguments.n, arguments.seed, arguments.out))
     return 0
 

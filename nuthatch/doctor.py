@@ -21,12 +21,12 @@ PACKAGES = {
     "segment-anything": ("vision", "masks"),
     "soundfile": ("audio", "reading sounds"),
     "scipy": ("audio", "resampling sounds"),
-    "accelerate": ("train", "training"),
     "matplotlib": ("train", "plots"),
-    "langchain": ("langchain", "use from LangChain"),
-    "groundingdino-py": ("groundingdino", "the full-size detector"),
-    "diffusers": ("imagine", "making pictures"),
-    "mcp": ("mcp", "serving tools over MCP"),
+    "PyYAML": ("train", "recipes"),
+    "langchain": ("langchain", "reserved: adapters to come"),
+    "groundingdino-py": ("groundingdino", "reserved: the full-size detector to come"),
+    "diffusers": ("imagine", "reserved: making pictures to come"),
+    "mcp": ("mcp", "reserved: serving tools to come"),
 }
 NEEDED = {"torch", "torchvision", "transformers", "safetensors", "segment-anything", "soundfile"}
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +91,6 @@ def test_for_people_the_steps_the_answer_and_a_picture_are_named(capsys, home):
         assert drawn.height > 512  # the picture and the claims below it
 
 
-def bomb(path: Path) -> Path:
-    """A picture of 30,000 x 30,000 pixels in a few hundred bytes of header and nothing behind."""
-    size = (30_000).to_bytes(4, "big") * 2
-    chunk = b"IHDR" + size + bytes((8, 2, 0, 0, 0))
-    head = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big")
-    path.write_bytes(head + chunk + zlib.crc32(chunk).to_bytes(4, "big"))
-    return path
-
-
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -119,7 +109,7 @@ def test_a_picture_that_cannot_be_used_is_a_clear_error(tmp_path, capsys, name, 
     elif isinstance(content, tuple):
         Image.new("RGB", content).save(path)
     elif content == "bomb":
-        bomb(path)
+        Image.new("1", (30_000, 30_000)).save(path)
     elif content == "cut":
         path.write_bytes(Path(PICTURE).read_bytes()[:5000])
     status, record = run_json(capsys, "ask", "What is here?", "--image", str(path))
@@ -169,11 +159,25 @@ def test_other_scripts_are_answered_without_a_crash(capsys, question):
     assert record["answer"]
 
 
-def test_bad_usage_is_told_in_the_form_that_was_asked_for(capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["nuthatch", "ask", "--json"])
-    status, out = run(capsys, "ask", "--json")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ask",),
+        ("sing",),
+        ("evaluate", "miniature", "--n", "0"),
+        ("runs", "prune", "--keep", "-1"),
+    ],
+)
+def test_bad_usage_is_told_in_the_form_that_was_asked_for(capsys, words):
+    status, record = run_json(capsys, *words)
     assert status == 2
-    assert json.loads(out)["error"]["code"] == "bad_usage"
+    assert record["error"]["code"] == "bad_usage"
+
+
+def test_a_place_that_cannot_be_written_is_bad_usage(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    status, _ = run(capsys, "world", "--n", "1", "--out", str(tmp_path / "file" / "sheet.png"))
+    assert status == 2
 
 
 def test_verify_needs_something_to_check_against(capsys):

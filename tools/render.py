@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import BaseModel
 
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.geometry import Box, Mask
@@ -56,7 +57,7 @@ def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
         return f"{value:.2f}"
     if isinstance(value, Box):
         return " ".join(f"{side:.0f}" for side in value.xyxy)
-    if hasattr(value, "model_fields"):
+    if isinstance(value, BaseModel):
         parts = (_listing(part, media, max_items) for _, part in value if part not in (None, []))
         return " ".join(parts)
     return str(value)
