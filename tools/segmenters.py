@@ -71,7 +71,13 @@ class ConvStemEncoder(ImageEncoderViT):  # type: ignore[misc]
         )
         self.patch_embed = PatchEmbed((3, 3), (2, 2), (1, 1), in_chans=stem, embed_dim=width)
         self.lateral = nn.Conv2d(stem, out, 1)
-        self.join = nn.Sequential(nn.Conv2d(out, out, 3, padding=1), LayerNorm2d(out))
+        self.join = nn.Sequential(
+            nn.Conv2d(out, out, 3, padding=1),
+            LayerNorm2d(out),
+            nn.GELU(),
+            nn.Conv2d(out, out, 3, padding=1),
+            LayerNorm2d(out),
+        )
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -118,7 +124,7 @@ def build_sam(size: str) -> Sam:
     image_size, prompt_width = 128, 64
     return Sam(
         image_encoder=ConvStemEncoder(
-            img_size=image_size, stem=64, width=128, depth=3, heads=4, out=prompt_width
+            img_size=image_size, stem=64, width=128, depth=2, heads=4, out=prompt_width
         ),
         prompt_encoder=FilledBoxPromptEncoder(
             embed_dim=prompt_width,

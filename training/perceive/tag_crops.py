@@ -163,6 +163,14 @@ def shown_in(scene: Scene, window: Box4) -> int:
     return most if centred and share[most] >= SEEN_FROM else AMBIGUOUS
 
 
+def shows_only(scene: Scene, window: Box4, index: int) -> bool:
+    """Whether `objects[index]` is alone there: others have a tenth as many pixels, at most."""
+    x1, y1, x2, y2 = (max(0, round(side)) for side in window)
+    inside = np.bincount(scene.instances[y1:y2, x1:x2].ravel(), minlength=index + 2)[1:]
+    own = int(inside[index])
+    return bool(inside.sum() - own <= own / 10)
+
+
 def outlined(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The picture with a dark line around every object, as in line drawings."""
     ids = scene.instances
