@@ -58,8 +58,8 @@ def home_folder(home: str | Path | None = None) -> Path:
 
 
 def new_run_id() -> str:
-    """Sorts by time (UTC, milliseconds); random at the end, e.g. `20260131-235959123-4f2a9c`."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S%f}"[:-3] + f"-{secrets.token_hex(3)}"
+    """Sorts by time (UTC, microseconds); random at the end: `20260131-235959123456-4f2a9c`."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}"
 
 
 # -- writing --------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -23,9 +23,6 @@ from nuthatch.agent.answer import (
     Draft,
     Drafted,
     Event,
-    Timing,
-    ToolFinished,
-    ToolStarted,
 )
 from nuthatch.agent.budget import Budget, Meter, Stopped
 from nuthatch.agent.conversation import Conversation, checked_question
@@ -37,29 +34,19 @@ from nuthatch.agent.journal import (
     new_run_id,
     read_run,
 )
-from nuthatch.agent.planner import Call, Planner, is_turn
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.agent.planner import Planner
+from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import EMBEDDED, Weights
 from nuthatch.tools.workbench import Workbench
-from nuthatch.tools.workers import WORKERS, TimeIsUp
+
+__all__ = ["Agent", "PlannerFailed"]
 
 Images = ImageSource | list[ImageSource] | None
 Sounds = AudioSource | list[AudioSource] | None
-Listener = Callable[[Event], None]
 PRESETS = {"embedded": EMBEDDED}
-
-
-class PlannerFailed(RuntimeError):
-    """The planner raised, or said something that is no turn. The run is recorded, and can be
-    resumed: `agent.resume(error.run_id)`."""
-
-    def __init__(self, message: str, run_id: str) -> None:
-        super().__init__(f"{message} (run {run_id})")
-        self.code = "planner_failed"
-        self.run_id = run_id
 
 
 class Agent:
@@ -232,7 +219,7 @@ class Agent:
 
     # -- one run --------------------------------------------------------------------------------
 
-    def _until_draft(self, run: "_Run") -> Draft:
+    def _until_draft(self, run: Run) -> Draft:
         """Say, call, observe, until the planner drafts.
 
         Raises:
@@ -258,7 +245,7 @@ class Agent:
         after: Answer | str | None,
         on_event: Listener | None,
         drafts: bool,
-    ) -> "_Run":
+    ) -> Run:
         """Take in the question and its media, and open the journal."""
         began = time.perf_counter()
         question = checked_question(question)
@@ -294,8 +281,8 @@ class Agent:
         on_event: Listener | None,
         drafts: bool,
         began: float,
-    ) -> "_Run":
-        run = _Run(
+    ) -> Run:
+        run = Run(
             talk=talk,
             journal=journal,
             bench=Workbench(self.tools, talk.media, self.weights),
@@ -308,7 +295,7 @@ class Agent:
         run.timing.load = time.perf_counter() - began
         return run
 
-    def _finish(self, run: "_Run") -> Answer:
+    def _finish(self, run: Run) -> Answer:
         """The rest of a run: to the draft, through the gate, to the answer."""
         with closing(run.journal):
             try:
@@ -329,7 +316,7 @@ class Agent:
         run.emit(Answered(answer))
         return answer
 
-    def _checked(self, run: "_Run", draft: Draft) -> Answer:
+    def _checked(self, run: Run, draft: Draft) -> Answer:
         if not self.verify:
             return run.answer(finished=True, text=draft.text, reason="not verified: verify=False")
         began = time.perf_counter()
@@ -352,90 +339,6 @@ class Agent:
             text=correction.final,
             verdicts=correction.verdicts,
             edits=correction.edits,
-        )
-
-
-@dataclass(slots=True)
-class _Run:
-    """One question under way: what it works with, and each thing it can do."""
-
-    talk: Conversation
-    journal: Journal
-    bench: Workbench
-    meter: Meter
-    emit: Listener
-    drafts: bool
-    began: float
-    media_written: int
-    draft: Draft | None = None
-    timing: Timing = field(default_factory=Timing)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def plan(self, planner: Planner) -> list[Call] | Draft:
-        """Ask the planner, for as long as the budget has seconds."""
-        if self.cancelled.is_set():
-            raise Stopped("stopped: nobody waits for the answer any more")
-        self.meter.check_time()
-        began = time.perf_counter()
-        try:
-            turn = WORKERS.run(lambda: planner.plan(self.talk), self.meter.seconds_left)
-        except TimeIsUp:
-            seconds = self.meter.budget.seconds
-            raise Stopped(f"stopped: the planner did not end within {seconds:g} seconds") from None
-        except Exception as error:
-            message = f"the planner failed: {type(error).__name__}: {error}"
-            raise PlannerFailed(message, self.journal.run_id) from error
-        finally:
-            self.timing.plan += time.perf_counter() - began
-        if not is_turn(turn):
-            message = f"the planner said {turn!r:.200}; expected Draft(text) or a list of Call"
-            raise PlannerFailed(message, self.journal.run_id)
-        return turn
-
-    def say(self, turn: list[Call]) -> list[ToolCall]:
-        """Give the planner's calls their ids and write them down, if the budget has them."""
-        calls = [ToolCall(self.talk.next_call_id(), *call) for call in turn]
-        self.meter.spend(calls)
-        self.journal.write("turn", calls=calls)
-        self.talk.call(calls)
-        return calls
-
-    def call(self, calls: list[ToolCall]) -> list[ToolResult]:
-        """Make the calls, side by side; the talk and the journal hear each result at once."""
-        for call in calls:
-            self.emit(ToolStarted(call))
-        began = time.perf_counter()
-        results = self.bench.run(calls, seconds=self.meter.seconds_left, on_result=self.heard)
-        self.timing.tools += time.perf_counter() - began
-        for result in results:
-            if result.fault is not None and result.fault.is_bug:
-                raise Stopped(f"stopped: {result.fault.message}")
-        return results
-
-    def heard(self, result: ToolResult) -> None:
-        """Write down a result, and the media that came into being with it."""
-        made = self.talk.media.items()[self.media_written :]
-        self.media_written += len(made)
-        self.journal.write("result", result=result, media=made)
-        self.talk.observe(result)
-        self.emit(ToolFinished(result))
-
-    def answer(self, *, finished: bool, **parts: Any) -> Answer:
-        """The answer as things stand."""
-        self.timing.total = time.perf_counter() - self.began
-        now = self.talk.now
-        now.answer = parts.get("text", "")
-        checks = [result for call, result in now.results.items() if call.startswith("check_")]
-        defaults = {"text": "", "verified": False, "verdicts": [], "edits": []}
-        return Answer(
-            **{**defaults, **parts},
-            draft=self.draft.text if self.draft else "",
-            finished=finished,
-            calls=[*now.observed, *checks],
-            media=self.talk.media.items(),
-            timing=self.timing,
-            run_id=self.journal.run_id,
-            run_folder=self.journal.folder,
         )
 
 

@@ -88,8 +88,8 @@ def test_media_lie_once_by_content_and_are_shared_by_runs(tmp_path):
 def test_run_ids_sort_by_time_and_do_not_collide():
     ids = [new_run_id() for _ in range(50)]
     assert len(set(ids)) == 50
-    assert sorted(ids, key=lambda each: each[:18]) == ids
-    assert re.fullmatch(r"\d{8}-\d{9}-[0-9a-f]{6}", ids[0])
+    assert sorted(ids, key=lambda each: each[:21]) == ids
+    assert re.fullmatch(r"\d{8}-\d{12}-[0-9a-f]{6}", ids[0])
 
 
 def test_one_run_is_written_by_one_process_at_a_time(tmp_path):

@@ -1,0 +1,119 @@
+"""One question under way: what it works with, and each thing that can happen in it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nuthatch.agent.answer import (
+    Answer,
+    Draft,
+    Event,
+    Timing,
+    ToolFinished,
+    ToolStarted,
+)
+from nuthatch.agent.budget import Meter, Stopped
+from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.journal import Journal
+from nuthatch.agent.planner import Call, Planner, is_turn
+from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.workers import WORKERS, TimeIsUp
+
+Listener = Callable[[Event], None]
+
+
+class PlannerFailed(RuntimeError):
+    """The planner raised, or said something that is no turn. The run is recorded, and can be
+    resumed: `agent.resume(error.run_id)`."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(f"{message} (run {run_id})")
+        self.code = "planner_failed"
+        self.run_id = run_id
+
+
+@dataclass(slots=True)
+class Run:
+    """One question under way: what it works with, and each thing it can do."""
+
+    talk: Conversation
+    journal: Journal
+    bench: Workbench
+    meter: Meter
+    emit: Listener
+    drafts: bool
+    began: float
+    media_written: int
+    draft: Draft | None = None
+    timing: Timing = field(default_factory=Timing)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def plan(self, planner: Planner) -> list[Call] | Draft:
+        """Ask the planner, for as long as the budget has seconds."""
+        if self.cancelled.is_set():
+            raise Stopped("stopped: nobody waits for the answer any more")
+        self.meter.check_time()
+        began = time.perf_counter()
+        try:
+            turn = WORKERS.run(lambda: planner.plan(self.talk), self.meter.seconds_left)
+        except TimeIsUp:
+            seconds = self.meter.budget.seconds
+            raise Stopped(f"stopped: the planner did not end within {seconds:g} seconds") from None
+        except Exception as error:
+            message = f"the planner failed: {type(error).__name__}: {error}"
+            raise PlannerFailed(message, self.journal.run_id) from error
+        finally:
+            self.timing.plan += time.perf_counter() - began
+        if not is_turn(turn):
+            message = f"the planner said {turn!r:.200}; expected Draft(text) or a list of Call"
+            raise PlannerFailed(message, self.journal.run_id)
+        return turn
+
+    def say(self, turn: list[Call]) -> list[ToolCall]:
+        """Give the planner's calls their ids and write them down, if the budget has them."""
+        calls = [ToolCall(self.talk.next_call_id(), *call) for call in turn]
+        self.meter.spend(calls)
+        self.journal.write("turn", calls=calls)
+        self.talk.call(calls)
+        return calls
+
+    def call(self, calls: list[ToolCall]) -> list[ToolResult]:
+        """Make the calls, side by side; the talk and the journal hear each result at once."""
+        for call in calls:
+            self.emit(ToolStarted(call))
+        began = time.perf_counter()
+        results = self.bench.run(calls, seconds=self.meter.seconds_left, on_result=self.heard)
+        self.timing.tools += time.perf_counter() - began
+        for result in results:
+            if result.fault is not None and result.fault.is_bug:
+                raise Stopped(f"stopped: {result.fault.message}")
+        return results
+
+    def heard(self, result: ToolResult) -> None:
+        """Write down a result, and the media that came into being with it."""
+        made = self.talk.media.items()[self.media_written :]
+        self.media_written += len(made)
+        self.journal.write("result", result=result, media=made)
+        self.talk.observe(result)
+        self.emit(ToolFinished(result))
+
+    def answer(self, *, finished: bool, **parts: Any) -> Answer:
+        """The answer as things stand."""
+        self.timing.total = time.perf_counter() - self.began
+        now = self.talk.now
+        now.answer = parts.get("text", "")
+        checks = [result for call, result in now.results.items() if call.startswith("check_")]
+        defaults = {"text": "", "verified": False, "verdicts": [], "edits": []}
+        return Answer(
+            **{**defaults, **parts},
+            draft=self.draft.text if self.draft else "",
+            finished=finished,
+            calls=[*now.observed, *checks],
+            media=self.talk.media.items(),
+            timing=self.timing,
+            run_id=self.journal.run_id,
+            run_folder=self.journal.folder,
+        )
