@@ -6,9 +6,10 @@ Each model's engineers measure this on the split "calibrate" and lay it beside t
 
 Two kinds of numbers meet here. A *reliability curve*, fitted over all labels, gives a probability
 for any score. A *threshold* of one label says from which score on its judge was right in at least
-95 of 100 measured cases. Only the second lets a judge decide alone, so a probability reaches 0.95
-(or falls to 0.05) exactly where a label's own threshold is passed. A judge without calibration
-stays between `UNMEASURED` and 1 - `UNMEASURED`: it can agree with another one, never decide.
+95 of 100 measured cases; just beyond it the judge may still be wrong every other time. A judge
+decides alone where both agree: a probability leaves `UNSETTLED` to 1 - `UNSETTLED` only where the
+label's own threshold is passed. A judge without calibration stays between `UNMEASURED` and
+1 - `UNMEASURED`: it can agree with another one, never decide.
 """
 
 from collections.abc import Mapping
@@ -119,13 +120,9 @@ class Calibration:
         return TaggerCalibration.load(path.parent)
 
 
-def settled(probability: float, present: bool | None, precision: float) -> float:
-    """A pooled probability, moved past 0.95 or 0.05 by a label's own threshold, or kept inside."""
-    if present is None:
-        return min(1 - UNSETTLED, max(UNSETTLED, probability))
-    if present:
-        return max(probability, precision, ALONE)
-    return min(probability, 1 - precision, 1 - ALONE)
+def kept_inside(probability: float, settled: bool) -> float:
+    """The probability, kept from deciding alone where no threshold of its own label is passed."""
+    return probability if settled else min(1 - UNSETTLED, max(UNSETTLED, probability))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +133,10 @@ class _Detected:
 
     def probability(self, label: str, score: float) -> float:
         best = max(score, self.table.floor)
-        pooled = self.table.probability(label, best)
         row = self.table.categories.get(label)
-        if row is None:
-            return settled(pooled, None, 0.0)
-        if row.present_from is not None and best >= row.present_from:
-            return settled(
-                pooled, True, _even_odds(row.hits, row.present, row.false_alarms, row.absent)
-            )
-        if row.absent_below is not None and best < row.absent_below:
-            rejections = _even_odds(row.correct_rejections, row.absent, row.misses, row.present)
-            return settled(pooled, False, rejections)
-        return settled(pooled, None, 0.0)
-
-
-def _even_odds(right: int, of: int, wrong: int, of_others: int) -> float:
-    """Precision as if both kinds of pictures were equally many; half a case on either side."""
-    hit, alarm = (right + 0.5) / (of + 1), (wrong + 0.5) / (of_others + 1)
-    return hit / (hit + alarm)
+        there = row and row.present_from is not None and best >= row.present_from
+        gone = row and row.absent_below is not None and best < row.absent_below
+        return kept_inside(self.table.probability(label, best), bool(there or gone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +159,8 @@ class _Tagged:
     table: "TaggerCalibration"
 
     def probability(self, label: str, score: float) -> float:
-        present = self.table.sees(label, score)
-        pooled = self.table.presence_reliability.at(score)
-        row = self.table.presence[label]
-        return settled(
-            pooled, present, row.absent.precision if present is False else row.present.precision
-        )
+        settled = self.table.sees(label, score) is not None
+        return kept_inside(self.table.presence_reliability.at(score), settled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +176,14 @@ class _Likeliest:
     def probability(self, label: str, score: float) -> float:
         if score < 0.5:  # not the likeliest, or not by much
             return min(score, 1 - UNSETTLED)
-        rate = self.rates[label]
-        passed = rate.threshold is not None and score >= rate.threshold
-        return settled(self.reliability.at(score), True if passed else None, rate.precision)
+        threshold = self.rates[label].threshold
+        settled = threshold is not None and score >= threshold
+        return kept_inside(self.reliability.at(score), settled)
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """The sound tagger: thresholds of each event."""
+    """The sound tagger: thresholds of each event on its own probabilities."""
 
     table: Mapping[str, Any]
 
@@ -212,8 +191,7 @@ class _Heard:
         row = self.table.get(label)
         if row is None:
             return Unmeasured(0.5).probability(label, score)
-        if row.present.threshold is not None and score >= row.present.threshold:
-            return settled(score, True, row.present.precision)
-        if row.absent.threshold is not None and score <= row.absent.threshold:
-            return settled(score, False, row.absent.precision)
-        return settled(score, None, 0.0)
+        present, absent = row.present.threshold, row.absent.threshold
+        settled = present is not None and score >= present
+        settled |= absent is not None and score <= absent
+        return kept_inside(score, settled)

@@ -94,14 +94,16 @@ def _choose(
     """Whether the revision is better supported than the draft, by the same findings, and why.
 
     A revision is a new draft, read and judged like one: it must have fewer refuted claims, and no
-    more than the draft that nobody can judge.
+    more than the draft that nobody can judge, and lose nothing that is supported.
     """
     if not edits:
         wrong = sum(verdict.verdict == "refuted" for verdict in verdicts)
         return False, f"{wrong} refuted, none of them edited" if wrong else "nothing was refuted"
     before = _refuted(verdicts)
-    again = judge(read_claims(revised, item.question).claims, findings, policy)
+    again = judge(read_claims(revised, item.question).claims, findings, policy, item.authors)
     after = _refuted(again)
+    if _lost(verdicts, again):
+        return False, "the revision loses a claim that is supported"
     if _unjudged(again) > _unjudged(verdicts):
         return False, "the revision claims what nobody can judge"
     if after < before:
@@ -112,6 +114,19 @@ def _choose(
 def _refuted(verdicts: Sequence[Verdict]) -> int:
     """Refuted claims that say so plainly; what is hedged promises nothing."""
     return sum(v.verdict == "refuted" and not v.claim.hedged for v in verdicts)
+
+
+def _lost(before: Sequence[Verdict], after: Sequence[Verdict]) -> bool:
+    """Whether something supported before is said no more; what depends on it may go with it."""
+
+    def said(verdicts: Sequence[Verdict]) -> set[tuple[str | None, ...]]:
+        return {
+            (v.claim.kind, v.claim.subject, v.claim.predicate, v.claim.value, str(v.claim.polarity))
+            for v in verdicts
+            if v.verdict == "supported"
+        }
+
+    return not said(before) <= said(after)
 
 
 def _unjudged(verdicts: Sequence[Verdict]) -> int:

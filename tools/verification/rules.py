@@ -17,11 +17,12 @@
 | `parent.refuted` | refuted | what it is said of is not there |
 | `judges.differ` | not enough | one judge speaks for it, another against |
 | `judges.unsure` | not enough | too few speak clearly |
-| `judges.author` | not enough | the only clear judge wrote the claim |
+| `judges.author` | not enough | without those who wrote the claim nobody is sure enough |
 | `judges.none` | not enough | nobody can judge this: no picture, no sound, unknown words |
 
 A denied claim ("no cup") is judged as the claim that it denies, and the verdict is turned round.
-Independent judges' odds multiply. A judge named among the authors never decides alone.
+Independent judges' odds multiply. The author of a draft is never its judge: the evidence of those
+named among the authors is reported, and weighs nothing; what is left must do by itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nuthatch.tools.verification.calibration import ALONE
+from nuthatch.tools.verification.claims import split_name
 from nuthatch.tools.verification.evidence import allows, testify
 from nuthatch.tools.verification.findings import Findings, fuse
 from nuthatch.tools.verification.types import Claim, Evidence, Verdict, VerdictName
@@ -104,6 +106,7 @@ def decide(
     gone = [v for v in (verdicts.get(p) for p in claim.depends_on) if v and v.verdict == "refuted"]
     if gone and claim.polarity:
         ruling = _Ruling("refuted", min(v.probability for v in gone), "parent.refuted")
+        evidence = evidence or tuple(item for v in gone for item in v.evidence)
     elif not evidence:
         ruling = _Ruling("not_enough_evidence", 0.5, "judges.none")
     else:
@@ -147,6 +150,8 @@ def _weigh(
     absent: str,
 ) -> _Ruling:
     """Two judges that agree, or one by its measured precision where the others are silent."""
+    written = any(p >= 0.7 or p <= 0.3 for name, p in opinions.items() if name in authors)
+    opinions = {name: p for name, p in opinions.items() if name not in authors}
     chance = fuse(list(opinions.values()))
     speak_for = [name for name, p in opinions.items() if p >= 0.7]
     against = [name for name, p in opinions.items() if p <= 0.3]
@@ -157,13 +162,12 @@ def _weigh(
     if len(against) > 1 and chance <= policy.refute:
         return _Ruling("refuted", chance, absent)
     alone = [name for name, p in opinions.items() if p >= ALONE or p <= 1 - ALONE]
-    if alone and set(alone) <= authors:
-        return _Ruling("not_enough_evidence", chance, "judges.author")
     if alone and speak_for:
         return _Ruling("supported", opinions[alone[0]], agree.replace(".agree", ".alone"))
     if alone and against:
         return _Ruling("refuted", opinions[alone[0]], f"{absent}_alone")
-    return _Ruling("not_enough_evidence", chance, "judges.unsure")
+    rule = "judges.author" if written else "judges.unsure"
+    return _Ruling("not_enough_evidence", chance, rule)
 
 
 def _count(
@@ -174,16 +178,26 @@ def _count(
     by_judge = {item.judge: item for item in evidence}
     geometry = by_judge["geometry"]
     chance, seen = geometry.probability or 0.0, geometry.value or ""
+    said = claim.value or ""
     if not seen.isdigit():
         return _Ruling("not_enough_evidence", chance, "judges.unsure")
-    # Where nobody sees one, whether one is there at all is for the judges of existence to say.
-    if "tagger" not in by_judge:
-        rule = "judges.author" if "detector" in authors else "judges.unsure"
+    if not {"detector", "tagger"} <= by_judge.keys():
+        rule = "judges.author" if authors else "judges.unsure"
         return _Ruling("not_enough_evidence", chance, rule)
-    if allows(claim.value or "", int(seen)):
-        if chance >= policy.support:
-            return _Ruling("supported", chance, "count.agree")
-    elif chance <= policy.refute:
+    both = [by_judge["detector"], by_judge["tagger"]]
+    tinted = split_name(claim.subject)[0] is not None  # the two count all, of whatever tint
+    if not tinted and not all(allows(item.value or "0", int(seen)) for item in both):
+        return _Ruling("not_enough_evidence", chance, "judges.differ")
+    holds = allows(said, int(seen))
+    others = [item.probability or 0.0 for item in both if item.judge not in authors]
+    if len(others) < len(both):
+        # The one who did not write the claim must be sure enough to decide alone.
+        sure = any(p >= ALONE if holds else p <= 1 - ALONE for p in others)
+        if tinted or not sure:
+            return _Ruling("not_enough_evidence", chance, "judges.author")
+    if holds and chance >= policy.support:
+        return _Ruling("supported", chance, "count.agree")
+    if not holds and chance <= policy.refute:
         return _Ruling("refuted", chance, "count.differs", seen)
     return _Ruling("not_enough_evidence", chance, "judges.unsure")
 
@@ -207,10 +221,12 @@ def _relation(
     by_judge = {item.judge: item for item in evidence}
     geometry = by_judge["geometry"]
     chance = geometry.probability or 0.0
-    seconded = "tagger" in by_judge and by_judge["tagger"].stance == "supports"
-    if not seconded:
+    tagger = by_judge.get("tagger")
+    if tagger is None or tagger.stance != "supports":
         rule = "judges.author" if "detector" in authors else "judges.unsure"
         return _Ruling("not_enough_evidence", chance, rule)
+    if {"detector", "tagger"} & authors and ("tagger" in authors or tagger.score < ALONE):
+        return _Ruling("not_enough_evidence", chance, "judges.author")
     if chance >= policy.support:
         return _Ruling("supported", chance, "relation.holds")
     if chance <= policy.refute:

@@ -219,3 +219,14 @@ def test_a_claim_without_evidence_is_undecided() -> None:
     )
     evidence: tuple[Evidence, ...] = ()
     assert decide(claim, evidence, POLICIES["strict"]).verdict == "not_enough_evidence"
+
+
+def test_an_author_of_a_count_leaves_it_to_the_other_judge() -> None:
+    alone = outcome("There are three cups.", "three", authors=["detector", "tagger"])
+    assert alone == ("not_enough_evidence", "judges.author")
+
+
+def test_what_a_refuted_parent_drags_along_rests_on_the_evidence_against_the_parent() -> None:
+    found = verdicts("There is a giraffe. It is red.")
+    assert found["red"].rule == "parent.refuted"
+    assert found["red"].evidence

@@ -32,12 +32,12 @@ SOUND = np.full(16_000, 0.1, np.float32)
 
 
 def detector_calibration() -> DetectorCalibration:
-    """A detector that is right from 0.6 on, and right about absence below 0.1."""
+    """A detector that is right from 0.9 on, and right about absence below 0.1."""
     trust = Trust(
         offset=0.0,
         present=100,
         absent=100,
-        present_from=0.6,
+        present_from=0.9,
         absent_below=0.1,
         hits=95,
         false_alarms=0,
