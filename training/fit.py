@@ -21,6 +21,8 @@ import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nuthatch.training.config import ConfigError
+
 Losses = dict[str, Tensor]
 
 
@@ -57,12 +59,15 @@ def fit(
 ) -> None:
     """Train `model` in place, or go on where `out` holds a checkpoint.
 
+    Raises:
+        ConfigError: the checkpoint was trained with other settings.
+        FloatingPointError: the loss is no number any more.
+
     `loss(step)` makes the batch of that step and returns named scalars; their sum is minimised.
     `evaluate()` returns named figures, written beside the losses every `evaluate_every` steps.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if is_dataclass(config) and not isinstance(config, type):
-        (out / "config.yaml").write_text(yaml.safe_dump(_plain(asdict(config)), sort_keys=False))
+    _record_settings(config, out)
     trainable = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trainable if p.ndim >= 2]
     vectors = [p for p in trainable if p.ndim < 2]
@@ -115,6 +120,22 @@ def fit(
             _save(checkpoint, model, optimizer, step + 1, time.perf_counter() - started)
     metrics.close()
     model.eval()
+
+
+def _record_settings(config: object, out: Path) -> None:
+    """Write `config.yaml`, or check that a run that goes on has the settings it began with."""
+    assert is_dataclass(config)
+    assert not isinstance(config, type)
+    settings = _plain(asdict(config))
+    path = out / "config.yaml"
+    if path.is_file() and (out / "checkpoint.pt").is_file():
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if before != settings:
+            raise ConfigError(
+                f"{out} holds a run with other settings ({before}); "
+                "give the same, or another out folder"
+            )
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def _save(

@@ -1,7 +1,8 @@
 """Stages of training, in the order of their recipes.
 
 `perceive` trains the tools' eyes and ears, each model by itself; a model that is finished is
-skipped, one that was interrupted goes on where it stopped.
+skipped, one that was interrupted goes on where it stopped. What a recipe makes lies in the run
+folder under `export/`, with its card; it replaces shipped weights only by hand, when it is better.
 """
 
 from importlib import import_module
@@ -26,5 +27,9 @@ def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
     for name in (only,) if only else PERCEPTION:
         module = import_module(f"nuthatch.training.perceive.{name}")
         recipe = RECIPES / f"1_perceive_{name}.yaml"
-        folder = f"out={out / 'embedded' / name}"
-        module.train(load_config(module.Config, recipe, [folder, *settings]))
+        run = out / "embedded" / name
+        if (run / "export" / "README.md").is_file():
+            print(f"{name}: finished; its card: {run / 'export' / 'README.md'}")
+            continue
+        places = [f"out={run}", f"export={run / 'export'}"]
+        module.train(load_config(module.Config, recipe, [*places, *settings]))

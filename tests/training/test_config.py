@@ -1,5 +1,6 @@
 """Recipes: a YAML file, then key=value, into one checked dataclass."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_each_perception_model_has_its_recipe_that_opens_with_its_command():
     for name in PERCEPTION:
         text = (RECIPES / f"1_perceive_{name}.yaml").read_text()
         assert f"nuthatch train embedded --stage perceive --only {name}" in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", PERCEPTION)
+def test_each_recipe_fits_the_settings_of_its_module(name):
+    module = import_module(f"nuthatch.training.perceive.{name}")
+    config = load_config(module.Config, RECIPES / f"1_perceive_{name}.yaml", ["out=o", "export=e"])
+    assert config.schedule.steps > 100
 
 
 def test_settings_need_to_know_their_recipe(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Schedule, fit
 
 
@@ -39,6 +40,12 @@ def test_resuming_equals_not_having_stopped(tmp_path):
     resumed = learn(tmp_path / "broken", 20)
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_checkpoint_is_not_gone_on_with_under_other_settings(tmp_path):
+    learn(tmp_path, 5)
+    with pytest.raises(ConfigError, match="other settings"):
+        learn(tmp_path, 6)
 
 
 def test_a_run_folder_explains_itself(tmp_path):

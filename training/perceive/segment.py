@@ -35,7 +35,7 @@ from nuthatch.training.world.scenes import Scene, make_scene
 
 
 @dataclass(frozen=True)
-class SegmentConfig:
+class Config:
     """Settings of the recipe `1_perceive_segment.yaml`."""
 
     seed: int = 0
@@ -74,7 +74,7 @@ class DenselyAsked(nn.Module):
         return on_object + loss(edges, (highest > lowest).float())
 
 
-def train(config: SegmentConfig) -> None:
+def train(config: Config) -> None:
     """Train or resume, export the weights, and measure what was exported on held-out scenes."""
     torch.manual_seed(config.seed)
     model = DenselyAsked()
@@ -105,7 +105,7 @@ def export(sam: Sam, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"size": "embedded"}) + "\n")
 
 
-def _loss(model: DenselyAsked, config: SegmentConfig, step: int) -> Losses:
+def _loss(model: DenselyAsked, config: Config, step: int) -> Losses:
     sam = model.sam
     rng = np.random.default_rng([config.seed, step])
     first = step * config.images

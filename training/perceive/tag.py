@@ -31,7 +31,7 @@ FIRST_SEED = 50_000_000
 
 
 @dataclass(frozen=True)
-class TagConfig:
+class Config:
     """Settings of the recipe `1_perceive_tag.yaml`."""
 
     seed: int = 7
@@ -51,7 +51,7 @@ class TagConfig:
     export: str = "tools/embedded/tag"
 
 
-def train(config: TagConfig) -> None:
+def train(config: Config) -> None:
     """Train or resume, export, then calibrate and measure what was exported."""
     torch.manual_seed(config.seed)
     net = CropNet(config.widths).to(memory_format=torch.channels_last)
@@ -75,7 +75,7 @@ def train(config: TagConfig) -> None:
     write_card(folder, Path(config.out), figures, hardest(tagger, config.test_scenes))
 
 
-def export(net: CropNet, config: TagConfig, folder: Path) -> None:
+def export(net: CropNet, config: Config, folder: Path) -> None:
     """Write `config.json` and the weights in bfloat16; running statistics stay exact."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in net.named_parameters()}
@@ -89,7 +89,7 @@ def export(net: CropNet, config: TagConfig, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def _loss(net: CropNet, config: TagConfig, step: int) -> Losses:
+def _loss(net: CropNet, config: Config, step: int) -> Losses:
     rng = np.random.default_rng([config.seed, step])
     first = FIRST_SEED + step * config.scenes
     seeds = range(first, first + config.scenes)

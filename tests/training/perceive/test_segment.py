@@ -9,7 +9,7 @@ import torch
 from nuthatch.tools.segmenters import Segmenter, load
 from nuthatch.training.perceive.segment import (
     DenselyAsked,
-    SegmentConfig,
+    Config,
     _add_losses,
     _loss,
     export,
@@ -23,7 +23,7 @@ from nuthatch.training.perceive.segment_quality import (
 )
 from nuthatch.training.world.scenes import make_scene
 
-SMALL = SegmentConfig(images=1, boxes=2)
+SMALL = Config(images=1, boxes=2)
 
 
 def untrained() -> DenselyAsked:

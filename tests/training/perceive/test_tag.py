@@ -9,7 +9,7 @@ import torch
 
 from nuthatch.tools.taggers import LABELS, NOTHING, TINT_LABELS, CropNet, Tagger, load
 from nuthatch.training.fit import Schedule
-from nuthatch.training.perceive.tag import TagConfig, _loss, export
+from nuthatch.training.perceive.tag import Config, _loss, export
 from nuthatch.training.perceive.tag_crops import (
     AMBIGUOUS,
     IGNORED,
@@ -32,7 +32,7 @@ from nuthatch.training.perceive.tag_quality import (
 from nuthatch.training.world.layout import Background, Placement, Plan
 from nuthatch.training.world.scenes import Scene, draw
 
-SMALL = TagConfig(widths=(8, 16), scenes=1, crowds=1, tiles=2, schedule=Schedule(steps=1, lr=1e-3))
+SMALL = Config(widths=(8, 16), scenes=1, crowds=1, tiles=2, schedule=Schedule(steps=1, lr=1e-3))
 
 
 def two_objects() -> Scene:
