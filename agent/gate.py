@@ -18,12 +18,8 @@ from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
 
 CHECK = "correct_answer"
-JUDGES = {
-    "detect": "detector",
-    "tag": "tagger",
-    "describe_attributes": "tagger",
-    "tag_sound": "sound_tagger",
-}
+JUDGES = {"detect": "detector", "tag": "tagger", "tag_sound": "sound_tagger"}
+"""Weights -> the judge whose eyes or ears they are."""
 
 
 def check(
@@ -65,7 +61,8 @@ def authors(talk: Conversation) -> list[str]:
     """The judges whose findings a draft may rest on: all that the planner has heard of."""
 
     def used(results: Sequence[ToolResult]) -> set[str]:
-        found = {JUDGES[r.call.tool] for r in results if r.ok and r.call.tool in JUDGES}
+        models = {name for r in results if r.ok and r.provenance for name in r.provenance.models}
+        found = {JUDGES[name] for name in models if name in JUDGES}
         return found.union(*(used(result.children) for result in results))
 
     return sorted(used([result for exchange in talk.exchanges for result in exchange.observed]))

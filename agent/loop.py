@@ -327,7 +327,7 @@ class Agent:
                 tools=self.tools_and_judges,
                 weights=self.weights,
                 seconds=run.meter.seconds_left,
-                on_result=run.heard,
+                on_result=run.write,
             )
         finally:
             run.timing.verify = time.perf_counter() - began

@@ -93,12 +93,19 @@ class Run:
         return results
 
     def heard(self, result: ToolResult) -> None:
-        """Write down a result, and the media that came into being with it."""
+        """Write down a result of the planner's, and tell of it."""
+        self.write(result)
+        self.emit(ToolFinished(result))
+
+    def write(self, result: ToolResult) -> None:
+        """Write down a result, and the media that came into being with it.
+
+        The gate's own check is only written: it holds the draft, which no event may carry.
+        """
         made = self.talk.media.items()[self.media_written :]
         self.media_written += len(made)
         self.journal.write("result", result=result, media=made)
         self.talk.observe(result)
-        self.emit(ToolFinished(result))
 
     def answer(self, *, finished: bool, **parts: Any) -> Answer:
         """The answer as things stand."""

@@ -78,6 +78,9 @@ def summary(result: ToolResult) -> str:
     value = result.value
     if value is None:
         return ""
+    in_short = getattr(value, "in_short", None)  # a result that says for itself what to show
+    if in_short is not None:
+        return str(in_short())
     lists = {name: part for name, part in value if isinstance(part, list)}
     if "detections" in lists:
         found = lists["detections"]

@@ -91,6 +91,7 @@ class Find(Tool[FindArgs, Found]):
     """Find what was put there: {label: boxes}."""
 
     name = "detect"
+    weights = ("detect",)
     Args = FindArgs
     Result = Found
 

@@ -9,7 +9,7 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.journal import read_events
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
-from nuthatch.tools.base import Context, ToolCall, ToolResult
+from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
 from nuthatch.tools.faults import ToolFailed, ToolUnavailable
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
@@ -146,33 +146,38 @@ def test_without_a_picture_nothing_is_checked_against_one(tmp_path):
 # -- authors --------------------------------------------------------------------------------------
 
 
-def talk_of(tmp_path, *tools: str, ok: bool = True) -> Conversation:
+def talk_of(tmp_path, *models: str, ok: bool = True) -> Conversation:
     talk = Conversation(MediaStore(tmp_path), ToolSet([]))
     talk.ask("?", [])
-    calls = [ToolCall(f"call_{n}", tool, {}) for n, tool in enumerate(tools)]
+    calls = [ToolCall(f"call_{n}", "look", {}) for n, _ in enumerate(models)]
     talk.call(calls)
-    for call in calls:
-        talk.observe(ToolResult(call, Note(text="") if ok else None, None, 1.0))
+    for call, model in zip(calls, models, strict=True):
+        note = Note(text="") if ok else None
+        talk.observe(ToolResult(call, note, None, 1.0, used(model)))
     return talk
 
 
+def used(model: str) -> Provenance:
+    return Provenance(version="1", models={model: "sha"}, parameters={}, inputs={})
+
+
 @pytest.mark.parametrize(
-    ("tools", "judges"),
+    ("models", "judges"),
     [
         ((), []),
-        (("calculate", "measure"), []),
-        (("detect", "measure"), ["detector"]),
-        (("tag", "describe_attributes"), ["tagger"]),
+        (("generate",), []),
+        (("detect", "segment"), ["detector"]),
+        (("tag", "tag"), ["tagger"]),
         (("tag_sound", "detect"), ["detector", "sound_tagger"]),
     ],
 )
-def test_the_judges_whose_findings_a_draft_rests_on_are_its_authors(tools, judges, tmp_path):
-    assert gate.authors(talk_of(tmp_path, *tools)) == judges
+def test_the_judges_whose_models_a_draft_rests_on_are_its_authors(models, judges, tmp_path):
+    assert gate.authors(talk_of(tmp_path, *models)) == judges
 
 
 def test_calls_inside_calls_make_authors_too(tmp_path):
-    talk = talk_of(tmp_path, "locate_sound_source")
-    inner = ToolResult(ToolCall("call_0.1", "detect", {}), Note(text=""), None, 1.0)
+    talk = talk_of(tmp_path, "generate")
+    inner = ToolResult(ToolCall("call_0.1", "y", {}), Note(text=""), None, 1.0, used("detect"))
     outer = ToolResult(ToolCall("call_0", "x", {}), Note(text=""), None, 1.0, children=(inner,))
     talk.observe(outer)
     assert gate.authors(talk) == ["detector"]

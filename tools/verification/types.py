@@ -89,6 +89,24 @@ class Report(BaseModel):
     def undecided(self) -> list[Verdict]:
         return [v for v in self.verdicts if v.verdict == "not_enough_evidence"]
 
+    def in_short(self) -> str:
+        return tally(self.verdicts)
+
+
+def tally(verdicts: list[Verdict]) -> str:
+    """For people: `3 claims: 1 supported, 1 refuted, 1 undecided`."""
+    names = [verdict.verdict for verdict in verdicts]
+    counts = [
+        f"{names.count(name)} {word}"
+        for name, word in (
+            ("supported", "supported"),
+            ("refuted", "refuted"),
+            ("not_enough_evidence", "undecided"),
+        )
+        if name in names
+    ]
+    return f"{len(names)} claims: {', '.join(counts)}" if names else "no claim to check"
+
 
 class Correction(BaseModel):
     """Result of `correct_answer`: replaying `edits` over `draft` gives `revised` to the byte."""
@@ -100,3 +118,8 @@ class Correction(BaseModel):
     choice_reason: str
     edits: list[Edit]  # those that `final` really took; empty if the draft was kept
     verdicts: list[Verdict]
+
+    def in_short(self) -> str:
+        """Without the texts: a draft is not for showing."""
+        edits = f"{len(self.edits)} edit{'' if len(self.edits) == 1 else 's'}"
+        return f"{tally(self.verdicts)}; {edits}"
