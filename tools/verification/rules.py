@@ -45,19 +45,22 @@ class Policy:
 
     name: PolicyName = "conservative"
     support: float = 0.9
-    """From here on a claim counts as supported,"""
-    refute: float = 0.1
-    """and below here as refuted."""
-    replace: float = 0.9
-    """A claim is replaced when it is false with this probability,"""
+    """That a claim is true, from which it counts as supported."""
     hedge: float = 0.8
-    """and only hedged from here on."""
+    """That it is false, from which it counts as refuted and is at least hedged."""
+    replace: float = 0.9
+    """That it is false, from which it is replaced."""
+
+    @property
+    def refute(self) -> float:
+        """A claim that is true with this probability at most is refuted."""
+        return 1 - self.hedge
 
 
 POLICIES: dict[str, Policy] = {
     "conservative": Policy(),
-    "balanced": Policy("balanced", support=0.85, refute=0.15, replace=0.85, hedge=0.75),
-    "strict": Policy("strict", support=0.95, refute=0.2, replace=0.8, hedge=0.7),
+    "balanced": Policy("balanced", support=0.85, hedge=0.75, replace=0.85),
+    "strict": Policy("strict", support=0.95, hedge=0.7, replace=0.8),
 }
 
 

@@ -184,6 +184,8 @@ SOUND_NOUNS = {
     "mooing": "cow",
     "ringtone": "phone",
     "drumming": "drum",
+    "drumbeat": "drum",
+    "beat": "drum",
 }
 """Words that name an event without its object."""
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")

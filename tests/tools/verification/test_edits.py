@@ -115,11 +115,16 @@ def test_hedged_claims_are_reported() -> None:
 
 
 def test_what_is_only_probably_false_is_hedged() -> None:
-    # Both judges see little of a dog: false with 0.87, not with 0.9.
-    doubtful = weights(tagged=[], tags={"dog": 0.2}, detected=[("dog", (5, 60, 40, 100), 0.25)])
-    done = correction("There is a dog.", judges=doubtful, policy="balanced")
-    assert [edit.op for edit in done.edits] in ([], ["hedge"])
-    assert done.final in ("There is a dog.", "There is possibly a dog.")
+    # Two unmeasured judges that see a little of a dog: false with about 0.87.
+    doubtful = weights(
+        measured=False, tagged=[], tags={"dog": 0.38}, detected=[("dog", (5, 60, 40, 100), 0.22)]
+    )
+    done = correction("There is a dog.", judges=doubtful)
+    assert [edit.op for edit in done.edits] == ["hedge"]
+    assert done.final == "There is possibly a dog."
+    assert correction("There is a dog.", judges=doubtful, policy="balanced").final == (
+        "There is no dog."
+    )
 
 
 @pytest.mark.parametrize("answer", [draft for draft, _ in GRAMMAR] + [d for _, d, _ in ANSWERS])
@@ -146,7 +151,7 @@ SENTENCES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(SENTENCES, max_size=4).map(" ".join))
 def test_edits_replay_to_the_revision_and_touch_nothing_else(draft: str) -> None:
     done = correction(draft, "Is there a giraffe?")
