@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 Image = NDArray[np.uint8]
 Box4 = tuple[float, float, float, float]
 
-DUPLICATE_IOU = 0.6
+DUPLICATE_IOU = 0.4
 """Two boxes of one label that overlap more than this are one object."""
 
 
@@ -77,7 +77,11 @@ def load(folder: Path, device: str = "cpu") -> Detector:
         from nuthatch.tools.grounding_dino import GroundingDino
 
         return GroundingDino.load(folder, device)
-    raise ValueError(f"{path} names model_type {model_type!r}; known: 'grounding-dino'")
+    if model_type == "heatmap":
+        from nuthatch.tools.heatmap_detector import HeatmapDetector
+
+        return HeatmapDetector.load(folder, device)
+    raise ValueError(f"{path} names model_type {model_type!r}; known: 'grounding-dino', 'heatmap'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,11 @@ class Trust:
     absent: int
     """and those that do not."""
     present_from: float | None
-    """At this best score or a higher one the category is there with at least 0.95; None: never."""
+    """At this best score or a higher one the category is there with at least 0.95; None: never.
+    Never below the score of even odds."""
     absent_below: float | None
-    """Below this best score it is absent with at least 0.95; None: never."""
+    """Below this best score it is absent with at least 0.95; None: never. Never above the score of
+    even odds."""
     hits: int
     """Scenes with the category at or above `present_from`,"""
     false_alarms: int
@@ -171,6 +177,32 @@ def check(
         if not each or any(not label.strip() for label in each):
             raise ValueError(f"labels are {list(each)}; expected at least one, none of them blank")
     return [tuple(dict.fromkeys(each)) for each in labels]
+
+
+def above(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    labels: Sequence[str],
+    threshold: float,
+) -> list[Found]:
+    """Every (box, label) whose score reaches the threshold and whose box has an area.
+
+    Args:
+        boxes: (N, 4), x1 y1 x2 y2.
+        scores: (N, labels).
+        labels: their names.
+        threshold: lowest score kept.
+    """
+    real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return [
+        Found(labels[column], float(scores[row, column]), _box4(boxes[row]))
+        for row, column in np.argwhere((scores >= threshold) & real[:, None])
+    ]
+
+
+def _box4(row: NDArray[np.float32]) -> Box4:
+    x1, y1, x2, y2 = (float(value) for value in row)
+    return x1, y1, x2, y2
 
 
 def chunk(lengths: Sequence[int], tokens: int, most: int) -> list[range]:

@@ -9,7 +9,6 @@ would mix labels and special tokens.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +17,12 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image as Pictures
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import GroundingDinoForObjectDetection
-from transformers.models.grounding_dino.modeling_grounding_dino import (
-    GroundingDinoObjectDetectionOutput,
-)
 
-from nuthatch.tools.detectors import Calibration, Found, Image, check, chunk, keep_distinct
+from nuthatch.tools.detectors import Calibration, Found, Image, above, check, chunk, keep_distinct
+from nuthatch.tools.framing import Framing
 
 CLS, SEP, STOP = "[CLS]", "[SEP]", "."
 LABELS_AT_ONCE = 24
@@ -89,62 +85,6 @@ class Prompter:
         lengths = [len(self.tokens(label)) + 1 for label in labels]
         runs = chunk(lengths, self._room, LABELS_AT_ONCE)
         return [[labels[index] for index in run] for run in runs]
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How a picture becomes the network's input; from `preprocessor_config.json`.
-
-    With `height` and `width` it is scaled to fit and padded with the mean colour to that very size;
-    with `shortest_edge` and `longest_edge` it is scaled and padded at the right and bottom, masked.
-    """
-
-    size: dict[str, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the fields that transformers' own image processors write."""
-        given = json.loads(path.read_text(encoding="utf-8"))
-        return cls(given["size"], tuple(given["image_mean"]), tuple(given["image_std"]))
-
-    @property
-    def fixed(self) -> bool:
-        return "height" in self.size
-
-    def scale(self, height: int, width: int) -> float:
-        """Network pixels per pixel of the picture."""
-        if self.fixed:
-            return min(self.size["height"] / height, self.size["width"] / width)
-        shortest = self.size["shortest_edge"] / min(height, width)
-        return min(shortest, self.size["longest_edge"] / max(height, width))
-
-    def tensor(self, images: Sequence[Image]) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
-        """Normalised (B, 3, H, W), mask (B, H, W), and each picture's (height, width) in it."""
-        sizes, arrays = [], []
-        for image in images:
-            height, width = image.shape[:2]
-            scale = self.scale(height, width)
-            size = (max(1, round(height * scale)), max(1, round(width * scale)))
-            sizes.append(size)
-            arrays.append(_resize(image, size))
-        if self.fixed:
-            high, wide = self.size["height"], self.size["width"]
-        else:
-            high, wide = max(each[0] for each in sizes), max(each[1] for each in sizes)
-        values = torch.zeros(len(images), 3, high, wide)
-        mask = torch.zeros(len(images), high, wide, dtype=torch.long)
-        for index, (array, (height, width)) in enumerate(zip(arrays, sizes, strict=True)):
-            values[index, :, :height, :width] = self.normalise(array[None])[0]
-            mask[index, :height, :width] = 1
-        return values, torch.ones_like(mask) if self.fixed else mask, sizes
-
-    def normalise(self, images: NDArray[np.uint8]) -> Tensor:
-        """(B, H, W, 3) uint8 to normalised (B, 3, H, W)."""
-        values = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
-        mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (self.mean, self.std))
-        return (values - mean) / std
 
 
 class GroundingDino:
@@ -212,7 +152,7 @@ class GroundingDino:
             batch = jobs[start : start + PICTURES_AT_ONCE]
             scored = self._score([images[index] for index, _ in batch], [part for _, part in batch])
             for (index, part), (boxes, scores) in zip(batch, scored, strict=True):
-                found[index] += _above(boxes, scores, part, threshold)
+                found[index] += above(boxes, scores, part, threshold)
         return [keep_distinct(each) for each in found]
 
     def _score(
@@ -229,30 +169,13 @@ class GroundingDino:
             input_ids=ids.to(device),
             attention_mask=read.to(device),
         )
-        logits, boxes = (each.float().cpu() for each in self._read(out))
-        scores = logits.sigmoid()
-        corners = torch.cat(
-            [boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1
-        )
+        scores, boxes = out.logits.sigmoid().float().cpu(), out.pred_boxes.float().cpu()
         results = []
         for index, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
-            height, width = image.shape[:2]
-            # A padded square counts as picture for the network; a mask does not.
-            high, wide = values.shape[-2:] if self._framing.fixed else inside[index]
-            pixels = corners[index] * torch.tensor([wide, high, wide, high])
-            pixels = pixels * torch.tensor(
-                [width / inside[index][1], height / inside[index][0]] * 2
-            )
-            pixels[:, 0::2] = pixels[:, 0::2].clamp(0, width)
-            pixels[:, 1::2] = pixels[:, 1::2].clamp(0, height)
+            pixels = self._framing.pixels(boxes[index], image, inside[index])
             of_labels = [scores[index][:, span.start : span.stop].amax(1) for span in prompt.spans]
-            results.append((pixels.numpy(), torch.stack(of_labels, 1).numpy()))
+            results.append((pixels, torch.stack(of_labels, 1).numpy()))
         return results
-
-    @staticmethod
-    def _read(out: GroundingDinoObjectDetectionOutput) -> tuple[Tensor, Tensor]:
-        """Logits (B, Q, T) and boxes (B, Q, 4): centre and sides as shares of the input."""
-        return out.logits, out.pred_boxes
 
 
 def _id(tokenizer: Tokenizer, token: str) -> int:
@@ -270,24 +193,3 @@ def pad(prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids[row, : len(prompt)] = torch.tensor(prompt)
     lengths = torch.tensor([len(prompt) for prompt in prompts])
     return ids, (torch.arange(longest) < lengths[:, None]).long()
-
-
-def _above(
-    boxes: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    labels: Sequence[str],
-    threshold: float,
-) -> list[Found]:
-    """Every (box, label) whose score reaches the threshold and whose box has an area."""
-    real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return [
-        Found(labels[column], float(scores[row, column]), tuple(map(float, boxes[row])))  # type: ignore[arg-type]
-        for row, column in np.argwhere((scores >= threshold) & real[:, None])
-    ]
-
-
-def _resize(image: Image, size: tuple[int, int]) -> Image:
-    if image.shape[:2] == size:
-        return image
-    resized = Pictures.fromarray(image).resize(size[::-1], Pictures.Resampling.BILINEAR)
-    return np.asarray(resized, np.uint8)

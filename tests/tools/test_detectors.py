@@ -1,4 +1,4 @@
-"""The detectors' protocol, and Grounding DINO behind it, on a tiny untrained model."""
+"""The detectors' protocol, and the heat-map detector behind it, on a small untrained network."""
 
 import json
 from functools import cache
@@ -7,45 +7,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from nuthatch.tools import detectors
-from nuthatch.tools.detectors import Found, chunk, iou, keep_distinct
-from nuthatch.tools.grounding_dino import Framing, GroundingDino, Prompter
-from nuthatch.training.fit import Schedule
-from nuthatch.training.perceive.detect import (
-    MEAN,
-    STD,
-    Config,
-    build_model,
-    build_tokenizer,
-    export,
-)
+from nuthatch.tools.detectors import Calibration, Found, Trust, chunk, iou, keep_distinct
+from nuthatch.tools.framing import Framing
+from nuthatch.tools.heatmap_detector import HeatmapDetector, HeatmapNetwork, Shape, save
+from nuthatch.training.perceive.detect import MEAN, STD, build_tokenizer
 
-SMALL = Config(
-    schedule=Schedule(steps=1, lr=1e-3),
-    picture_size=64,
-    width=32,
-    backbone_widths=(8, 32),
-    backbone_depths=(1, 1),
-    encoder_layers=1,
-    decoder_layers=2,
-    feed_forward=32,
-    heads=2,
-    queries=8,
-)
+SMALL = Shape(picture_size=64, width=32, stem=8, blocks=1, heads=2, words=400)
+FRAMING = Framing({"height": 64, "width": 64}, MEAN, STD)
 
 
 @cache
-def small_detector() -> GroundingDino:
+def small_detector() -> HeatmapDetector:
     torch.manual_seed(0)
-    tokenizer = build_tokenizer()
-    model = build_model(SMALL, tokenizer.get_vocab_size()).eval()
-    framing = Framing({"height": 64, "width": 64}, MEAN, STD)
-    return GroundingDino(model, Prompter(tokenizer, SMALL.text_tokens), framing, "small")
+    network = HeatmapNetwork(SMALL).eval()
+    return HeatmapDetector(network, build_tokenizer(), FRAMING, SMALL, "small")
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def picture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def scores(found: list[Found]) -> list[float]:
+    return [each.score for each in found]
 
 
 def test_boxes_that_touch_at_an_edge_do_not_overlap() -> None:
@@ -69,29 +55,56 @@ def test_labels_are_split_in_order_into_prompts_that_fit() -> None:
     assert chunk([], tokens=6, most=2) == []
 
 
-def test_a_label_is_found_again_at_its_own_tokens() -> None:
-    tokenizer = build_tokenizer()
-    prompt = Prompter(tokenizer, 64).prompt(["teddy bear", "cup", "bear"])
-    read = [[tokenizer.id_to_token(prompt.ids[at]) for at in span] for span in prompt.spans]
-    assert read == [["teddy", "bear"], ["cup"], ["bear"]]
-    assert tokenizer.id_to_token(prompt.ids[0]) == "[CLS]"
-    assert tokenizer.id_to_token(prompt.ids[-1]) == "[SEP]"
-    assert tokenizer.id_to_token(prompt.ids[-2]) == "."
+def test_boxes_lie_in_the_picture_whatever_its_size_and_come_best_first() -> None:
+    images = [picture(40, 200), picture(300, 90), picture(1, 1)]
+    results = small_detector().find(images, [["cup", "dog"]] * 3, threshold=0.0)
+    for image, found in zip(images, results, strict=True):
+        height, width = image.shape[:2]
+        assert found
+        assert scores(found) == sorted(scores(found), reverse=True)
+        for each in found:
+            x1, y1, x2, y2 = each.box
+            assert 0 <= x1 < x2 <= width
+            assert 0 <= y1 < y2 <= height
+            assert each.label in ("cup", "dog")
 
 
-def test_a_full_stop_inside_a_label_does_not_split_it() -> None:
-    prompter = Prompter(build_tokenizer(), 64)
-    assert prompter.tokens("t.v.") == prompter.tokens("t v")
+def test_only_scores_from_the_threshold_on_are_given() -> None:
+    (every,) = small_detector().find([picture(64, 64)], [["cup"]], threshold=0.0)
+    middle = scores(every)[len(every) // 2]
+    (some,) = small_detector().find([picture(64, 64)], [["cup"]], threshold=middle)
+    assert some
+    assert min(scores(some)) >= middle
+    assert len(some) < len(every)
 
 
-def test_an_unknown_word_falls_apart_into_letters() -> None:
-    tokenizer = build_tokenizer()
-    ids = Prompter(tokenizer, 64).tokens("Quokka")
-    assert [tokenizer.id_to_token(each) for each in ids] == ["q", "##u", "##o", "##k", "##k", "##a"]
+def test_a_score_does_not_depend_on_the_other_labels_or_pictures() -> None:
+    images = [picture(64, 64, seed) for seed in range(3)]
+    labels = [["cup"], ["dog", "wine glass", "cup"], ["stop sign", "cup"]]
+    together = small_detector().find(images, labels, threshold=0.0)
+    for image, expected in zip(images, together, strict=True):
+        (alone,) = small_detector().find([image], [["cup"]], threshold=0.0)
+        cups = [each for each in expected if each.label == "cup"]
+        assert scores(alone) == pytest.approx(scores(cups), abs=1e-5)
 
 
-@pytest.mark.parametrize("label", ["...", "a" * 70, " ".join(["cup"] * 70)])
-def test_a_label_that_cannot_be_read_or_does_not_fit_is_refused(label: str) -> None:
+def test_case_does_not_matter_and_the_label_comes_back_as_given() -> None:
+    lower, upper = small_detector().find(
+        [picture(64, 64)] * 2, [["wine glass"], ["Wine Glass"]], threshold=0.0
+    )
+    assert scores(lower) == pytest.approx(scores(upper))
+    assert {each.label for each in upper} == {"Wine Glass"}
+
+
+def test_unknown_words_are_spelt_and_differ() -> None:
+    quokka, qubit = small_detector().find(
+        [picture(64, 64)] * 2, [["quokka"], ["qubit"]], threshold=0.0
+    )
+    assert scores(quokka) != pytest.approx(scores(qubit))
+
+
+@pytest.mark.parametrize("label", ["a" * 30, " ".join(["cup"] * 30)])
+def test_a_label_longer_than_the_detector_reads_is_refused(label: str) -> None:
     with pytest.raises(ValueError, match="short noun phrase"):
         small_detector().find([picture(64, 64)], [[label]], threshold=0.5)
 
@@ -112,57 +125,42 @@ def test_a_picture_of_floats_is_refused() -> None:
         small_detector().find([np.zeros((8, 8, 3))], [["cup"]], threshold=0.5)  # type: ignore[list-item]
 
 
-def test_boxes_lie_in_the_picture_whatever_its_size_and_come_best_first() -> None:
-    images = [picture(40, 200), picture(300, 90), picture(1, 1)]
-    seen = 0
-    results = small_detector().find(images, [["cup", "dog"]] * 3, threshold=0.0)
-    for image, found in zip(images, results, strict=True):
-        height, width = image.shape[:2]
-        seen += len(found)
-        assert [each.score for each in found] == sorted((x.score for x in found), reverse=True)
-        for each in found:
-            x1, y1, x2, y2 = each.box
-            assert 0 <= x1 < x2 <= width
-            assert 0 <= y1 < y2 <= height
-            assert each.label in ("cup", "dog")
-    assert seen
+def test_a_threshold_that_is_no_score_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 to 1"):
+        small_detector().find([picture(8, 8)], [["cup"]], threshold=35)
 
 
-def test_a_batch_gives_what_single_pictures_give() -> None:
-    images = [picture(64, 64, seed) for seed in range(3)]
-    labels = [["cup"], ["dog", "wine glass", "cat"], ["stop sign", "cup"]]
-    together = small_detector().find(images, labels, threshold=0.0)
-    for image, asked, expected in zip(images, labels, together, strict=True):
-        (alone,) = small_detector().find([image], [asked], threshold=0.0)
-        assert [each.score for each in alone] == pytest.approx(
-            [each.score for each in expected], abs=1e-4
-        )
+def test_no_picture_gives_no_result() -> None:
+    assert small_detector().find([], [], threshold=0.5) == []
 
 
-def test_exported_weights_load_and_find_the_same(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    tokenizer = build_tokenizer()
-    model = build_model(SMALL, tokenizer.get_vocab_size()).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.bfloat16())
-        for buffer in model.buffers():
-            if buffer.is_floating_point():
-                buffer.copy_(buffer.bfloat16())
-    export(model, tokenizer, SMALL, tmp_path)
+def test_saved_weights_load_and_find_nearly_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = HeatmapNetwork(SMALL).eval()
+    save(network, build_tokenizer(), FRAMING, SMALL, tmp_path)
     loaded = detectors.load(tmp_path)
-    framing = Framing({"height": 64, "width": 64}, MEAN, STD)
-    fresh = GroundingDino(model, Prompter(tokenizer, SMALL.text_tokens), framing, "fresh")
-    image, labels = picture(64, 64), ["cup", "dog"]
-    (expected,), (found,) = (
-        each.find([image], [labels], threshold=0.0) for each in (fresh, loaded)
-    )
-    assert [each.score for each in found] == pytest.approx([x.score for x in expected], abs=1e-5)
-    assert loaded.model_id.startswith("grounding-dino-d32-")
+    (expected,) = small_detector().find([picture(64, 64)], [["cup"]], threshold=0.0)
+    (found,) = loaded.find([picture(64, 64)], [["cup"]], threshold=0.0)
+    assert found[0].score == pytest.approx(expected[0].score, rel=0.1)  # bfloat16
+    assert loaded.model_id.startswith("heatmap-d32-")
+    assert loaded.threshold == 0.35
+
+
+def test_the_default_threshold_comes_from_the_calibration(tmp_path: Path) -> None:
+    save(HeatmapNetwork(SMALL), build_tokenizer(), FRAMING, SMALL, tmp_path)
+    trust = dict.fromkeys(Trust.__dataclass_fields__, 0)
+    fields = {"weights": "w", "scenes": 1, "floor": 0.02, "threshold": 0.42, "slope": 1.0}
+    content = json.dumps(fields | {"categories": {}, "pooled": trust})
+    (tmp_path / "calibration.json").write_text(content)
+    assert detectors.load(tmp_path).threshold == 0.42
+    assert Calibration.load(tmp_path / "calibration.json").scenes == 1
 
 
 def test_a_folder_without_weights_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        detectors.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "heatmap"}))
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
         detectors.load(tmp_path)
 
 

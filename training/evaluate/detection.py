@@ -28,6 +28,7 @@ class Real:
 class _Category:
     """All boxes found of one category over all pictures, best first, and what was to be found."""
 
+    label: str
     hit: NDArray[np.bool_]
     picture: NDArray[np.int64]
     real: NDArray[np.int64]
@@ -90,6 +91,15 @@ def average_precision(
     return Interval(mean(np.ones(count, np.int64)), float(low), float(high), count)
 
 
+def average_precision_by_label(
+    found: Sequence[Sequence[Found]], real: Sequence[Sequence[Real]], overlap: float
+) -> dict[str, float]:
+    """AP of each category that occurs; see `average_precision`."""
+    once = np.ones(len(real), np.int64)
+    categories = _by_category(found, real, overlap)
+    return {each.label: each.average_precision(once) for each in categories}
+
+
 def _by_category(
     found: Sequence[Sequence[Found]], real: Sequence[Sequence[Real]], overlap: float
 ) -> list[_Category]:
@@ -109,7 +119,7 @@ def _by_category(
         ordered = sorted(rows[label], key=lambda row: -row[0])
         hits = np.array([row[1] for row in ordered], bool)
         pictures = np.array([row[2] for row in ordered], np.int64)
-        categories.append(_Category(hits, pictures, counts))
+        categories.append(_Category(label, hits, pictures, counts))
     return categories
 
 

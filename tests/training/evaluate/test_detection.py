@@ -3,7 +3,11 @@
 import pytest
 
 from nuthatch.tools.detectors import Found
-from nuthatch.training.evaluate.detection import Real, average_precision
+from nuthatch.training.evaluate.detection import (
+    Real,
+    average_precision,
+    average_precision_by_label,
+)
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 AWAY = (50.0, 50.0, 60.0, 60.0)
@@ -82,3 +86,9 @@ def test_the_interval_holds_the_value_and_narrows_with_more_pictures() -> None:
 def test_as_many_results_as_pictures_are_asked_for() -> None:
     with pytest.raises(ValueError, match="1 results for 2 pictures"):
         average_precision([[]], [[], []], 0.5)
+
+
+def test_by_label_every_category_that_occurs_has_its_own_figure() -> None:
+    real = [[Real("cup", BOX), Real("vase", AWAY)]]
+    found = [[Found("cup", 0.9, BOX), Found("dog", 0.9, BOX)]]
+    assert average_precision_by_label(found, real, 0.5) == {"cup": 1.0, "vase": 0.0}

@@ -21,10 +21,10 @@ from nuthatch.training.world.scenes import make_scene
 def test_scores_that_separate_give_both_thresholds_and_their_counts() -> None:
     best = np.array([0.9] * 40 + [0.1] * 40)
     there = np.array([True] * 40 + [False] * 40)
-    found = trust(best, there, 0.0)
+    found = trust(best, there, 0.0, 1.0)
     assert (found.present, found.absent) == (40, 40)
     assert found.present_from == 0.9
-    assert found.absent_below == 0.9
+    assert found.absent_below == pytest.approx(0.5)  # even odds
     assert (found.hits, found.false_alarms) == (40, 0)
     assert (found.misses, found.correct_rejections) == (0, 40)
 
@@ -32,23 +32,23 @@ def test_scores_that_separate_give_both_thresholds_and_their_counts() -> None:
 def test_scores_that_say_nothing_give_no_threshold() -> None:
     best = np.array([0.2, 0.8] * 40)
     there = np.array([True, True, False, False] * 20)
-    found = trust(best, there, 0.0)
+    found = trust(best, there, 0.0, 1.0)
     assert found.present_from is None
     assert found.absent_below is None
 
 
 def test_a_few_cases_without_a_mistake_are_not_yet_sure() -> None:
     best, there = np.array([0.9] * 5 + [0.1] * 5), np.array([True] * 5 + [False] * 5)
-    assert trust(best, there, 0.0).present_from is None
+    assert trust(best, there, 0.0, 1.0).present_from is None
 
 
 def test_the_threshold_of_presence_leaves_out_the_score_that_fires_on_absent_things() -> None:
     best = np.array([0.9] * 40 + [0.5] * 20 + [0.5] * 20 + [0.1] * 40)
     there = np.array([True] * 60 + [False] * 60)
-    found = trust(best, there, 0.0)
+    found = trust(best, there, 0.0, 1.0)
     assert found.present_from == 0.9
     assert (found.hits, found.false_alarms) == (40, 0)
-    assert found.absent_below == 0.5
+    assert found.absent_below == pytest.approx(0.5)
 
 
 def test_curves_recover_the_odds_that_made_the_scores() -> None:
@@ -105,3 +105,13 @@ def test_probability_grows_with_the_score_and_with_the_prior() -> None:
     assert calibration.probability("cup", 0.9) == pytest.approx(0.9)
     assert calibration.probability("cup", 0.5, prior=0.9) == pytest.approx(0.9)
     assert calibration.probability("cup", 0.0) == pytest.approx(0.02)
+
+
+def test_many_clear_scores_do_not_carry_unclear_ones_over_even_odds() -> None:
+    best = np.array([0.9] * 90 + [0.3] * 10 + [0.3] * 1 + [0.1] * 99)
+    there = np.array([True] * 90 + [False] * 10 + [True] * 1 + [False] * 99)
+    found = trust(best, there, 0.0, 1.0)
+    assert found.present_from is not None
+    assert found.absent_below is not None
+    assert found.absent_below <= 0.5 <= found.present_from
+    assert (found.hits, found.false_alarms) == (90, 0)
