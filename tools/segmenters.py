@@ -131,11 +131,9 @@ def build_sam(size: str) -> Sam:
             image_embedding_size=(image_size // 4, image_size // 4),
             input_image_size=(image_size, image_size),
             mask_in_chans=16,
-            activation=nn.ReLU,
         ),
         mask_decoder=MaskDecoder(
             num_multimask_outputs=3,
-            activation=nn.ReLU,
             transformer=TwoWayTransformer(
                 depth=2, embedding_dim=prompt_width, mlp_dim=256, num_heads=2
             ),

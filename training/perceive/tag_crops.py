@@ -35,7 +35,7 @@ IGNORED = -100
 """The class index that cross entropy leaves out."""
 SEEN_FROM, HIDDEN_BELOW = 0.6, 0.35
 """Shares of an object's visible pixels inside a window: from the first the window shows it, below
-the second it does not; windows in between are not used."""
+the second it does not. Between the two it shows a part: trained on, but never judged by."""
 NOTHING_SHOWN, AMBIGUOUS = -1, -2
 
 
@@ -139,8 +139,8 @@ def _windows(scene: Scene, tiles: int, rng: np.random.Generator) -> Iterator[tup
         x, y = rng.uniform(0, scene.size - side, 2)
         window = (x, y, x + side, y + side)
         shown = shown_in(scene, window)
-        if shown != AMBIGUOUS:
-            yield window, shown
+        # A part of something is named after it: called nothing else, it accuses nothing else.
+        yield window, dominating(scene, window) if shown == AMBIGUOUS else shown
 
 
 def shown_in(scene: Scene, window: Box4) -> int:
@@ -149,12 +149,10 @@ def shown_in(scene: Scene, window: Box4) -> int:
     The object with most pixels in the window is shown if its centre and enough of it are inside;
     nothing is shown where no object has more than a small part of itself inside.
     """
-    x1, y1, x2, y2 = (max(0, round(side)) for side in window)
-    count = len(scene.objects) + 1
-    inside = np.bincount(scene.instances[y1:y2, x1:x2].ravel(), minlength=count)[1:]
+    inside = pixels_inside(scene, window)
     if not inside.any():
         return NOTHING_SHOWN
-    share = inside / np.bincount(scene.instances.ravel(), minlength=count)[1:]
+    share = inside / np.bincount(scene.instances.ravel(), minlength=len(inside) + 1)[1:]
     if share.max() < HIDDEN_BELOW:
         return NOTHING_SHOWN
     most = int(inside.argmax())
@@ -163,12 +161,22 @@ def shown_in(scene: Scene, window: Box4) -> int:
     return most if centred and share[most] >= SEEN_FROM else AMBIGUOUS
 
 
+def dominating(scene: Scene, window: Box4) -> int:
+    """Index of the object with most pixels in the window."""
+    return int(pixels_inside(scene, window).argmax())
+
+
 def shows_only(scene: Scene, window: Box4, index: int) -> bool:
     """Whether `objects[index]` is alone there: others have a tenth as many pixels, at most."""
+    inside = pixels_inside(scene, window)
+    return bool(inside.sum() - inside[index] <= inside[index] / 10)
+
+
+def pixels_inside(scene: Scene, window: Box4) -> NDArray[np.int64]:
+    """(objects,) visible pixels of each object in the window."""
     x1, y1, x2, y2 = (max(0, round(side)) for side in window)
-    inside = np.bincount(scene.instances[y1:y2, x1:x2].ravel(), minlength=index + 2)[1:]
-    own = int(inside[index])
-    return bool(inside.sum() - own <= own / 10)
+    count = len(scene.objects) + 1
+    return np.bincount(scene.instances[y1:y2, x1:x2].ravel(), minlength=count)[1:]
 
 
 def outlined(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
