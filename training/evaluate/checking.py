@@ -26,6 +26,7 @@ from nuthatch.training.evaluate.pope import (
     confusion,
     f1,
     official,
+    strict,
     yes_ratio,
 )
 from nuthatch.training.evaluate.records import Row
@@ -176,7 +177,11 @@ def _is_true(verdict: Verdict, written: Phrase) -> bool | None:
 
 
 def pope_figures(rows: Sequence[Row], blind: Mapping[str, Blind]) -> dict[str, Interval]:
-    """F1, accuracy and share of yes by setting and answerer; gains of verification, paired."""
+    """F1, accuracy and share of yes by setting and answerer; gains of verification, paired.
+
+    Answers are read as POPE's released code does; `pope_answers_unread` is the share of verified
+    ones that are plainly neither yes nor no.
+    """
     figures: dict[str, Interval] = {}
     for setting in SETTINGS:
         groups = [[each for each in row["pope"] if each["setting"] == setting] for row in rows]
@@ -201,6 +206,10 @@ def pope_figures(rows: Sequence[Row], blind: Mapping[str, Blind]) -> dict[str, I
                 figures[f"pope_{setting}_{measure}_{who}"] = bootstrap(table, statistic, n=n)
         gain = difference(counts["verified"], counts["detector"], f1)
         figures[f"pope_{setting}_f1_gain_over_detector"] = gain._replace(n=n)
+    figures["pope_answers_unread"] = clustered_proportion(
+        [sum(strict(each["text"]) is None for each in row["pope"]) for row in rows],
+        [len(row["pope"]) for row in rows],
+    )
     return figures
 
 

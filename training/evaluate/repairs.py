@@ -14,6 +14,7 @@ from nuthatch.training.evaluate.writer import NUMBER_WORDS, Fact, Phrase, Span, 
 Fate = Literal["right", "wrong", "gone", "hedged"]
 """Gone: no longer stated. Hedged: still stated, but marked as uncertain."""
 
+_SIDES = {"left": "left of", "right": "right of", "above": "above", "below": "below"}
 _DENIALS = {"no", "not", "isn't", "aren't", "without"}
 
 
@@ -39,8 +40,16 @@ def _fate(text: str, fact: Fact, edits: Sequence[Change], truth: Truth) -> Fate:
         return "hedged"
     if not touching:
         return "right" if fact.right else "wrong"
-    stands = holds(fact, now_at(text, fact.span, touching), truth)
-    return "gone" if stands is None else "right" if stands else "wrong"
+    meant, means = (
+        _meaning(fact, words)
+        for words in (text[slice(*fact.span)], now_at(text, fact.span, touching))
+    )
+    if means is None:
+        return "gone"
+    if not _is_so(fact, means, truth):
+        return "wrong"
+    # A right fact that made way for another one is lost, be the other as true as it may.
+    return "gone" if fact.right and means != meant else "right"
 
 
 def now_at(text: str, span: Span, edits: Sequence[Change]) -> str:
@@ -56,24 +65,42 @@ def now_at(text: str, span: Span, edits: Sequence[Change]) -> str:
 
 def holds(fact: Fact, words: str, truth: Truth) -> bool | None:
     """Whether these words, in the place of the fact's own, are true; None if they state nothing."""
+    means = _meaning(fact, words)
+    return None if means is None else _is_so(fact, means, truth)
+
+
+def _meaning(fact: Fact, words: str) -> tuple[str, bool] | None:
+    """What the words say (object, number, tint, relation or event), and whether they deny it."""
     said = _clause(words, fact.subject)
-    denied = bool(_DENIALS & set(said))
-    if fact.kind in ("existence", "absence"):
-        name = _object(said)
-        return None if name is None else (name in truth.counts) != denied
-    if fact.kind == "count":
-        number = next((_number(word) for word in said if _number(word) is not None), None)
-        return None if number is None else number == truth.counts.get(fact.subject, 0)
-    if fact.kind == "tint":
-        tint = next((word for word in said if word in TINTS), None)
-        tints = truth.tints.get(fact.subject, frozenset())
-        return None if tint is None else (tints == frozenset({tint})) != denied
-    if fact.kind == "relation":
-        name = next((r for r in ("left", "right", "above", "below") if r in said), None)
-        relation = f"{name} of" if name in ("left", "right") else name
-        return None if name is None else (fact.subject, relation, fact.other) in truth.relations
-    event = next((event for event in SOUNDS if event in said), None)
-    return None if event is None else (event in truth.events) != denied
+    match fact.kind:
+        case "existence" | "absence":
+            value = _object(said)
+        case "count":
+            value = next((str(n) for word in said if (n := _number(word)) is not None), None)
+            return None if value is None else (value, False)  # "no" is a number here
+        case "tint":
+            value = next((word for word in said if word in TINTS), None)
+        case "relation":
+            value = next((_SIDES[word] for word in said if word in _SIDES), None)
+        case "sound":
+            value = next((event for event in SOUNDS if event in said), None)
+    return None if value is None else (value, bool(_DENIALS & set(said)))
+
+
+def _is_so(fact: Fact, means: tuple[str, bool], truth: Truth) -> bool:
+    value, denied = means
+    match fact.kind:
+        case "existence" | "absence":
+            so = value in truth.counts
+        case "count":
+            so = value == str(truth.counts.get(fact.subject, 0))
+        case "tint":
+            so = truth.tints.get(fact.subject) == frozenset({value})
+        case "relation":
+            so = (fact.subject, value, fact.other) in truth.relations
+        case "sound":
+            so = value in truth.events
+    return so != denied
 
 
 def _clause(words: str, subject: str) -> list[str]:

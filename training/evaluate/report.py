@@ -145,7 +145,7 @@ def _plot_pope(axes: "Axes", figures: Mapping[str, Interval]) -> None:
     lowest = min(figures[f"pope_{setting}_f1_{who}"].low for setting in SETTINGS for who in COLOURS)
     axes.set_ylim(max(0.0, lowest - 0.03), 1.03)
     axes.grid(axis="y", color=LINE)
-    axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
+    _legend(axes)
 
 
 def _plot_repairs(axes: "Axes", facts: Mapping[str, Mapping[str, Interval]]) -> None:
@@ -163,7 +163,7 @@ def _plot_repairs(axes: "Axes", facts: Mapping[str, Mapping[str, Interval]]) -> 
     axes.set_ylim(-0.03, 1.08)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.grid(axis="y", color=LINE)
-    axes.legend(frameon=False, fontsize=8, loc="center right")
+    _legend(axes)
 
 
 def _plot_counts(axes: "Axes", counts: Mapping[str, Interval]) -> None:
@@ -178,6 +178,14 @@ def _plot_counts(axes: "Axes", counts: Mapping[str, Interval]) -> None:
     axes.set_ylim(0, 1.08)
     axes.set_ylabel("share answered right", color=QUIET, fontsize=8)
     axes.grid(axis="y", color=LINE)
+
+
+def _legend(axes: "Axes") -> None:
+    """Below the panel, where it hides nothing."""
+    axes.legend(
+        frameon=False, fontsize=8.5, labelcolor=INK, ncols=4, handletextpad=0.1,
+        loc="upper left", bbox_to_anchor=(0.0, -0.07),
+    )  # fmt: skip
 
 
 def _frame(axes: "Axes", title: str) -> None:

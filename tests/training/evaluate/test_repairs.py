@@ -90,6 +90,15 @@ def test_a_right_fact_can_be_harmed():
     assert fate_of("existence", text, "two cups", edit(text, text, ""), right=True) == "gone"
 
 
+def test_a_right_fact_that_makes_way_for_another_true_one_is_lost():
+    text = "You can hear a dog barking."
+    truth = Truth({}, events=("dog", "bell"))
+    change = edit(text, "a dog barking", "a bell ringing")
+    for right, fate in ((True, "gone"), (False, "right")):
+        fact = Fact("sound", "dog", (13, 26), right)
+        assert fates(Phrase(text, (fact,)), [change], truth) == [fate]
+
+
 def test_a_denial_turns_an_absent_object_right_and_a_present_one_wrong():
     text = "I see a dog and a cake."
     assert fate_of("existence", text, "a dog", edit(text, "a dog", "no dog")) == "right"
