@@ -112,7 +112,8 @@ class FilledBoxPromptEncoder(PromptEncoder):  # type: ignore[misc]
         x1, y1, x2, y2 = (boxes + torch.tensor([-0.5, -0.5, 0.5, 0.5], device=boxes.device)).T
         columns = (x >= x1[:, None]) & (x < x2[:, None])
         rows = (y >= y1[:, None]) & (y < y2[:, None])
-        return (rows[:, None, :, None] & columns[:, None, None, :]).float()
+        filled: Tensor = rows[:, None, :, None] & columns[:, None, None, :]
+        return filled.float()
 
 
 def build_sam(size: str) -> Sam:

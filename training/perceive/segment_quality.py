@@ -117,14 +117,14 @@ def _judge(segmenter: Segmenter, scene: Scene, rng: np.random.Generator) -> dict
     chosen = visible_objects(scene)
     truths = [scene.mask(i) for i in chosen]
     boxes = [scene.objects[i].box for i in chosen]
-    masks = {
-        "box": segmenter.segment(scene.image, boxes=boxes).masks,
-        "point": segmenter.segment(scene.image, points=[_middle(t) for t in truths]).masks,
+    masks: dict[str, Sequence[NDArray[np.bool_]]] = {
+        "box": list(segmenter.segment(scene.image, boxes=boxes).masks),
+        "point": list(segmenter.segment(scene.image, points=[_middle(t) for t in truths]).masks),
         "filled_box": [_filled(box, scene.size) for box in boxes],
     }
     for percent in (6, 12):
         moved = [jitter_box(box, percent / 100, rng) for box in boxes]
-        masks[f"box_jitter_{percent}"] = segmenter.segment(scene.image, boxes=moved).masks
+        masks[f"box_jitter_{percent}"] = list(segmenter.segment(scene.image, boxes=moved).masks)
     return {
         name: [mask_iou(mask, truth) for mask, truth in zip(found, truths, strict=True)]
         for name, found in masks.items()

@@ -8,8 +8,8 @@ import torch
 
 from nuthatch.tools.segmenters import Segmenter, load
 from nuthatch.training.perceive.segment import (
-    DenselyAsked,
     Config,
+    DenselyAsked,
     _add_losses,
     _loss,
     export,
@@ -46,7 +46,7 @@ def test_a_few_steps_lower_the_loss_on_one_batch():
 
 def test_the_batch_is_a_function_of_the_step():
     model = untrained()
-    first, again, other = (float(_loss(model, SMALL, step)["focal"]) for step in (3, 3, 4))
+    first, again, other = (_loss(model, SMALL, step)["focal"].item() for step in (3, 3, 4))
     assert first == again
     assert first != other
 
