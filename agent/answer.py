@@ -65,6 +65,9 @@ class Answer(BaseModel):
     def __str__(self) -> str:
         return self.text if self.finished else f"(no answer: {self.reason})"
 
+    def __repr__(self) -> str:
+        return f"<Answer {str(self)!r}, {len(self.verdicts)} claims checked, run {self.run_id}>"
+
     def picture(self) -> Image | None:
         """What was asked about with boxes, masks and verdict colours, and the claims below it;
         None if there was no picture."""

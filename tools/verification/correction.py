@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nuthatch.tools.verification.calibration import Calibration
-from nuthatch.tools.verification.claims import Reading, read_claims
+from nuthatch.tools.verification.claims import Reading, read_claims, split_name
 from nuthatch.tools.verification.edits import make_edits, replay
 from nuthatch.tools.verification.findings import Case, Findings, observe
 from nuthatch.tools.verification.rules import POLICIES, Policy, judge
@@ -119,9 +119,15 @@ def _refuted(verdicts: Sequence[Verdict]) -> int:
 def _lost(before: Sequence[Verdict], after: Sequence[Verdict]) -> bool:
     """Whether something supported before is said no more; what depends on it may go with it."""
 
-    def said(verdicts: Sequence[Verdict]) -> set[tuple[str | None, ...]]:
+    def said(verdicts: Sequence[Verdict]) -> set[tuple[str, ...]]:
         return {
-            (v.claim.kind, v.claim.subject, v.claim.predicate, v.claim.value, str(v.claim.polarity))
+            (
+                v.claim.kind,
+                split_name(v.claim.subject)[1],  # its tint may have been put right
+                v.claim.predicate,
+                split_name(v.claim.value or "")[1],
+                str(v.claim.polarity),
+            )
             for v in verdicts
             if v.verdict == "supported"
         }
