@@ -35,7 +35,7 @@ IGNORED = -100
 """The class index that cross entropy leaves out."""
 SEEN_FROM, HIDDEN_BELOW = 0.6, 0.35
 """Shares of an object's visible pixels inside a window: from the first the window shows it, below
-the second it does not. Between the two it shows a part: trained on, but never judged by."""
+the second it does not; windows in between are not used."""
 NOTHING_SHOWN, AMBIGUOUS = -1, -2
 
 
@@ -139,8 +139,8 @@ def _windows(scene: Scene, tiles: int, rng: np.random.Generator) -> Iterator[tup
         x, y = rng.uniform(0, scene.size - side, 2)
         window = (x, y, x + side, y + side)
         shown = shown_in(scene, window)
-        # A part of something is named after it: called nothing else, it accuses nothing else.
-        yield window, dominating(scene, window) if shown == AMBIGUOUS else shown
+        if shown != AMBIGUOUS:
+            yield window, shown
 
 
 def shown_in(scene: Scene, window: Box4) -> int:
@@ -159,11 +159,6 @@ def shown_in(scene: Scene, window: Box4) -> int:
     x, y = scene.objects[most].centre
     centred = window[0] <= x < window[2] and window[1] <= y < window[3]
     return most if centred and share[most] >= SEEN_FROM else AMBIGUOUS
-
-
-def dominating(scene: Scene, window: Box4) -> int:
-    """Index of the object with most pixels in the window."""
-    return int(pixels_inside(scene, window).argmax())
 
 
 def shows_only(scene: Scene, window: Box4, index: int) -> bool:
