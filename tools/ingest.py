@@ -8,6 +8,7 @@ import io
 import warnings
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,17 +60,16 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
             )
         _check_size(source.shape[1], source.shape[0], "the array")
         return np.ascontiguousarray(source), None
-    if isinstance(source, Image.Image):
-        name, data = "the picture", None
-    else:
-        name, data = _read_file(source, "picture")
+    name, file = "the picture", b""
+    if not isinstance(source, Image.Image):
+        name, file = _read_file(source, "picture")
     try:
         if isinstance(source, Image.Image):
             return _upright(source, name)
         with warnings.catch_warnings():
             # Our own limit speaks instead of Pillow's warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as picture:
+            with Image.open(io.BytesIO(file)) as picture:
                 return _upright(picture, name)
     except Image.DecompressionBombError as error:
         raise MediaError(
@@ -133,7 +133,8 @@ def read_audio(source: AudioSource) -> tuple[Samples, str | None]:
         samples, rate = _decode(data, name)
     else:
         given, rate = source if isinstance(source, tuple) else (source, SAMPLE_RATE)
-        top = np.iinfo(given.dtype).max if np.issubdtype(given.dtype, np.integer) else 1
+        whole: Any = given.dtype  # integers: their largest value is 1.0
+        top = np.iinfo(whole).max if np.issubdtype(whole, np.integer) else 1
         samples = np.asarray(given, dtype=np.float64) / top
         _check_length(len(samples), rate, name)
     if samples.ndim > 2 or samples.size == 0:
