@@ -1,7 +1,5 @@
 """All tools that work with the shipped weights, in one set."""
 
-from nuthatch.tools.verification.tools import CorrectAnswer, VerifyAnswer
-
 from nuthatch.tools.calculate import Calculate
 from nuthatch.tools.crop import CropPicture
 from nuthatch.tools.describe_attributes import DescribeAttributes
@@ -12,6 +10,7 @@ from nuthatch.tools.segment import Segment
 from nuthatch.tools.tag import TagPicture
 from nuthatch.tools.tag_sound import TagSound
 from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.verification.tools import CorrectAnswer, VerifyAnswer
 
 
 def default_tools() -> ToolSet:
