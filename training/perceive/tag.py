@@ -16,13 +16,13 @@ from torch.nn import functional
 from nuthatch.tools.taggers import CropNet, Tagger, load
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
 from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.perceive.tag_card import write_card
 from nuthatch.training.perceive.tag_crops import IGNORED, alter, batch
 from nuthatch.training.perceive.tag_quality import (
     accuracies,
     calibrate,
     hardest,
     measure,
-    write_card,
 )
 from nuthatch.training.world.scenes import make_scene
 
