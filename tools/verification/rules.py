@@ -51,6 +51,10 @@ class Policy:
     replace: float = 0.9
     """That it is false, from which it is replaced."""
 
+    word: float = 0.9
+    """What a number in the draft weighs against another one that was counted: numbers are wrong by
+    little, and judges overlook things."""
+
     @property
     def refute(self) -> float:
         """A claim that is true with this probability at most is refuted."""
@@ -59,8 +63,8 @@ class Policy:
 
 POLICIES: dict[str, Policy] = {
     "conservative": Policy(),
-    "balanced": Policy("balanced", support=0.85, hedge=0.75, replace=0.85),
-    "strict": Policy("strict", support=0.95, hedge=0.7, replace=0.8),
+    "balanced": Policy("balanced", support=0.85, hedge=0.75, replace=0.85, word=0.8),
+    "strict": Policy("strict", support=0.95, hedge=0.7, replace=0.8, word=0.5),
 }
 
 
@@ -200,8 +204,9 @@ def _count(
             return _Ruling("not_enough_evidence", chance, "judges.author")
     if holds and chance >= policy.support:
         return _Ruling("supported", chance, "count.agree")
-    if not holds and chance <= policy.refute:
-        return _Ruling("refuted", chance, "count.differs", seen)
+    doubted = fuse([chance, policy.word])
+    if not holds and doubted <= policy.refute:
+        return _Ruling("refuted", doubted, "count.differs", seen)
     return _Ruling("not_enough_evidence", chance, "judges.unsure")
 
 
