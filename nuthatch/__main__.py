@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `nuthatch`."""
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        arguments = _parser().parse_args(words)
+        arguments = _parse(words)
         command: Command = arguments.command
         return command(arguments)
     except (_BadUsage, ToolUnavailable, OSError) as error:
@@ -55,6 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 1
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments; settings `key=value` of a training may stand behind its options too."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    settings = [word for word in rest if not word.startswith("-") and "=" in word]
+    if rest and (arguments.command is not _train or settings != rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.settings += settings
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
