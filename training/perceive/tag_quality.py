@@ -3,8 +3,8 @@
 import hashlib
 import math
 from collections.abc import Sequence
-
 from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
