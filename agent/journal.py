@@ -4,9 +4,9 @@
     HOME/runs/RUN_ID/journal.jsonl     run, turn, result, draft, answer | problem
 
 A step costs the bytes of its calls and results; media are named, not copied. A call made inside
-another one has a line of its own (`call_2.1`), so that a kill loses none that ended. What a killed run
-leaves behind, down to a torn last line, can be read back and gone on with. HOME is NUTHATCH_HOME,
-or the user's data folder.
+another one has a line of its own (`call_2.1`), so that a kill loses none that ended. What a killed
+run leaves behind, down to a torn last line, can be read back and gone on with. HOME is
+NUTHATCH_HOME, or the user's data folder.
 """
 
 import json
