@@ -5,6 +5,7 @@ Exit status: 0 answered, 1 the run could not finish (the reason is printed), 2 b
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parse(words)
         command: Command = arguments.command
         return command(arguments)
+    except BrokenPipeError:  # whoever read the output has enough, e.g. `nuthatch tools | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (_BadUsage, ToolUnavailable, OSError) as error:
         from nuthatch.console import refuse
 
