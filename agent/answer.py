@@ -39,8 +39,8 @@ class Timing(BaseModel):
 class Answer(BaseModel):
     """A checked answer.
 
-    `text` is what the edits make of the draft, to the byte; as a string, in notebooks and pictures an
-    answer also marks the claims that nobody could decide: `There are two cups [unverified].`
+    `text` is what the edits make of the draft, to the byte. As a string, in notebooks and pictures
+    an answer also marks the claims that nobody could decide: `A wombat [unverified].`
 
     `finished` is False when the run had to stop; `reason` says why, and `text` is then empty.
     `verified` is False when the gate was left open (`verify=False`) or never reached.

@@ -57,6 +57,6 @@ def test_an_answer_reads_as_its_text_or_as_the_reason_why_there_is_none(tmp_path
 
 
 def test_in_print_what_nobody_could_decide_is_marked_and_the_text_stays_to_the_byte(tmp_path):
-    sure = Agent(ScriptedPlanner(["A wombat."]), home=tmp_path).ask("What is it?")
-    assert sure.text == "A wombat."
-    assert str(sure) == "A wombat [unverified]."
+    answer = Agent(ScriptedPlanner(["A wombat."]), [], home=tmp_path).ask("What is it?")
+    assert answer.text == "A wombat."
+    assert str(answer) == "A wombat [unverified]."
