@@ -12,10 +12,10 @@ from typing import Protocol
 
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
+from nuthatch.tools.verification.absences import rewrite_existence
 from nuthatch.tools.verification.claims import Anchor, Reading
-from nuthatch.tools.verification.denials import Change, undeny
+from nuthatch.tools.verification.grammar import Change, undeny
 from nuthatch.tools.verification.places import CENTRE
-from nuthatch.tools.verification.rewriting import rewrite_existence
 from nuthatch.tools.verification.rules import Policy
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
@@ -199,7 +199,7 @@ def _undenied(reading: Reading, anchor: Anchor, before: int) -> list[Change]:
     text = reading.text
     start = text.sentences[anchor.sentence].first
     for at in range(before - 1, start - 1, -1):
-        change = undeny(reading, at)
+        change = undeny(text, at)
         if change:
             return [change]
     return []

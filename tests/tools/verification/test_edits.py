@@ -19,7 +19,7 @@ GRAMMAR = [
     ("There are a giraffe and a dog in the picture.", "There is a dog in the picture."),
     ("There is a giraffe.", "There is no giraffe."),
     ("There are two giraffes.", "There are no giraffes."),
-    ("The picture shows a giraffe or a zebra.", "The picture shows no giraffe or zebra."),
+    ("The picture shows a giraffe or a zebra.", "There is no giraffe or zebra."),
     # sentences about a thing that is not there
     ("This is a picture of a giraffe.", "There is no giraffe."),
     ("The giraffe is left of the tree.", "There is a tree but no giraffe."),
