@@ -13,7 +13,7 @@ left of the plate") is read as "at least", since there may be others elsewhere.
 from dataclasses import dataclass, field, replace
 
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.places import described, places
+from nuthatch.tools.verification.places import described
 from nuthatch.tools.verification.reading import Sentence, Text, name_at, quantity_at, read
 from nuthatch.tools.verification.statements import (
     Anchor,
@@ -51,33 +51,34 @@ def _asked(text: Text) -> Question | None:
     """What the last question of a text asks for."""
     if not text.sentences:
         return None
-    asking = [each for each in text.sentences if each.is_question]
-    return _interpret(text, (asking or list(text.sentences))[-1])
+    numbers = range(len(text.sentences))
+    asking = [number for number in numbers if text.sentences[number].is_question]
+    return _interpret(text, (asking or numbers)[-1])
 
 
-def _interpret(text: Text, sentence: Sentence) -> Question:
+def _interpret(text: Text, number: int) -> Question:
+    sentence = text.sentences[number]
     tokens = [text.lower(i) for i in range(sentence.first, sentence.last)]
     said = set(tokens)
-    mentions = sentence.mentions
-    last = described(text, mentions[-1]) if mentions else ""
-    if {"how", "many"} <= said and mentions:
-        return Question("count", described(text, mentions[0]))
-    if said & {"colour", "color", "colored", "coloured"} and mentions:
-        return Question("colour", mentions[-1].name)
-    if "where" in said and mentions:
-        return Question("where", described(text, mentions[0]))
-    if tokens[:1] and (
-        tokens[0] in w.BE or tokens[0] in ("do", "does", "can", "did", "could", "has")
-    ):
-        reader = Statements(text, None, asking=True)
-        reader.sentence(text.sentences.index(sentence))
+    reader = Statements(text, None, asking=True)
+    reader.sentence(number)
+    objects = [place.object for place in reader.places]
+    asked = [reader.asked(each) for each in sentence.mentions if each not in objects]
+    if asked:
+        if {"how", "many"} <= said:
+            return Question("count", asked[0])
+        if said & w.COLOUR:
+            return Question("colour", asked[-1])
+        if "where" in said:
+            return Question("where", asked[0])
+    if tokens[0] in w.BE | w.DO:
         return Question("yes/no", claims=_main(reader.claims))
     if said & w.HEAR or "listen" in said:
         return Question("sound")
-    if said & {"what", "which", "who"} and mentions:
-        for place in places(text, sentence):
-            if place.object is mentions[-1]:
-                return Question("which", last, place.predicate)
+    if said & {"what", "which", "who"}:
+        for place in reader.places:
+            if place.object is not None and place.object is sentence.mentions[-1]:
+                return Question("which", reader.asked(place.object), place.predicate)
     return Question("other")
 
 
@@ -88,8 +89,12 @@ def _main(claims: list[Claim]) -> tuple[Claim, ...]:
     if not ranked:
         return ()
     main = ranked[-1]
+    asked = [c for c in ranked if c.kind == "attribute" and c.span[0] >= main.span[1]]
+    if main.kind == "relation" and asked:  # is the cup on the left red
+        main = asked[-1]
     parents = [c for c in ranked if main.kind == "attribute" and c.id in main.depends_on]
-    return (*(c for c in parents if not c.text.lower().startswith("the ")), main)
+    known = w.DEFINITE | w.EVERY  # the cup, all cups: that there are any is not asked
+    return (*(c for c in parents if c.text.lower().split()[0] not in known), main)
 
 
 # -- answers --------------------------------------------------------------------------------------
@@ -105,7 +110,7 @@ class _Answer(Statements):
     def run(self) -> Reading:
         for number, each in enumerate(self.text.sentences):
             if each.is_question:
-                self.question = _interpret(self.text, each)
+                self.question = _interpret(self.text, number)
             else:
                 self.sentence(number)
         order = sorted(self.claims, key=lambda claim: (claim.span[0], -claim.span[1]))
@@ -215,7 +220,7 @@ class _Answer(Statements):
         if asked is None or (len(self.claims) > before and asked.kind == "count"):
             return
         if asked.kind == "count":
-            self._bare_number(each, asked.subject)
+            self._bare_number(each, asked.subject.name)
         if asked.kind == "which" and each.mentions and len(self.claims) > before:
             mention = each.mentions[0]
             if mention.known and not mention.denied:
@@ -225,7 +230,7 @@ class _Answer(Statements):
                     (mention.first, mention.last),
                     described(text, mention),
                     asked.predicate,
-                    value=asked.subject,
+                    value=asked.subject.name,
                     depends_on=(parent,) if parent else (),
                     mention=mention,
                 )

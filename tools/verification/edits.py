@@ -16,6 +16,7 @@ from nuthatch.tools.verification.absences import rewrite_existence
 from nuthatch.tools.verification.claims import Anchor, Reading
 from nuthatch.tools.verification.grammar import Change, undeny
 from nuthatch.tools.verification.places import CENTRE
+from nuthatch.tools.verification.reading import Sentence, Text
 from nuthatch.tools.verification.rules import Policy
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
@@ -123,21 +124,17 @@ def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
 
 
 def _tint(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
-    text, mention = reading.text, anchor.mention
+    text, claim, mention = reading.text, verdict.claim, anchor.mention
     first, last = anchor.words
-    if not verdict.claim.polarity:
-        if mention is not None and mention.denied:
-            article = grammar.article_for(text.lower(mention.first + 1))
-            new = "some" if mention.plural else article
-            old = text.tokens[mention.first].text
-            span = text.span(mention.first, mention.first + 1)
-            return [Change("replace", span, grammar.like(old, new))]
+    if not claim.polarity:
         return _undenied(reading, anchor, first)
     new = verdict.correction or ""
     old = text.slice(first, last)
     span = text.span(first, last)
     if new in TINTS:
         changes = [Change("replace", span, grammar.like(old, new))]
+    elif claim.predicate == "all tint":
+        return [_not_all(text, text.sentences[anchor.sentence], first)]
     elif mention is None or last >= len(text.tokens):
         return [Change("replace", span, grammar.like(old, f"not {old[:1].lower()}{old[1:]}"))]
     else:
@@ -150,6 +147,16 @@ def _tint(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
         old = text.tokens[first - 1].text
         changes.append(Change("replace", text.span(first - 1, first), grammar.like(old, article)))
     return changes
+
+
+def _not_all(text: Text, sentence: Sentence, first: int) -> Change:
+    """`all cups are red` -> `not all cups are red`, `the cups are red` -> `... are not all red`"""
+    for at in range(first - 1, sentence.first - 1, -1):
+        if text.lower(at) in w.EVERY:
+            old, span = text.tokens[at].text, text.span(at, at + 1)
+            return Change("replace", span, grammar.like(old, f"not {old.lower()}"))
+    old, span = text.tokens[first].text, text.span(first, first + 1)
+    return Change("replace", span, grammar.like(old, f"not all {old.lower()}"))
 
 
 def _relation(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
@@ -196,9 +203,13 @@ _FROM_CENTRE = {
 
 def _undenied(reading: Reading, anchor: Anchor, before: int) -> list[Change]:
     """Take away the nearest negation before a place in the sentence."""
-    text = reading.text
-    start = text.sentences[anchor.sentence].first
-    for at in range(before - 1, start - 1, -1):
+    text, sentence = reading.text, reading.text.sentences[anchor.sentence]
+    no = {m.first: m for m in sentence.mentions if m.determiner == "no"}
+    for at in range(before - 1, sentence.first - 1, -1):
+        if at in no:  # no red cup
+            article = "some" if no[at].plural else grammar.article_for(text.lower(at + 1))
+            old = text.tokens[at].text
+            return [Change("replace", text.span(at, at + 1), grammar.like(old, article))]
         change = undeny(text, at)
         if change:
             return [change]
@@ -221,10 +232,10 @@ def _sound(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
     if mention is not None and makes:
         start, end = mention.noun
         return [Change("replace", text.span(start, end), SOUNDS[event].object)]
-    new = w.SAYS[event]
-    if any(text.lower(at) in ("is", "are") for at in range(first, last)):
+    new = SOUNDS[event].description
+    if any(text.lower(at) in ("is", "are") for at in range(first, last)):  # a dog is barking
         thing, _, doing = new.rpartition(" ")
-        new = f"{thing} is {doing}"
+        new = f"{thing} is {doing}" if doing.endswith("ing") else f"{new} can be heard"
     return [Change("replace", span, grammar.like(old, new))]
 
 

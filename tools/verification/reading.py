@@ -48,6 +48,8 @@ class Mention:
     partitive: bool = False
     """`two of the cups`: the number is of a part."""
     colours: tuple[int, ...] = ()
+    part: str = ""
+    """Words that pick out some of several: `left` cup, `most` cups."""
 
     @property
     def definite(self) -> bool:
@@ -169,7 +171,9 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
         return Mention(first, at + 2, (at, at + 2), "person", True, False, "no")
     if word in w.DETERMINERS and not (word == "that" and text.lower(at + 1) in w.BE):
         determiner, at = word, at + 1
-        if word in ("all", "both") and text.lower(at) in w.DEFINITE:
+        if text.lower(at) == "of" and text.lower(at + 1) in w.DEFINITE:  # all of the cups
+            at += 2
+        elif word in w.EVERY | w.MOST and text.lower(at) in w.DEFINITE:
             at += 1
     # `a pair of scissors` is one name, not two of something
     quantity = None if name_at(text, at, end) else _quantity(text, at, end, determiner)
@@ -206,6 +210,8 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
     if not led and text.lower(first) == "orange" and name.plural is False:
         return None  # without a determiner it is the colour
     many = name.plural if name.plural is not None else (value or "1") != "1"
+    picked = [determiner] if determiner in w.MOST else []
+    picked += [text.lower(i) for i in adjectives if text.lower(i) in w.PICKING]
     if text.lower(start) == "nobody":
         determiner = "nobody"
     return Mention(
@@ -221,6 +227,7 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
         approximate,
         partitive,
         tuple(i for i in adjectives if text.lower(i) in w.COLOURS),
+        " ".join(picked),
     )
 
 
@@ -236,6 +243,8 @@ def _adjectives(text: Text, at: int, end: int, led: bool) -> tuple[list[int], in
         elif word == "and" and found and text.lower(at - 1) in w.COLOURS:
             if text.lower(at + 1) not in w.COLOURS or not name_at(text, at + 2, end):
                 break
+        elif word in w.PICKING and led:
+            pass
         elif name_at(text, at, end) or not led or not _is_word(text, at) or word in w.FUNCTION:
             break
         found.append(at)
@@ -252,6 +261,8 @@ def _unknown(
     value: str | None,
 ) -> Mention | None:
     """A noun outside the vocabulary: the last of the words that look like adjectives."""
+    if any(text.lower(i) in w.FUNCTION for i in adjectives):
+        return None  # the left side
     named = list(adjectives)
     while len(named) > 1 and text.lower(named[-1]).endswith(("ing", "ed", "ly")):
         named.pop()

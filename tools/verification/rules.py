@@ -96,7 +96,7 @@ def judge(
             judged = claim.model_copy(update={"subject": subject, "value": value})
         verdict = decide(judged, testify(judged, findings), policy, authors, verdicts)
         verdicts[claim.id] = verdict.model_copy(update={"claim": claim})
-        if claim.kind == "attribute" and verdict.verdict == "refuted" and claim.polarity:
+        if claim.predicate == "tint" and verdict.verdict == "refuted" and claim.polarity:
             tint = f"{verdict.correction} " if verdict.correction in TINTS else ""
             meant[f"{claim.value} {claim.subject}"] = tint + claim.subject
     return [verdicts[claim.id] for claim in claims]

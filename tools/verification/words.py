@@ -55,6 +55,9 @@ COLOURS: dict[str, str] = {
 for _word in _set("white black brown beige golden gold silver turquoise teal cyan maroon navy"):
     COLOURS[_word] = _word  # said, but no tint of the vocabulary: nobody can judge it
 
+COLOUR = _set("colour color coloured colored")
+BEFORE_COLOURS = _set("to be in light dark bright")
+
 NUMBERS = {
     word: value
     for value, word in enumerate(
@@ -73,8 +76,12 @@ YES = _set("yes yeah yep yup correct indeed")
 NO = _set("no nope nah")
 ARTICLES = frozenset({"a", "an"})
 DEFINITE = _set("the this that these those his her its their my your our both")
-DETERMINERS = ARTICLES | DEFINITE | _set("some any no another each every all")
+EVERY = _set("all every each both")
+NONE = _set("none neither")
+MOST = _set("most half")
+DETERMINERS = ARTICLES | DEFINITE | EVERY | NONE | MOST | _set("some any no another")
 BE = _set("is are was were be 's 're isn't aren't wasn't weren't isn’t aren’t")
+DO = _set("do does did can could has")
 LOOK_LIKE = _set("looks look seems seem appears appear")
 POSTURES = _set(
     "stands stand stood sits sit sat lies lie lay rests rest hangs hang floats float standing "
@@ -105,6 +112,12 @@ PLACES = _set(
 )
 """Nouns that name no object."""
 PICTURE = _set("picture image photo photograph scene")
+PICKING = _set(
+    "left right leftmost rightmost top bottom upper lower middle central front back nearest "
+    "closest other remaining first second third fourth last larger smaller bigger biggest largest "
+    "smallest taller shorter tallest shortest"
+)
+"""Before a noun these pick out some of several: nobody can judge what is said of those."""
 PREPOSITIONS = _set(
     "of to on in at by with from above below over under beneath underneath behind near beside "
     "between inside into onto for against around across along next without"
@@ -189,19 +202,3 @@ SOUND_NOUNS = {
 }
 """Words that name an event without its object."""
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
-SAYS = {
-    "bell": "a bell ringing",
-    "siren": "a siren wailing",
-    "clock": "a clock ticking",
-    "phone": "a phone ringing",
-    "drum": "a drum beating",
-    "guitar": "a guitar playing",
-    "engine": "an engine running",
-    "rain": "rain falling",
-    "whistle": "a train whistling",
-    "dog": "a dog barking",
-    "cat": "a cat meowing",
-    "bird": "a bird chirping",
-    "cow": "a cow mooing",
-}
-"""Event -> noun phrase and participle, from which a sentence can be made."""
