@@ -10,19 +10,15 @@ and tints say that *some* such object is so. A count of things that a relation p
 left of the plate") is read as "at least", since there may be others elsewhere.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.places import described
 from nuthatch.tools.verification.reading import Sentence, Text, name_at, quantity_at, read
-from nuthatch.tools.verification.statements import (
-    Anchor,
-    Question,
-    Statements,
-    at_least,
-    split_name,
-)
+from nuthatch.tools.verification.statements import Anchor, Question, Statements, at_least
 from nuthatch.tools.verification.types import Claim
+from nuthatch.tools.vocabulary import CATEGORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +38,16 @@ def extract_claims(answer: str, question: str | None = None) -> list[Claim]:
 def read_claims(answer: str, question: str | None = None) -> Reading:
     """The claims of an answer and where they stand in it."""
     return _Answer(read(answer), _asked(read(question)) if question else None).run()
+
+
+def split_name(subject: str) -> tuple[str | None, str]:
+    """`red cup` -> (`red`, `cup`); `cup` -> (None, `cup`); `orange` -> (None, `orange`)."""
+    first, space, rest = subject.partition(" ")
+    return (
+        (first, rest)
+        if space and first in w.COLOURS and subject not in CATEGORIES
+        else (None, subject)
+    )
 
 
 # -- questions ------------------------------------------------------------------------------------
@@ -115,22 +121,21 @@ class _Answer(Statements):
                 self.sentence(number)
         order = sorted(self.claims, key=lambda claim: (claim.span[0], -claim.span[1]))
         names = {claim.id: f"c{number}" for number, claim in enumerate(order, start=1)}
-        counts = _counts_by_name(order)
-        claims = tuple(
-            claim.model_copy(
-                update={
-                    "id": names[claim.id],
-                    "depends_on": tuple(names[parent] for parent in claim.depends_on),
-                    "value": at_least(claim)
-                    if len(counts.get(claim.subject, ())) > 1
-                    else claim.value,
-                }
-            )
-            for claim in order
-        )
-        return Reading(
-            self.text, claims, {names[old]: anchor for old, anchor in self.anchors.items()}
-        )
+        counts: dict[str, set[str | None]] = defaultdict(set)
+        for claim in order:
+            if claim.kind == "count" and claim.polarity:
+                counts[claim.subject].add(claim.value)
+        claims = []
+        for claim in order:
+            parts = len(counts[claim.subject]) > 1  # different numbers must be of parts of it
+            update = {
+                "id": names[claim.id],
+                "depends_on": tuple(names[parent] for parent in claim.depends_on),
+                "value": at_least(claim) if parts else claim.value,
+            }
+            claims.append(claim.model_copy(update=update))
+        anchors = {names[old]: anchor for old, anchor in self.anchors.items()}
+        return Reading(self.text, tuple(claims), anchors)
 
     def sentence(self, number: int) -> None:
         each = self.text.sentences[number]
@@ -193,23 +198,8 @@ class _Answer(Statements):
 
     def _echo(self, each: Sentence, first: int) -> int:
         """Where `Yes, there is` ends, if nothing else is said; else the end of `Yes`."""
-        fillers = {
-            ",",
-            "there",
-            "it",
-            "they",
-            "i",
-            "you",
-            "do",
-            "does",
-            "can",
-            "see",
-            "one",
-            "that",
-        }
-        fillers |= w.BE | w.NOT | {"don't", "doesn't", "can't", "any", "some", "correct", "right"}
         at = first
-        while at < each.last and self.text.lower(at) in fillers:
+        while at < each.last and self.text.lower(at) in w.ECHO:
             at += 1
         ends = at >= each.last or self.text.lower(at) in (".", "!", ";")
         return at if ends else first
@@ -238,9 +228,8 @@ class _Answer(Statements):
 
     def _bare_number(self, each: Sentence, subject: str) -> None:
         for at in range(each.first, each.last):
-            if (self.text.lower(at) in ("none", "no") and at == each.first) or (
-                self.text.lower(at) == "none"
-            ):  # fmt: skip
+            word = self.text.lower(at)
+            if word == "none" or (word == "no" and at == each.first):
                 found, value, rough = (at, at + 1), "0", False
             elif (quantity := quantity_at(self.text, at, each.last)) is not None:
                 found, value, rough = quantity[0], quantity[1] or "", quantity[2]
@@ -257,15 +246,3 @@ class _Answer(Statements):
             )
             self.question = None
             return
-
-
-def _counts_by_name(claims: list[Claim]) -> dict[str, set[str | None]]:
-    """Different numbers said of one name: they must be of parts of it."""
-    counts: dict[str, set[str | None]] = {}
-    for claim in claims:
-        if claim.kind == "count" and claim.polarity:
-            counts.setdefault(claim.subject, set()).add(claim.value)
-    return counts
-
-
-__all__ = ["Anchor", "Reading", "extract_claims", "read_claims", "split_name"]

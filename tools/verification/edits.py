@@ -13,11 +13,12 @@ from typing import Protocol
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.absences import rewrite_existence
-from nuthatch.tools.verification.claims import Anchor, Reading
-from nuthatch.tools.verification.grammar import Change, undeny
+from nuthatch.tools.verification.claims import Reading
+from nuthatch.tools.verification.grammar import Change, agreement, undeny
 from nuthatch.tools.verification.places import CENTRE
 from nuthatch.tools.verification.reading import Sentence, Text
 from nuthatch.tools.verification.rules import Policy
+from nuthatch.tools.verification.statements import Anchor
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
 
@@ -105,8 +106,6 @@ def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
         return []  # that nothing is there is for the claim of existence to say
     old = text.slice(*anchor.words)
     changes = [Change("replace", text.span(*anchor.words), grammar.number_like(old, number))]
-    if old.lower() == "none":
-        changes = [Change("replace", text.span(*anchor.words), grammar.number_like("One", number))]
     if mention is None:
         return changes
     noun = text.slice(*mention.noun)
@@ -114,12 +113,8 @@ def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
         changes.append(Change("replace", text.span(*mention.noun), grammar.noun_for(number, noun)))
     # "there is one cup" / "one cup is": the verb goes with the number
     for at in (mention.first - 1, mention.last):
-        if text.lower(at) in ("is", "are") and (
-            at == mention.last or text.lower(at - 1) == "there"
-        ):
-            verb = grammar.be_for(number != 1)
-            if text.lower(at) != verb:
-                changes.append(Change("replace", text.span(at, at + 1), verb))
+        if at == mention.last or text.lower(at - 1) == "there":
+            changes += agreement(text, at, number != 1)
     return changes
 
 

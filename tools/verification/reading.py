@@ -210,6 +210,8 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
     if not led and text.lower(first) == "orange" and name.plural is False:
         return None  # without a determiner it is the colour
     many = name.plural if name.plural is not None else (value or "1") != "1"
+    if determiner == "both" and name.plural is False:  # both the cup and the bell
+        determiner, number, value = "the", None, None
     picked = [determiner] if determiner in w.MOST else []
     picked += [text.lower(i) for i in adjectives if text.lower(i) in w.PICKING]
     if text.lower(start) == "nobody":

@@ -57,7 +57,7 @@ def _of_things(
     for index, mention in enumerate(sentence.mentions):
         event = w.EVENT_OF.get(mention.name, mention.name)
         at, after = mention.last, text.lower(mention.last)
-        while text.lower(at) in w.BE | {"that", "which"}:
+        while text.lower(at) in w.BE | w.RELATIVE:
             at += 1
         verb = text.lower(at) in w.SOUND_VERBS
         verb = verb and mention.name in _PLAYERS.get(text.lower(at), {mention.name})

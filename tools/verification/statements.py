@@ -5,7 +5,6 @@ existence.
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
 from nuthatch.tools.verification import words as w
@@ -14,7 +13,6 @@ from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.scopes import Scopes
 from nuthatch.tools.verification.sounds import soundings
 from nuthatch.tools.verification.types import Claim, ClaimKind
-from nuthatch.tools.vocabulary import CATEGORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,6 @@ class Question:
     subject: Subject = field(default=Subject("", ""))
     predicate: str = ""
     claims: tuple[Claim, ...] = ()
-
-
-def split_name(subject: str) -> tuple[str | None, str]:
-    """`red cup` -> (`red`, `cup`); `cup` -> (None, `cup`); `orange` -> (None, `orange`)."""
-    first, space, rest = subject.partition(" ")
-    return (
-        (first, rest)
-        if space and first in w.COLOURS and subject not in CATEGORIES
-        else (None, subject)
-    )
 
 
 @dataclass(slots=True)
@@ -203,9 +191,15 @@ class Statements:
 
     def _named(self, mention: Mention, tinted: bool = True) -> Subject:
         name = described(self.text, mention) if tinted else f"{mention.part} {mention.name}".strip()
-        if (mention.value or "1") != "1" and not mention.definite and not mention.denied:
-            name = f"{mention.value} {name}"  # two of them, nobody knows which
         return Subject(name, mention.name, mention=mention)
+
+    def _some(self, mention: Mention, tinted: bool = True) -> Subject:
+        """`two cups` stand there: nobody can say which."""
+        subject = self._named(mention, tinted)
+        whole = mention.definite or mention.determiner in w.EVERY
+        if whole or mention.value in (None, "1"):
+            return subject
+        return subject._replace(name=f"{mention.value} {subject.name}")
 
     def _it(self, tinted: bool = True) -> Subject | None:
         """What `it` and `they` mean."""
@@ -222,27 +216,39 @@ class Statements:
             name += f" {self.text.slice(place.first, place.last).lower()}"
         return Subject(name, mention.name, every)
 
-    def _head(self, each: Sentence, verb: int, at: int, tinted: bool = True) -> Subject | None:
+    def _heads(self, each: Sentence, verb: int, at: int, tinted: bool = True) -> list[Subject]:
         """What a predicate that begins at `at`, with its verb before, is said of."""
-        text, end = self.text, verb
-        while text.lower(end - 1) in w.ADVERBS:
-            end -= 1
-        last = end
+        text = self.text
+        before = [m for m in each.mentions if m.last <= verb]
+        if before and text.lower(verb - 1) in w.RELATIVE:  # the cup that is red
+            return [self._some(before[-1], tinted)]
+        while text.lower(verb - 1) in w.ADVERBS:
+            verb -= 1
+        end = verb
         for place in reversed(self.places):
             if place.last == end and place.first > each.first:
                 end = place.first
-                if text.lower(end - 2) in ("that", "which"):  # the cup that is on the left
-                    end -= 2
-        before = [m for m in each.mentions if m.last <= end]
-        if not before or (end < last and before[-1].last < end):
-            return None
-        mention = before[-1]
-        if text.lower(mention.first - 1) == "of" and text.lower(mention.first - 2) not in w.COLOUR:
-            return None  # the handle of the cup
-        subject = self._named(mention, tinted)
-        if end < last:
-            return subject._replace(name=f"{subject.name} {text.slice(end, last).lower()}")
-        return subject._replace(every=self._every(mention, at))
+        before = [m for m in before if m.last <= end]
+        if before and text.lower(before[-1].last) in w.RELATIVE:
+            end = before[-1].last
+        if not before or (end < verb and before[-1].last < end):
+            return []
+        group = [before.pop()]
+        objects = [place.object for place in self.places]
+        while before and before[-1] not in objects:
+            joint = [text.lower(i) for i in range(before[-1].last, group[-1].first)]
+            if not joint or not set(joint) <= {"and", ","}:
+                break
+            group.append(before.pop())
+        lead = text.lower(group[-1].first - 1)
+        if lead in w.BE | w.SHOWS:  # there is a dog and the cup is red
+            group = group[:1]
+        elif lead in w.PREPOSITIONS and text.lower(group[-1].first - 2) not in w.COLOUR:
+            return []  # the handle of the cup
+        if end < verb:
+            subject = self._some(group[0], tinted)
+            return [subject._replace(name=f"{subject.name} {text.slice(end, verb).lower()}")]
+        return [self._some(m, tinted)._replace(every=self._every(m, at)) for m in group]
 
     def _every(self, mention: Mention, at: int) -> bool:
         """`all cups are`, `the cups are all`, `the cups are`; but `the cups are not`: none is"""
@@ -261,8 +267,7 @@ class Statements:
             if place.value == "it":
                 other = self._it()
             for subject in subjects:
-                if subject.mention:
-                    self._restrict(subject.mention)
+                self._restrict(subject)
                 self._claim(
                     "relation",
                     (place.first, place.last),
@@ -286,37 +291,26 @@ class Statements:
         before = [m for m in each.mentions if m.last <= place.first]
         if before:
             nearest = before[-1]
-            verbs = range(nearest.last, place.first)
+            verbs = [*range(place.first - 1, nearest.last - 1, -1)]
             verb = next((i for i in verbs if text.lower(i) in w.BE | w.POSTURES), None)
-            if verb is None or text.lower(verb - 1) in ("that", "which"):
-                return [self._named(nearest)]
-            head = self._head(each, verb, place.first)
-            group = [head] if head else []
-            for earlier, later in pairwise(reversed(before)):
-                joint = {text.lower(i) for i in range(later.last, earlier.first)}
-                if (
-                    head is None
-                    or head.mention != nearest
-                    or not joint
-                    or not joint <= {"and", ","}
-                ):
-                    break
-                group.append(self._named(later))
-            return group
+            if verb is None:
+                return [self._some(nearest)]
+            return self._heads(each, verb, place.first)
         if any(text.lower(i) in ("it", "they") for i in range(each.first, place.first)):
             it = self._it()
             return [it] if it else []
         after = [m for m in each.mentions if m.first >= place.last]
         if after:
-            return [self._named(after[0])]
+            return [self._some(after[0])]
         if self.question and self.question.kind == "where":
             return [self.question.subject]
         return []
 
-    def _restrict(self, mention: Mention) -> None:
-        """A relation picks out some: their number is a lower bound of all."""
+    def _restrict(self, subject: Subject) -> None:
+        """What is said of some makes their number a lower bound of all."""
         for index, claim in enumerate(self.claims[self.before :], start=self.before):
-            if claim.kind == "count" and self.anchors[claim.id].mention is mention:
+            counted = claim.kind == "count" and self.anchors[claim.id].mention is subject.mention
+            if counted and subject.mention and not subject.every:
                 self.claims[index] = claim.model_copy(update={"value": at_least(claim)})
 
     def _sounds(self, each: Sentence) -> set[int]:
@@ -349,8 +343,8 @@ class Statements:
             end = at + 1
             while text.lower(end) == "and" and text.lower(end + 1) in w.COLOURS:
                 end += 2
-            subject = self._coloured(each, at, end)
-            if subject is not None:
+            for subject in self._coloured(each, at, end):
+                self._restrict(subject)
                 self._claim(
                     "attribute",
                     (at, end),
@@ -362,24 +356,22 @@ class Statements:
                 )
             at = end
 
-    def _coloured(self, each: Sentence, at: int, end: int) -> Subject | None:
-        """What the colour from `at` to `end` is said of."""
+    def _coloured(self, each: Sentence, at: int, end: int) -> list[Subject]:
+        """What the colour from `at` to `end` is said of; of a red cup that is blue: of the cup."""
         text, verb = self.text, at - 1
         while text.lower(verb) in w.ADVERBS | w.NOT | w.HEDGES | w.BEFORE_COLOURS:
             verb -= 1
+        asked = self.question.subject if self.question and self.question.kind == "colour" else None
         before = any(mention.last <= at for mention in each.mentions)
-        if text.lower(verb) in w.BE | w.LOOK_LIKE:
-            if before:  # "the red cup is blue" is said of the cup
-                return self._head(each, verb, at, tinted=False)
-            if self.question and self.question.kind == "colour":
-                return self.question.subject
-            return self._it(tinted=False)
+        linked = text.lower(verb) in w.BE | w.LOOK_LIKE
+        if linked and before:
+            return self._heads(each, verb, at, tinted=False)
         if self.asking and text.lower(each.first) in w.BE and before:  # is the cup red
-            return self._head(each, verb + 1, at, tinted=False)
+            return self._heads(each, verb + 1, at, tinted=False)
+        if asked is None and linked:
+            asked = self._it(tinted=False)
         alone = end - each.first <= 3 and not each.mentions
-        if alone and self.question and self.question.kind == "colour":
-            return self.question.subject
-        return None
+        return [asked] if asked and (linked or alone) else []
 
 
 def at_least(claim: Claim) -> str | None:

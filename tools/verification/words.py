@@ -55,7 +55,7 @@ COLOURS: dict[str, str] = {
 for _word in _set("white black brown beige golden gold silver turquoise teal cyan maroon navy"):
     COLOURS[_word] = _word  # said, but no tint of the vocabulary: nobody can judge it
 
-COLOUR = _set("colour color coloured colored")
+COLOUR = _set("colour color tint coloured colored")
 BEFORE_COLOURS = _set("to be in light dark bright")
 
 NUMBERS = {
@@ -76,6 +76,7 @@ YES = _set("yes yeah yep yup correct indeed")
 NO = _set("no nope nah")
 ARTICLES = frozenset({"a", "an"})
 DEFINITE = _set("the this that these those his her its their my your our both")
+RELATIVE = _set("that which who")
 EVERY = _set("all every each both")
 NONE = _set("none neither")
 MOST = _set("most half")
@@ -92,6 +93,14 @@ SHOWS = _set(
     "include includes including depicts depict features feature holds"
 )
 NOT = frozenset({"not", "n't", "never", "neither", "nor", "cannot"})
+ECHO = (
+    BE
+    | NOT
+    | _set(
+        ", there it they i you do does don't doesn't can can't see one that any some correct right"
+    )
+)
+"""`Yes, there is`: words that only repeat the question."""
 BOUNDARIES = _set("but however while whereas although though ; : — –")
 """A negation or a hedge ends here."""
 HEDGES = _set(
