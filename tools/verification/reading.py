@@ -207,8 +207,8 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
     if name.plural is not True and _is_compound(text, at, end):
         words = " ".join(text.lower(i) for i in range(start, at + 1))
         return Mention(first, at + 1, (start, at + 1), words, False, False, determiner)
-    if not led and text.lower(first) == "orange" and name.plural is False:
-        return None  # without a determiner it is the colour
+    if text.lower(start) == "orange" and (not led or (start == first + 1 and word in w.ADVERBS)):
+        return None  # "orange", "both orange": the colour
     many = name.plural if name.plural is not None else (value or "1") != "1"
     if determiner == "both" and name.plural is False:  # both the cup and the bell
         determiner, number, value = "the", None, None
