@@ -14,7 +14,7 @@ from itertools import pairwise
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.claims import Reading
-from nuthatch.tools.verification.grammar import Change, agreement, undeny
+from nuthatch.tools.verification.grammar import Change, agreement, replace, undeny
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.types import Verdict
 from nuthatch.tools.vocabulary import singular
@@ -97,8 +97,7 @@ class _Told:
             yes.append(grammar.indefinite(noun if many[-1] else singular(noun), many[-1]))
         no = [text.slice(*mention.noun) for mention in chain if mention not in there]
         said = grammar.listed(yes) + (f" but no {grammar.listed(no, 'or')}" if no else "")
-        words = grammar.like(text.tokens[first].text, said)
-        change = Change("replace", text.span(first, chain[-1].last), words)
+        change = replace(text, first, chain[-1].last, said)
         return [change, *agreement(text, first - 1, many[0])]
 
     def _not_denied(self, chain: Sequence[Mention]) -> list[Change]:
@@ -112,8 +111,8 @@ class _Told:
         if mention.determiner != "any":
             return [change]
         article = grammar.article_for(text.lower(mention.first + 1))
-        any_of_it = text.span(mention.first, mention.first + 1)
-        return [change, Change("replace", any_of_it, "some" if mention.plural else article)]
+        some = "some" if mention.plural else article
+        return [change, replace(text, mention.first, mention.first + 1, some)]
 
     # -- said to be there, but absent -------------------------------------------------------------
 

@@ -210,4 +210,5 @@ SOUND_NOUNS = {
     "beat": "drum",
 }
 """Words that name an event without its object."""
+MAKE = _set("make makes made making produce produces")
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
