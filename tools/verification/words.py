@@ -70,6 +70,28 @@ NUMBERS = {
 }
 NUMBER_WORDS = tuple(NUMBERS)
 
+BOUNDS = {
+    ("at", "least"): (">=", 0),
+    ("more", "than"): (">=", 1),
+    ("at", "most"): ("<=", 0),
+    ("up", "to"): ("<=", 0),
+    ("fewer", "than"): ("<=", -1),
+    ("less", "than"): ("<=", -1),
+}
+"""Words before a number -> its sign, and what it says more."""
+QUANTITIES: dict[str, str | None] = {
+    **dict.fromkeys(_set("few many multiple various")),
+    **{"single": "1", "dozen": "12", "several": ">=3"},
+}
+"""Words before a noun -> the count that they give."""
+GROUPS: dict[str, str | None] = {
+    **dict.fromkeys(_set("group bunch lots lot number row herd flock variety set stack pile")),
+    **{"pair": "2", "couple": "2"},
+}
+"""The same before "of": `a group of cups` gives none."""
+WITH_ARTICLE = _set("pair couple dozen single")
+"""An article before these belongs to the number."""
+
 # -- small words ----------------------------------------------------------------------------------
 
 YES = _set("yes yeah yep yup correct indeed")
@@ -155,9 +177,6 @@ FUNCTION = (
 )
 """Words that end a noun phrase."""
 
-GROUPS = _set("group bunch lots lot number row herd flock variety set stack pile")
-"""`a group of cups` gives no count."""
-
 # -- places ---------------------------------------------------------------------------------------
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
@@ -212,3 +231,5 @@ SOUND_NOUNS = {
 """Words that name an event without its object."""
 MAKE = _set("make makes made making produce produces")
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
+KNOWN = FUNCTION | frozenset(COLOURS) | SOUND_VERBS | frozenset(SOUND_NOUNS) | frozenset(NUMBERS)
+"""Words that are no unknown noun."""
