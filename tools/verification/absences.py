@@ -237,8 +237,8 @@ class _Told:
 
     def _introduced(self, mention: Mention) -> str:
         """The phrase as it would be said for the first time."""
-        if not mention.definite:
+        if mention.determiner not in w.DEFINITE | w.EVERY | w.NONE | w.MOST:
             words = self.text.slice(mention.first, mention.last)
             return words[:1].lower() + words[1:]
-        start = min(mention.noun[0], *mention.colours, mention.noun[0])
+        start = min((mention.noun[0], *mention.colours))
         return grammar.indefinite(self.text.slice(start, mention.last), mention.plural)

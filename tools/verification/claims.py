@@ -6,8 +6,10 @@ of the tree" takes its meaning from the question. Nouns outside the vocabulary a
 will find no judge. Actions, moods and opinions are not read.
 
 A subject may carry its tint: `red cup` counts or places red cups only (`split_name`). Relations
-and tints say that *some* such object is so. A count of things that a relation picks out ("two cups
-left of the plate") is read as "at least", since there may be others elsewhere.
+and tints say that *some* such object is so; what is said of all ("all cups are red", "the cups are
+red") has a predicate of its own, `all tint`. What is said of one of several ("the left cup is red")
+has a subject that no judge knows, `left cup`, and so stays undecided. A count of things that are
+picked out ("two cups left of the plate") is read as "at least": there may be others elsewhere.
 """
 
 from collections import defaultdict

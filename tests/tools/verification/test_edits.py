@@ -148,7 +148,8 @@ def test_every_edit_rests_on_a_refuted_claim_and_its_evidence(answer: str) -> No
 
 THINGS = st.sampled_from(
     ["a cup", "three cups", "two dogs", "a giraffe", "no zebra", "a red tree", "an orange",
-     "a blue cup", "a wizard", "one bell", "5 people", "a pair of skis", "the dog"]
+     "a blue cup", "a wizard", "one bell", "5 people", "a pair of skis", "the dog",
+     "all the cups", "the left cup", "every giraffe", "none of the trees"]
 )  # fmt: skip
 SENTENCES = st.one_of(
     st.lists(THINGS, min_size=1, max_size=4).map(lambda things: f"There is {', '.join(things)}."),
