@@ -102,7 +102,7 @@ def judge(
             told.update(untold[:1])
             verdict = verdict.model_copy(update={"correction": untold[0] if untold else None})
         verdicts[claim.id] = verdict.model_copy(update={"claim": claim})
-        if claim.kind == "attribute" and verdict.verdict == "refuted" and claim.polarity:
+        if claim.predicate == "tint" and verdict.verdict == "refuted" and claim.polarity:
             tint = f"{verdict.correction} " if verdict.correction in TINTS else ""
             meant[f"{claim.value} {claim.subject}"] = tint + claim.subject
     return [verdicts[claim.id] for claim in claims]
