@@ -195,7 +195,9 @@ def _sound(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
     if verdict.correction not in SOUNDS:
         if text.lower(first) in w.ARTICLES:
             return [replace(text, first, first + 1, "no")]
-        return []
+        if text.lower(first) in w.DEFINITE | w.EVERY | {"some"}:
+            return []
+        return [replace(text, first, first + 1, f"no {text.lower(first)}")]  # "rain falling"
     event = SOUNDS[verdict.correction]
     if mention is not None and text.lower(last) in w.MAKE:
         return [replace(text, *mention.noun, event.object)]

@@ -56,6 +56,8 @@ GRAMMAR = [
     ("You can hear a cow mooing.", "You can hear a bell ringing."),
     ("The clock makes this sound.", "The bell makes this sound."),
     ("I hear a siren.", "I hear a bell ringing."),
+    ("I hear a siren and a bell.", "I hear no siren and a bell."),
+    ("I hear a bell and rain falling.", "I hear a bell and no rain falling."),
     # denials
     ("There is no dog.", "There is a dog."),
     ("There are no cups.", "There are some cups."),
