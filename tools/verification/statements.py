@@ -293,8 +293,9 @@ class Statements:
             nearest = before[-1]
             verbs = [*range(place.first - 1, nearest.last - 1, -1)]
             verb = next((i for i in verbs if text.lower(i) in w.BE | w.POSTURES), None)
-            if verb is None:
-                return [self._some(nearest)]
+            if verb is None:  # "two cups, on the left, on the right": one here, one there
+                loose = text.lower(nearest.last) == ","
+                return [self._named(nearest) if loose else self._some(nearest)]
             return self._heads(each, verb, place.first)
         if any(text.lower(i) in ("it", "they") for i in range(each.first, place.first)):
             it = self._it()

@@ -81,6 +81,12 @@ def test_a_second_place_has_the_same_subject() -> None:
     assert ("relation", "dog", "above", "cup") in found
 
 
+def test_places_behind_commas_are_those_of_some() -> None:
+    found = claims("There are two cups, on the left, on the right.")
+    assert ("relation", "cup", "left of", "centre") in found
+    assert ("relation", "cup", "right of", "centre") in found
+
+
 def test_a_list_before_the_verb_stands_there_as_a_whole() -> None:
     found = claims("The cup and the dog are left of the tree.")
     assert ("relation", "cup", "left of", "tree") in found
