@@ -47,6 +47,12 @@ class Recorded(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+def not_writable(home: Path, error: OSError) -> JournalError:
+    """What to do about a home that nothing can be written to."""
+    message = f"cannot write under {home}: {error}; set NUTHATCH_HOME to a folder of yours"
+    return JournalError(message, "home_not_writable")
+
+
 def home_folder(home: str | Path | None = None) -> Path:
     """Where runs live: as given, else NUTHATCH_HOME, else the user's data folder."""
     if home is None:
@@ -80,8 +86,7 @@ class Journal:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = (self.folder / JOURNAL).open("ab", buffering=0)
         except OSError as error:
-            message = f"cannot write under {home}: {error}; set NUTHATCH_HOME to a folder of yours"
-            raise JournalError(message, "home_not_writable") from error
+            raise not_writable(home, error) from error
         try:
             _lock(self._file.fileno())
         except BlockingIOError as error:
@@ -99,8 +104,14 @@ class Journal:
             plain = to_jsonable_python(record, fallback=repr, bytes_mode="base64")
             line = json.dumps(plain).encode("ascii")
         line += b"\n"
-        while (written := self._file.write(line)) < len(line):  # e.g. a disk that is nearly full
-            line = line[written:]
+        try:
+            while (written := self._file.write(line)) < len(
+                line
+            ):  # e.g. a disk that is nearly full
+                line = line[written:]
+        except OSError as error:
+            message = f"run {self.run_id} cannot be written on: {error}; make room, then resume it"
+            raise JournalError(message, "write_failed") from error
 
     def close(self) -> None:
         self._file.close()
@@ -171,6 +182,8 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
         JournalError: there is no such run, nothing was recorded yet, or a line is damaged.
     """
     folder = home / "runs" / run_id
+    if Path(run_id).name != run_id:
+        raise JournalError(f"'{run_id}' is no run id; they look like {new_run_id()}")
     events = read_events(folder)
     first = events[0]
     if first.get("event") != "run" or first.get("format") != FORMAT:
@@ -371,7 +384,8 @@ def prune_runs(home: str | Path | None = None, *, keep: int = 20) -> list[str]:
     """Remove all but the newest `keep` runs, and media that no run names any more.
 
     Runs whose talk goes on in a kept one are kept too, and runs at work. Blobs younger than an
-    hour are left alone: a run that is just starting may name them.
+    hour are left alone: a run that is just starting may name them; so are all of them while a
+    kept run cannot be read.
     """
     if keep < 0:
         raise ValueError(f"keep={keep}: expected 0 or more runs to keep")
@@ -379,6 +393,7 @@ def prune_runs(home: str | Path | None = None, *, keep: int = 20) -> list[str]:
     folders = sorted((root / "runs").glob("*/"), reverse=True)
     kept: set[str] = set()
     named: set[str] = set()
+    whole = True
     for folder in (*folders[:keep], *filter(_is_at_work, folders[keep:])):
         run_id: str | None = folder.name
         while run_id is not None and run_id not in kept:
@@ -386,13 +401,14 @@ def prune_runs(home: str | Path | None = None, *, keep: int = 20) -> list[str]:
             try:
                 record = read_run(run_id, ToolSet([]), root)
             except JournalError:
-                break  # kept, but it names nothing that can be read
+                whole = False  # kept, and nobody knows which media it names
+                break
             named.update(media.path.name for media in record.media)
             run_id = record.after
     gone = [folder for folder in folders if folder.name not in kept]
     for folder in gone:
         shutil.rmtree(folder)
-    for blob in (root / "blobs").glob("*"):
+    for blob in (root / "blobs").glob("*") if whole else ():
         if blob.name not in named and time.time() - blob.stat().st_mtime > 3600:
             blob.unlink()
     return [folder.name for folder in gone]

@@ -32,6 +32,7 @@ from nuthatch.agent.journal import (
     home_folder,
     load_run,
     new_run_id,
+    not_writable,
     read_run,
 )
 from nuthatch.agent.planner import Planner
@@ -250,6 +251,10 @@ class Agent:
         """Take in the question and its media, and open the journal."""
         began = time.perf_counter()
         question = checked_question(question)
+        try:
+            (self.home / "blobs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_writable(self.home, error) from error
         earlier = after.run_id if isinstance(after, Answer) else after
         if earlier is None:
             talk = Conversation(MediaStore(self.home), self.tools)

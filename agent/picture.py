@@ -61,7 +61,10 @@ def _with_caption(
         lines += [(line, small, _DIM) for line in textwrap.wrap(f"draft: {draft}", columns)]
     lines += [(line, font, _INK) for line in textwrap.wrap(text, columns)]
     for verdict in verdicts:
-        words = f"{_WORDS[verdict.verdict]} {verdict.probability:.2f}: {verdict.claim.text}"
+        # "two cups" that are three are there all the same: the number has a line of its own.
+        claim = verdict.claim
+        said = claim.subject if claim.kind == "existence" else claim.text
+        words = f"{_WORDS[verdict.verdict]} {verdict.probability:.2f}: {said}"
         lines.append((words[: width // 8], small, VERDICT_COLOURS[verdict.verdict]))
     heights = [26 if font_ is font else 21 for _, font_, _ in lines]
     canvas = Image.new("RGB", (width, drawn.height + sum(heights) + 24), _PAPER)

@@ -76,13 +76,19 @@ class _Eyes:
         return [result.value for result in results if result is not None]
 
     def medium(self, kind: MediaKind, name: str) -> str:
-        """The handle in the question, else the latest given; never what a tool made."""
+        """The handle in the question, else the one that came with it, else the latest given.
+
+        What a tool made is never meant without its name.
+        """
         talk = self.conversation
         given = [m.handle for m in talk.media.items() if m.type == kind and m.made_by is None]
-        named = [handle for handle in given if re.search(rf"\b{handle}\b", talk.question)]
         if not given:
-            raise _Lacking(f"I need a {name} to answer this, and none was given.")
-        return (named or given)[-1]
+            raise _Lacking(f"I need a {name} to answer this.")
+        named = [handle for handle in given if re.search(rf"\b{handle}\b", talk.question)]
+        meant = named or [handle for handle in talk.now.given if handle in given] or given[-1:]
+        if len(meant) > 1:
+            raise _Lacking(f"Which {name} do you mean, {_joined(meant, 'or')}?")
+        return meant[0]
 
     @property
     def picture(self) -> str:
@@ -235,10 +241,13 @@ def _calculate(eyes: _Eyes, expression: str) -> str:
 
 
 def _fallback(eyes: _Eyes) -> str:
-    return (
-        "I did not understand the question. I can count, find, compare and describe objects in a "
-        "picture, name sounds, and calculate."
-    )
+    return _NOT_UNDERSTOOD
+
+
+_NOT_UNDERSTOOD = (
+    "I did not understand the question. I can count, find, compare and describe objects in a "
+    "picture, name sounds, and calculate."
+)
 
 
 _OPERATOR = r"(?:[-+*/x×÷]|plus|minus|times|divided by)"
@@ -289,6 +298,10 @@ _TAIL = re.compile(
     r"\b(?:(?:in|on|at|within|of) (?:the|this|that) (?:picture|image|photo|photograph|scene)|"
     r"image_\d+|there|here|visible|shown|present|please|in total|do you see|can you see)\b.*$"
 )
+_RESTRICTED = re.compile(
+    r"\b(?:more|fewer|less|most|than|on|in|at|to|of|with|near|by|behind|under|next|that|which)\b"
+)
+"""Words of phrases that mean some of a kind, or that compare: no noun to look for."""
 _LEAD = re.compile(r"^(?:(?:an?|the|any|some|all|other|this|that|these|those|of|me)\s+)+")
 
 
@@ -315,6 +328,8 @@ def _listed(phrase: str) -> list[str]:
 def _noun(phrase: str) -> tuple[str | None, str]:
     """(tint, category or unknown noun in the singular) of a noun phrase."""
     words = _LEAD.sub("", _TAIL.sub("", phrase).strip(" ,."))
+    if canonical(words) is None and _RESTRICTED.search(words):
+        raise _Lacking(_NOT_UNDERSTOOD)
     first, _, rest = words.partition(" ")
     if COLOURS.get(first) in TINTS and rest and canonical(words) is None:
         return COLOURS[first], canonical(rest) or singular(rest)
@@ -338,5 +353,5 @@ def _number(number: int) -> str:
     return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) else str(number)
 
 
-def _joined(parts: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+def _joined(parts: list[str], last: str = "and") -> str:
+    return f" {last} ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

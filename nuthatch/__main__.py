@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     world = add("world", _world, "draw a sheet of scenes of the miniature world")
     world.add_argument("--n", type=_positive, default=24)
     world.add_argument("--out", type=Path, required=True)
-    world.add_argument("--seed", type=int, default=1)
+    world.add_argument("--seed", type=_not_negative, default=1)
 
     train = add("train", _train, "train the models that ship with the package")
     train.add_argument("preset", choices=["embedded"])
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = add("evaluate", _evaluate, "measure on held-out scenes, with intervals")
     evaluate.add_argument("what", choices=["miniature"])
     evaluate.add_argument("--n", type=_positive, default=1000, help="scenes")
-    evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--seed", type=_not_negative, default=0)
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
     evaluate.add_argument("--openmoji", action="store_true", help="also the held-out third style")
     evaluate.add_argument("--json", action="store_true")
@@ -220,8 +220,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _runs(arguments: argparse.Namespace) -> int:
-    from nuthatch.console import print_runs
+    from nuthatch.console import print_runs, refuse
 
+    if arguments.run_id is not None and arguments.action != "show":
+        message = f"runs {arguments.action} takes no run id, given {arguments.run_id}"
+        return refuse("bad_usage", message, arguments.json)
     return print_runs(
         arguments.action,
         arguments.run_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from nuthatch.agent.answer import Answer, ClaimChecked, Event, ToolFinished, ToolStarted
 from nuthatch.agent.conversation import QuestionError
@@ -40,11 +40,9 @@ def converse(
             audio=list(sounds),
             on_event=lambda event: _print_event(console, event),
         )
-    except (MediaError, QuestionError, JournalError) as error:
-        return refuse(error.code, str(error), as_json)
-    except PlannerFailed as error:
+    except (MediaError, QuestionError, JournalError, PlannerFailed) as error:
         refuse(error.code, str(error), as_json)
-        return 1
+        return 1 if error.code in ("planner_failed", "write_failed") else 2
     if as_json:
         print(json.dumps(answer_json(answer)))
         return 0 if answer.finished else 1
@@ -184,7 +182,7 @@ def print_runs(
     if as_json:
         print(json.dumps({"runs": runs}))
         return 0
-    table = Table("run", "finished", "question", "answer", box=None)
+    table = Table(Column("run", no_wrap=True), "finished", "question", "answer", box=None)
     for run in runs:
         finished = "yes" if run["finished"] else "no"
         table.add_row(run["run_id"], finished, escape(run["question"]), escape(run["answer"]))
@@ -199,7 +197,8 @@ def _print_event(console: Console, event: Event) -> None:
             console.print(f"[dim]{call.id}[/] [bold]{call.tool}[/]({escape(inside)})")
         case ToolFinished(result=result):
             mark = "[green]->[/]" if result.ok else "[red]-> failed:[/]"
-            console.print(f"   {mark} {escape(summary(result))} [dim]({result.ms:.0f} ms)[/]")
+            said = escape(summary(result))
+            console.print(f"   {mark} [dim]{result.call.id}[/] {said} [dim]({result.ms:.0f} ms)[/]")
         case ClaimChecked(verdict=verdict):
             style = _STYLE[verdict.verdict]
             judges = ", ".join(sorted({item.judge for item in verdict.evidence})) or "no judge"

@@ -13,6 +13,7 @@ import soundfile
 from PIL import Image
 
 from nuthatch.__main__ import main
+from nuthatch.agent.journal import Journal
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PICTURE, SOUND = str(EXAMPLES / "kitchen.png"), str(EXAMPLES / "kitchen.wav")
@@ -165,19 +166,50 @@ def test_other_scripts_are_answered_without_a_crash(capsys, question):
         ("ask",),
         ("sing",),
         ("evaluate", "miniature", "--n", "0"),
+        ("evaluate", "miniature", "--seed", "-1"),
         ("runs", "prune", "--keep", "-1"),
+        ("runs", "prune", "20260131-235959123456-4f2a9c", "--keep", "1"),
+        ("runs", "list", "all"),
+        ("runs", "show", "../runs/x"),
     ],
 )
 def test_bad_usage_is_told_in_the_form_that_was_asked_for(capsys, words):
     status, record = run_json(capsys, *words)
     assert status == 2
-    assert record["error"]["code"] == "bad_usage"
+    assert record["error"]["code"] in ("bad_usage", "run_not_found")
 
 
 def test_a_place_that_cannot_be_written_is_bad_usage(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     status, _ = run(capsys, "world", "--n", "1", "--out", str(tmp_path / "file" / "sheet.png"))
     assert status == 2
+
+
+def test_a_home_that_cannot_be_written_says_what_to_set(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for given in ([], ["--image", PICTURE]):
+        status, record = run_json(
+            capsys, "ask", "What is here?", *given, "--home", str(tmp_path / "file")
+        )
+        assert status == 2
+        assert record["error"]["code"] == "home_not_writable"
+        assert "NUTHATCH_HOME" in record["error"]["message"]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_run_ends_it(capsys, monkeypatch):
+    real = Journal.write
+
+    def write(self, event, **fields):
+        if event == "result":
+            self._file.close()
+            self._file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115
+        real(self, event, **fields)
+
+    monkeypatch.setattr(Journal, "write", write)
+    status, record = run_json(capsys, "ask", "How many cups are there?", "--image", PICTURE)
+    assert status == 1
+    assert record["error"]["code"] == "write_failed"
+    assert "make room" in record["error"]["message"]
 
 
 def test_verify_needs_something_to_check_against(capsys):

@@ -62,6 +62,12 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
         return np.ascontiguousarray(source), None
     name, file = "the picture", b""
     if not isinstance(source, Image.Image):
+        if not isinstance(source, (str, Path, bytes)):
+            raise MediaError(
+                "unsupported_media",
+                f"a picture cannot be of type {type(source).__name__}; expected a path, bytes, a "
+                "PIL image, or an array (height, width, 3) of uint8",
+            )
         name, file = _read_file(source, "picture")
     try:
         if isinstance(source, Image.Image):
@@ -133,6 +139,12 @@ def read_audio(source: AudioSource) -> tuple[Samples, str | None]:
         samples, rate = _decode(data, name)
     else:
         given, rate = source if isinstance(source, tuple) else (source, SAMPLE_RATE)
+        if not isinstance(given, np.ndarray):
+            raise MediaError(
+                "unsupported_media",
+                f"a sound cannot be of type {type(given).__name__}; expected a path, bytes, an "
+                "array of samples at 16 kHz, or (array, samples a second)",
+            )
         whole: Any = given.dtype  # integers: their largest value is 1.0
         top = np.iinfo(whole).max if np.issubdtype(whole, np.integer) else 1
         samples = np.asarray(given, dtype=np.float64) / top

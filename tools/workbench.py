@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from pydantic import BaseModel
 
@@ -23,7 +24,7 @@ from nuthatch.tools.base import (
     ToolCall,
     ToolResult,
 )
-from nuthatch.tools.faults import Fault, ToolFault
+from nuthatch.tools.faults import Fault, ToolFault, ToolUnavailable
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import AnyTool, ToolSet
@@ -31,6 +32,8 @@ from nuthatch.tools.weights import Weights
 from nuthatch.tools.workers import WORKERS, TimeIsUp, Worker, run_in_process
 
 Listener = Callable[[ToolResult], None]
+LOADING = 120.0
+"""Seconds that the models of a turn may take to load."""
 
 
 class Workbench:
@@ -71,6 +74,7 @@ class Workbench:
         a journal keeps what is finished even if a sibling never ends. What `on_result` raises is
         raised here, after the siblings.
         """
+        self._load(calls, seconds)
         batches = [
             _Batch(self, group, seconds, on_result)
             for group in self._side_by_side([self._prepare(call) for call in calls])
@@ -129,6 +133,21 @@ class Workbench:
         """Seconds this call may take."""
         own = self.tools[call.tool].timeout if call.tool in self.tools else 5.0
         return own if seconds is None else max(0.0, min(own, seconds))
+
+    def _load(self, calls: Sequence[ToolCall], seconds: float | None) -> None:
+        """Load the models of these calls before their clocks run: it is slow once, and no fault
+        of the first who asks. What cannot be loaded the calls will tell themselves."""
+        tools = [self.tools[call.tool] for call in calls if call.tool in self.tools]
+        names = {name for tool in tools for name in tool.weights} - set(self.weights.loaded)
+
+        def load() -> None:
+            for name in sorted(names):
+                with suppress(ToolUnavailable):
+                    self.weights.get(name)
+
+        if names:
+            with suppress(TimeIsUp):
+                WORKERS.run(load, min(LOADING, math.inf if seconds is None else seconds))
 
     # -- inside ---------------------------------------------------------------------------------
 

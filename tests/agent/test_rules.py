@@ -233,8 +233,33 @@ def test_the_picture_named_in_the_question_is_looked_at(tmp_path):
     answer = agent(tmp_path).ask("How many cups are in image_1?", image=[PHOTO, PHOTO // 2])
     assert answer.calls[0].call.arguments["image"] == "image_1"
     assert answer.text == "There are two cups."
-    later = agent(tmp_path).ask("How many cups are there?", image=[PHOTO, PHOTO // 2])
+
+
+def test_of_two_pictures_neither_is_guessed(tmp_path):
+    answer = agent(tmp_path).ask("How many cups are there?", image=[PHOTO, PHOTO // 2])
+    assert answer.text == "Which picture do you mean, image_1 or image_2?"
+    assert all(result.call.tool != "detect" for result in answer.calls)
+
+
+def test_a_picture_that_came_with_the_question_goes_before_earlier_ones(tmp_path):
+    house = agent(tmp_path)
+    first = house.ask("How many cups are there?", image=PHOTO)
+    later = house.ask("How many cups are there?", image=PHOTO // 2, after=first)
     assert later.calls[0].call.arguments["image"] == "image_2"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which object is to the left of the clock?",
+        "Are there more cups than clocks?",
+        "What colour is the cup on the right?",
+        "How many of the cups with a handle are there?",
+    ],
+)
+def test_what_the_rules_cannot_mean_is_not_looked_for(question, tmp_path):
+    answer = agent(tmp_path).ask(question, image=PHOTO)
+    assert answer.text.startswith("I did not understand the question.")
 
 
 def test_a_short_next_question_takes_its_form_from_the_one_before(tmp_path):

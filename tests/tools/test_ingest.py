@@ -39,6 +39,12 @@ def refusal(read, source) -> MediaError:
     return caught.value
 
 
+@pytest.mark.parametrize(("read", "given"), [(read_image, 5), (read_audio, 0.5)])
+def test_another_kind_of_thing_says_what_was_expected(read, given):
+    with pytest.raises(MediaError, match=r"cannot be of type .* expected a path"):
+        read(given)
+
+
 def test_a_missing_file_is_named(tmp_path):
     error = refusal(read_image, tmp_path / "no.png")
     assert error.code == "asset_not_found"

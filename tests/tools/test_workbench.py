@@ -264,6 +264,23 @@ def test_what_a_listener_raises_is_raised_after_the_siblings_were_heard(bench):
 # -- time -----------------------------------------------------------------------------------------
 
 
+def test_loading_a_model_is_no_part_of_a_calls_time(bench, monkeypatch):
+    class Quick(Echo):
+        name, timeout, weights = "quick", 0.2, ("slow model",)
+
+        def run(self, args: WaitArgs, context: Context) -> Text:
+            return Text(text=context.weights.get("slow model"))
+
+    def load(status):
+        time.sleep(0.5)
+        return status.name
+
+    monkeypatch.setattr(bench.weights, "_load", load)
+    bench.tools = bench.tools.with_tools(Quick())
+    (result,) = bench.run(calls(("quick", {})))
+    assert result.value == Text(text="slow model")
+
+
 def test_a_hung_tool_returns_control_and_retires_its_worker_and_its_weights(bench, monkeypatch):
     retired: list[str] = []  # the abandoned worker may still hold the model
     monkeypatch.setattr(bench.weights, "retire", retired.append)

@@ -33,9 +33,9 @@ def flat(sections: Sections) -> dict[str, Interval]:
 
 
 def as_json(value: Any) -> Any:
-    """Intervals, wherever they are, as `{"value", "low", "high", "n"}`."""
+    """Intervals, wherever they are, as `{"value", "low", "high", "n"}`; no cases: no value."""
     if isinstance(value, Interval):
-        return value._asdict()
+        return value._asdict() | ({} if value.n else {"value": None})
     if isinstance(value, Mapping):
         return {key: as_json(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

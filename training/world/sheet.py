@@ -51,6 +51,7 @@ def sheet(
         corner = (_GAP + number % columns * across, _GAP + number // columns * down)
         _add(page, scene, corner)
     path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
     page.save(path, "PNG", optimize=True)
     return path
 
