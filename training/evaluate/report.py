@@ -33,9 +33,9 @@ def flat(sections: Sections) -> dict[str, Interval]:
 
 
 def as_json(value: Any) -> Any:
-    """Intervals, wherever they are, as `{"value", "low", "high", "n"}`; no cases: no value."""
+    """Intervals, wherever they are, as `{"value", "low", "high", "n"}`; without cases n is 0."""
     if isinstance(value, Interval):
-        return value._asdict() | ({} if value.n else {"value": None})
+        return value._asdict()
     if isinstance(value, Mapping):
         return {key: as_json(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
