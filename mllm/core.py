@@ -57,6 +57,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         for module in self.audio_tower.modules():
             module._is_hf_initialized = True  # type: ignore[assignment]  # by DeepNet's rule
         self.post_init()
+        self.generation_config.suppress_tokens = list(config.media_token_ids)
 
     # -- media ------------------------------------------------------------------------------------
 
