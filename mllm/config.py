@@ -62,7 +62,10 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
 
     @classmethod
     def embedded(cls, **changes: Any) -> "CoreConfig":
-        """The core that is shipped: 13 M parameters, pictures of 128 pixels, sounds of 4 s."""
+        """The core that is shipped: 13 M parameters, pictures of 128 pixels, sounds of 4 s.
+
+        `changes` are fields of the config; a part that is given replaces the whole part.
+        """
         sizes: dict[str, Any] = {
             "vision_config": {
                 "image_size": 128,

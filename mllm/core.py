@@ -171,7 +171,14 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
 
         Returns:
             `logits` (B, T, vocabulary); `loss`, the mean over labels in nats; `past_key_values`.
+
+        Raises:
+            ValueError: media and placeholders do not match, or labels are given but all are -100.
         """
+        if labels is not None and not torch.compiler.is_compiling() and (labels[:, 1:] < 0).all():
+            raise ValueError(
+                "given labels that are all -100, whose mean loss is NaN; leave such batches out"
+            )
         embeds = self.embed_inputs(input_ids, pixel_values, filter_banks, media_embeds)
         if attention_mask is not None and attention_mask.ndim == 4:
             attention_mask = _additive(attention_mask, embeds.dtype)

@@ -7,6 +7,7 @@ Shapes: B batch, T tokens, N media, S the side of a picture.
 """
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -183,6 +184,10 @@ class CoreProcessor:
             OSError: the folder holds no `config.json` or no `tokenizer.json`.
         """
         config = CoreConfig.from_pretrained(folder)
+        if Path(folder).is_dir() and not (Path(folder) / "tokenizer.json").is_file():
+            raise FileNotFoundError(
+                f"no tokenizer.json in {folder}; save_pretrained of a CoreProcessor writes it"
+            )
         # Not AutoTokenizer: its Llama tokenizer swallows the space at the start of a text.
         return cls(config, PreTrainedTokenizerFast.from_pretrained(folder))
 
@@ -190,7 +195,7 @@ class CoreProcessor:
 def expand_placeholders(
     ids: Sequence[int], placeholders: Collection[int], copies: int
 ) -> list[int]:
-    """Token ids with every placeholder repeated `copies` times, one for each query of its medium."""
+    """Token ids with every placeholder repeated `copies` times, once for each query."""
     return [token for token in ids for _ in range(copies if token in placeholders else 1)]
 
 
@@ -214,7 +219,8 @@ def segments(bank: Tensor, frames: int, number: int) -> Tensor:
     padded[: len(bank)] = bank
     runs = torch.arange(whole).tensor_split(number)  # the first ones longer by one
     middle = torch.stack([run[(len(run) - 1) // 2] for run in runs])
-    return padded.unflatten(0, (whole, frames))[middle]
+    heard: Tensor = padded.unflatten(0, (whole, frames))[middle]
+    return heard
 
 
 def _upright(image: Picture) -> Pictures.Image:

@@ -90,9 +90,7 @@ def test_loss_and_logits_of_a_caption_agree_with_the_reference(
     torch.testing.assert_close(
         output.logits[:, -8:][real], expected[real], atol=2 * TOLERANCE, rtol=0
     )
-    torch.testing.assert_close(
-        output.loss, golden[f"stage1/{task}/loss"], atol=TOLERANCE, rtol=0
-    )
+    torch.testing.assert_close(output.loss, golden[f"stage1/{task}/loss"], atol=TOLERANCE, rtol=0)
 
 
 # -- media in their places ------------------------------------------------------------------------
@@ -202,9 +200,7 @@ def test_two_questions_may_share_a_picture_under_a_4d_mask(attention: str, bools
     first = core(torch.tensor([shared + one]), pictures(1)).logits
     second = core(torch.tensor([shared + other]), pictures(1)).logits
     torch.testing.assert_close(packed[:, :start], first, atol=TOLERANCE, rtol=0)
-    torch.testing.assert_close(
-        packed[:, start:], second[:, len(shared) :], atol=TOLERANCE, rtol=0
-    )
+    torch.testing.assert_close(packed[:, start:], second[:, len(shared) :], atol=TOLERANCE, rtol=0)
 
 
 @torch.inference_mode()
@@ -215,6 +211,20 @@ def test_the_loss_is_the_mean_over_the_labels_alone(core: Core) -> None:
     output = core(ids, pictures(1), labels=labels)
     chosen = output.logits.log_softmax(-1)[0, [-3, -2], [21, 22]]
     torch.testing.assert_close(output.loss, -chosen.mean())
+
+
+def test_a_batch_without_any_label_is_an_error_and_not_nan(core: Core) -> None:
+    ids = torch.tensor([[BOS, 20, 21]])
+    with pytest.raises(ValueError, match="all -100"):
+        core(ids, labels=torch.tensor([[BOS, -100, -100]]))  # nothing predicts the first token
+
+
+def test_beats_starts_by_its_own_rule_inside_the_core() -> None:
+    torch.manual_seed(0)
+    layer = Core(CoreConfig.embedded()).audio_tower.encoder.layers[0]
+    beta = (8 * 4) ** -0.25  # DeepNet's, for 4 layers
+    assert layer.fc1.weight.std().item() == pytest.approx(beta * (2 / (192 + 768)) ** 0.5, rel=0.05)
+    assert layer.self_attn.q_proj.weight.std().item() == pytest.approx(192**-0.5, rel=0.05)
 
 
 def test_every_part_learns_from_the_answers() -> None:
@@ -337,7 +347,9 @@ def test_only_the_named_parts_are_left_to_train() -> None:
 
 
 def test_a_part_that_does_not_exist_is_an_error_that_names_those_that_do(core: Core) -> None:
-    with pytest.raises(ValueError, match=r"'perceiver'; the parts are vision_tower.*language_model"):
+    with pytest.raises(
+        ValueError, match=r"'perceiver'; the parts are vision_tower.*language_model"
+    ):
         core.train_only("qformer", "perceiver")
     with pytest.raises(ValueError, match="'qform'"):
         core.train_only("qform")

@@ -102,5 +102,5 @@ def test_released_sizes_have_the_released_parameters() -> None:
 def test_a_file_without_its_last_norm_does_not_load(eva: Eva) -> None:
     released = load_file(GOLDEN / "chatbridge_state_dict.safetensors")
     del released["ln_vision.weight"]
-    with pytest.raises(RuntimeError, match="post_layernorm.weight"):
+    with pytest.raises(RuntimeError, match=r"post_layernorm\.weight"):
         Eva(eva.config).load_state_dict(eva_from_released(released))
