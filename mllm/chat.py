@@ -140,7 +140,10 @@ def in_schema_order(value: Any, schema: Schema, defs: Schema | None = None) -> A
     if isinstance(value, list):
         parts = schema.get("prefixItems") or [schema.get("items")] * len(value)
         parts = [*parts, *[None] * (len(value) - len(parts))]
-        return [in_schema_order(item, part or {}, defs) for item, part in zip(value, parts)]
+        return [
+            in_schema_order(item, part or {}, defs)
+            for item, part in zip(value, parts, strict=False)
+        ]
     if not isinstance(value, dict):
         return value
     for branch in schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or ():
