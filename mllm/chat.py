@@ -15,9 +15,11 @@ assistant (with `content` or `tool_calls`) and tool; content is text or parts
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from nuthatch.mllm.processing import expand_placeholders
 
 PAD, BOS, END = "<|pad|>", "<|bos|>", "<|end|>"
 CALL, IMAGE, AUDIO = "<|call|>", "<|image|>", "<|audio|>"
@@ -94,13 +96,7 @@ def prompt_ids(
         tokenize=False,
     )
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return expand_media(tokenizer, ids, queries)
-
-
-def expand_media(tokenizer: Any, ids: Iterable[int], queries: int) -> list[int]:
-    """Each placeholder of a medium becomes as many as the medium has vectors."""
-    placeholders = _placeholders(tokenizer)
-    return [token for i in ids for token in [i] * (queries if i in placeholders else 1)]
+    return expand_placeholders(ids, _placeholders(tokenizer), queries)
 
 
 def parse_turn(tokenizer: Any, ids: Sequence[int]) -> str | Calls:

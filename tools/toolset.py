@@ -64,11 +64,7 @@ class ToolSet:
     def schemas(self) -> list[dict[str, Any]]:
         """One `{name, description, parameters}` per tool, parameters as JSON schema."""
         return [
-            {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.Args.model_json_schema(),
-            }
+            {"name": tool.name, "description": tool.description, "parameters": schema_of(tool.Args)}
             for tool in self
         ]
 
@@ -106,6 +102,12 @@ class ToolSet:
                     raise RetryCall(f"{call.tool}.{name}: {error.message}", error.code) from error
                 handles.append(handle)
         return tool, args, handles
+
+
+@cache
+def schema_of(args: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments, made once: a planner asks at every step."""
+    return args.model_json_schema()
 
 
 @cache
