@@ -128,7 +128,9 @@ class CorePlanner:
             return whole
         results = sum(len(exchange.observed) for exchange in talk.exchanges)
         steps = range(AT_ONCE, results + AT_ONCE, AT_ONCE)
-        enough = bisect_left(steps, x=True, key=lambda n: len(ids(n)) <= self.decoder.longest_prompt)
+        enough = bisect_left(
+            steps, x=True, key=lambda n: len(ids(n)) <= self.decoder.longest_prompt
+        )
         return ids(steps[enough] if enough < len(steps) else results)
 
     def _media(self, talk: Conversation) -> list[Medium]:

@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jinja2 import TemplateError
+
 from nuthatch.mllm.processing import expand_placeholders
 
 PAD, BOS, END = "<|pad|>", "<|bos|>", "<|end|>"
@@ -58,9 +60,10 @@ def encode(
     Raises:
         ValueError: a message or a part is of no known kind, or has both text and calls.
     """
-    encoded = tokenizer.apply_chat_template(
-        _in_order(messages, tools),
-        tools=list(tools) or None,
+    encoded = _apply_template(
+        tokenizer,
+        messages,
+        tools,
         describe_tools=describe_tools,
         return_dict=True,
         return_assistant_tokens_mask=True,
@@ -88,15 +91,15 @@ def prompt_ids(
     Raises:
         ValueError: a message or a part is of no known kind, or has both text and calls.
     """
-    text = tokenizer.apply_chat_template(
-        _in_order(messages, tools),
-        tools=list(tools) or None,
+    encoded = _apply_template(
+        tokenizer,
+        messages,
+        tools,
         describe_tools=describe_tools,
+        return_dict=True,
         add_generation_prompt=True,
-        tokenize=False,
     )
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return expand_placeholders(ids, _placeholders(tokenizer), queries)
+    return expand_placeholders(encoded["input_ids"], _placeholders(tokenizer), queries)
 
 
 def parse_turn(tokenizer: Any, ids: Sequence[int]) -> str | Calls:
@@ -151,6 +154,17 @@ def in_schema_order(value: Any, schema: Schema, defs: Schema | None = None) -> A
         name: in_schema_order(value[name], known.get(name, {}), defs)
         for name in [*(n for n in known if n in value), *(n for n in value if n not in known)]
     }
+
+
+def _apply_template(
+    tokenizer: Any, messages: Sequence[Message], tools: Sequence[Schema], **options: Any
+) -> Any:
+    try:
+        return tokenizer.apply_chat_template(
+            _in_order(messages, tools), tools=list(tools) or None, **options
+        )
+    except TemplateError as error:
+        raise ValueError(f"a talk that the chat template refuses: {error}") from error
 
 
 def _placeholders(tokenizer: Any) -> set[int]:

@@ -172,8 +172,8 @@ class Decoder:
     def _speaker(self, row: Row) -> "_Speaker":
         if len(row.prompt) > self.longest_prompt:
             raise ContextTooLong(
-                f"the prompt has {len(row.prompt):,} tokens, media included; the model reads "
-                f"{self.context:,}, of which {self.context - self.longest_prompt} are for the turn: "
+                f"the prompt has {len(row.prompt):,} tokens, media included; at most "
+                f"{self.longest_prompt:,} leave room for a turn in the model's {self.context:,}: "
                 "shorten the talk, or offer fewer tools"
             )
         keys, places = list[Hashable](row.prompt), 0

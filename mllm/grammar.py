@@ -316,7 +316,9 @@ _TYPES = f"expected one of {', '.join(sorted(_KEYWORDS))}"
 
 def _exclude(one: Schema, other: Schema) -> bool:
     """Whether no value fits both: by its type, by what is listed, or by a field that tells."""
-    listed = [part.get("enum", [part["const"]] if "const" in part else None) for part in (one, other)]
+    listed = [
+        part.get("enum", [part["const"]] if "const" in part else None) for part in (one, other)
+    ]
     if listed[0] is not None and listed[1] is not None:
         return not any(value in listed[1] for value in listed[0])
     kinds = {part.get("type") for part in (one, other)} - {None}

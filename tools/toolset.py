@@ -64,7 +64,11 @@ class ToolSet:
     def schemas(self) -> list[dict[str, Any]]:
         """One `{name, description, parameters}` per tool, parameters as JSON schema."""
         return [
-            {"name": tool.name, "description": tool.description, "parameters": schema_of(tool.Args)}
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": _schema(tool.Args),  # type: ignore[arg-type]
+            }
             for tool in self
         ]
 
@@ -105,7 +109,7 @@ class ToolSet:
 
 
 @cache
-def schema_of(args: type[BaseModel]) -> dict[str, Any]:
+def _schema(args: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a tool's arguments, made once: a planner asks at every step."""
     return args.model_json_schema()
 
