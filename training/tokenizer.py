@@ -1,6 +1,6 @@
 """Train the core's tokenizer: a byte-level BPE that keeps JSON's marks apart from words and digits.
 
-A text is first split into letters with the space before them, single digits, runs of other marks,
+A text is first split into letters or a single digit with the space before, runs of other marks,
 and white space (after GPT-4's splits); merges never cross a split. So `"cup"` is one label between
 two marks wherever it stands, `"]}}` can be one token, and every number is spelt digit by digit.
 """
@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.chat import BOS, CHAT_TEMPLATE, END, PAD, SPECIAL_TOKENS
 
-SPLITS = r" ?[\p{L}\p{M}]+|\p{N}|[^\s\p{L}\p{M}\p{N}]+|\s"
+SPLITS = r" ?[\p{L}\p{M}]+| ?\p{N}|[^\s\p{L}\p{M}\p{N}]+|\s"
 
 
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> PreTrainedTokenizerFast:

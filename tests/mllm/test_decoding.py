@@ -206,7 +206,7 @@ def test_a_batch_says_what_each_row_says_alone():
         rows = [row(grammars[n % 4], questions[n * 3 % 4], seed=n) for n in range(8)]
         alone = [decoder.speak([one])[0] for one in rows]
         assert decoder.speak(rows) == alone
-        assert len({len(ids) for ids in alone}) > 3  # rows end at different times
+        assert len({len(ids) for ids in alone}) > 2  # rows end at different times
 
 
 def test_a_seed_says_the_same_again_and_another_seed_something_else():
