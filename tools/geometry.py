@@ -64,7 +64,7 @@ class Box(BaseModel):
             ValueError: nothing of the box lies inside.
         """
         if self.x1 >= width or self.y1 >= height:
-            raise ValueError(f"box {self.xyxy} lies outside the picture")
+            raise ValueError(f"box {self.xyxy} is empty inside the picture")
         return Box(
             x1=min(self.x1, width),
             y1=min(self.y1, height),

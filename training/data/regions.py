@@ -259,7 +259,6 @@ def edit(talk: Talk) -> None:
     asked = things(talk, image, most=1) if talk.armed else nouns(talk.draw, most=1)
     prompt = quote(description(talk.draw, talk.held.words), "text")
     slots = {**thing_slots(talk.draw, asked), **talk.mentions(image), "prompt": prompt}
-    slots["in"] = ""  # "replace the cup in the picture with ..." would end the thing's name
     also, seed = _seed(talk)
     wording = talk.ask("edit", slots, about=talk.about(image), also=also)
     if lacks(talk, "change pictures"):

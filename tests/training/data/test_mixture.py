@@ -85,6 +85,19 @@ def test_labels_and_prompts_are_copied_from_the_user(drawn):
     assert checked > 300
 
 
+def test_a_picture_that_is_not_the_latest_is_always_named(drawn):
+    named = 0
+    for each in drawn:
+        pictures = [handle for handle in each.media if handle.startswith("image")]
+        asked = calls(each)[0]["arguments"].get("image") if calls(each) else None
+        if each.kind in TOOLS and asked in pictures[:-1]:
+            number = int(asked.split("_")[1])
+            words_for_it = (asked, ("first", "second", "third")[number - 1], f" {number}")
+            assert any(word in user_text(each).lower() for word in words_for_it), user_text(each)
+            named += 1
+    assert named > 10
+
+
 @pytest.mark.parametrize("split", HELD_OUT)
 @pytest.mark.parametrize("kind", ["find", "segment", "generate", "ground"])
 def test_held_out_dialogues_call_the_tool_in_held_out_words(kind, split):
