@@ -100,8 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 
     train = add("train", _train, "train the models that ship with the package")
     train.add_argument("preset", choices=["embedded"])
-    train.add_argument("--stage", choices=["perceive"], default="perceive")
-    train.add_argument("--only", metavar="MODEL", help="one model of the stage")
+    train.add_argument("--stage", choices=["perceive", "see", "listen", "bridge"], default="perceive")
+    train.add_argument("--only", metavar="MODEL", help="one model of the stage perceive")
     train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
     train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
 
@@ -178,11 +178,14 @@ def _world(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     from nuthatch.training.config import ConfigError
-    from nuthatch.training.train import train_perception
+    from nuthatch.training.train import train_core, train_perception
 
     try:
-        train_perception(arguments.only, arguments.out, arguments.settings)
-    except ConfigError as error:
+        if arguments.stage == "perceive":
+            train_perception(arguments.only, arguments.out, arguments.settings)
+        else:
+            train_core(arguments.stage, arguments.out, arguments.settings)
+    except (ConfigError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
