@@ -65,12 +65,20 @@ def kaldi_filter_bank(waveform: Tensor, num_mel_bins: int, *, window: Window = "
     return log_energy
 
 
-def beats_filter_bank(waveform: Tensor, num_mel_bins: int = 128) -> Tensor:
+def beats_filter_bank(
+    waveform: Tensor,
+    num_mel_bins: int = 128,
+    *,
+    mean: float = BEATS_MEAN,
+    std: float = BEATS_STD,
+) -> Tensor:
     """What BEATs reads: the filter bank of 16-bit amplitudes, shifted and scaled.
 
     Args:
         waveform: (..., samples) at 16 kHz, mono, in [-1, 1]; at least 400 samples.
         num_mel_bins: 128 as released by BEATs, 64 for ChatBridge.
+        mean: what is taken from the filter bank.
+        std: half of what the rest is divided by.
 
     Returns:
         (..., frames, num_mel_bins) float32, near zero mean and half a unit's deviation.
@@ -79,7 +87,7 @@ def beats_filter_bank(waveform: Tensor, num_mel_bins: int = 128) -> Tensor:
         ValueError: see `kaldi_filter_bank`.
     """
     filter_bank = kaldi_filter_bank(waveform * 2**15, num_mel_bins)
-    return (filter_bank - BEATS_MEAN) / (2 * BEATS_STD)
+    return (filter_bank - mean) / (2 * std)
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,443 @@
+"""What a user of the core may rely on; the tiny core's queries are 6 to a medium."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.core import Core
+from tests.mllm.released import GOLDEN, released_core
+
+TOLERANCE = 1e-5
+PAD, BOS, IMAGE, AUDIO = 0, 1, 8, 9
+PICTURE, SOUND = [IMAGE] * 6, [AUDIO] * 6
+
+
+@pytest.fixture(scope="module")
+def core() -> Core:
+    return random_core()
+
+
+def random_core() -> Core:
+    torch.manual_seed(0)
+    core = Core(CoreConfig.tiny()).eval()
+    with torch.no_grad():  # at their first scale the media would hardly matter
+        for parameter in (core.llm_projection.weight, core.get_input_embeddings().weight):
+            parameter.mul_(20)
+    return core
+
+
+@pytest.fixture(scope="module")
+def talker() -> Core:
+    """A random core whose words depend on all that came before, and do not just repeat."""
+    torch.manual_seed(0)
+    config = CoreConfig.tiny()
+    config.text_config.tie_word_embeddings = False
+    core = Core(config).eval()
+    with torch.no_grad():
+        for parameter in core.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(8)
+    return core
+
+
+def pictures(number: int) -> Tensor:
+    return torch.randn(number, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+
+
+def sounds(number: int) -> Tensor:
+    return torch.randn(number, 1, 64, 32, generator=torch.Generator().manual_seed(2))
+
+
+# -- agreement with the reference -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def released() -> Core:
+    return released_core()
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Tensor]:
+    return load_file(GOLDEN / "chatbridge_activations.safetensors")
+
+
+@torch.inference_mode()
+def test_embeddings_of_pictures_and_sounds_agree_with_the_reference(
+    released: Core, golden: dict[str, Tensor]
+) -> None:
+    seen, heard = released.embed_image(golden["image"]), released.embed_audio(golden["audio"])
+    torch.testing.assert_close(seen, golden["image_embeds"], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(heard, golden["audio_embeds"], atol=TOLERANCE, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("task", "sense"), [("ti", "image"), ("ta", "audio")])
+def test_loss_and_logits_of_a_caption_agree_with_the_reference(
+    released: Core, golden: dict[str, Tensor], task: str, sense: str
+) -> None:
+    mask, labels = golden[f"stage1/{task}/attention_mask"], golden[f"stage1/{task}/labels"]
+    ids = labels.masked_fill(labels < 0, 2)  # padding, after the caption
+    ids[:, 0] = BOS
+    ids[:, 1:7] = {"image": 97, "audio": 98}[sense]
+    media = {"pixel_values": golden["image"]} if task == "ti" else {"filter_banks": golden["audio"]}
+    output = released(ids, attention_mask=mask, labels=labels, **media)
+    real = mask[:, -8:].bool()
+    expected = golden[f"stage1/{task}/logits"]
+    torch.testing.assert_close(
+        output.logits[:, -8:][real], expected[real], atol=2 * TOLERANCE, rtol=0
+    )
+    torch.testing.assert_close(
+        output.loss, golden[f"stage1/{task}/loss"], atol=TOLERANCE, rtol=0
+    )
+
+
+# -- media in their places ------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def test_media_take_the_places_of_their_placeholders_in_order_of_appearance(core: Core) -> None:
+    ids = torch.tensor([[BOS, *PICTURE, 20, *SOUND], [BOS, *PICTURE, 30, *PICTURE]])
+    embeds = core.embed_inputs(ids, pictures(3), sounds(1))
+    seen, heard = core.embed_image(pictures(3)), core.embed_audio(sounds(1))
+    words = core.get_input_embeddings()(ids)
+    close = torch.testing.assert_close
+    close(embeds[0, 1:7], seen[0])
+    close(embeds[0, 8:], heard[0])
+    close(embeds[1, 1:7], seen[1])
+    close(embeds[1, 8:], seen[2])
+    close(embeds[:, [0, 7]], words[:, [0, 7]])
+
+
+@torch.inference_mode()
+def test_media_that_are_embedded_already_give_the_same(core: Core) -> None:
+    ids = torch.tensor([[BOS, *SOUND, 20, *PICTURE]])
+    embedded = torch.cat([core.embed_audio(sounds(1)), core.embed_image(pictures(1))])
+    torch.testing.assert_close(
+        core(ids, media_embeds=embedded).logits,
+        core(ids, pixel_values=pictures(1), filter_banks=sounds(1)).logits,
+    )
+
+
+@pytest.mark.parametrize(
+    ("media", "message"),
+    [
+        ({}, "given 0 of image for 6 image placeholder tokens"),
+        ({"pixel_values": pictures(2)}, "given 2 of image for 6 image placeholder tokens"),
+        (
+            {"pixel_values": pictures(1), "filter_banks": sounds(1)},
+            "given 1 of audio for 0 audio placeholder tokens",
+        ),
+        ({"media_embeds": torch.zeros(2, 6, 40)}, "given 2 of media for 6"),
+        (
+            {"media_embeds": torch.zeros(1, 6, 40), "pixel_values": pictures(1)},
+            "media_embeds and raw media",
+        ),
+        ({"pixel_values": torch.zeros(1, 3, 30, 28)}, r"shape \(1, 3, 30, 28\), expected"),
+        ({"filter_banks": torch.zeros(1, 64, 32)}, r"shape \(1, 64, 32\), expected"),
+    ],
+)
+def test_media_that_do_not_fit_are_an_error(
+    core: Core, media: dict[str, Tensor], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        core(torch.tensor([[BOS, *PICTURE]]), **media)
+
+
+# -- forward --------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_changes_nothing(core: Core, side: str) -> None:
+    row = torch.tensor([[BOS, *PICTURE, 20, 21, *SOUND, 22]])
+    media = {"pixel_values": pictures(1), "filter_banks": sounds(1)}
+    alone = core(row, **media).logits
+    pads = torch.full((1, 7), PAD)
+    parts = [pads, row] if side == "left" else [row, pads]
+    mask = torch.cat([(part != PAD).long() for part in parts], dim=1)
+    padded = core(torch.cat(parts, dim=1), attention_mask=mask, **media).logits
+    torch.testing.assert_close(padded[mask.bool()], alone[0], atol=TOLERANCE, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("padded", [False, True])
+def test_tokens_with_a_cache_give_the_logits_of_one_pass(core: Core, padded: bool) -> None:
+    ids = torch.tensor([[BOS, *PICTURE, 20, *SOUND, 21, 22, 23]])
+    if padded:
+        ids = torch.cat([torch.full((1, 3), PAD), ids], dim=1)
+    mask = (ids != PAD).long()
+    whole = core(ids, pictures(1), sounds(1), attention_mask=mask).logits
+    cut = ids.shape[1] - 10  # between picture and sound
+    first = core(ids[:, :cut], pictures(1), attention_mask=mask[:, :cut], use_cache=True)
+    second = core(
+        ids[:, cut:],
+        filter_banks=sounds(1),
+        attention_mask=mask,
+        past_key_values=first.past_key_values,
+    )
+    both = torch.cat([first.logits, second.logits], dim=1)
+    torch.testing.assert_close(both[mask.bool()], whole[mask.bool()], atol=TOLERANCE, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("bools", [True, False])
+def test_two_questions_may_share_a_picture_under_a_4d_mask(attention: str, bools: bool) -> None:
+    core = random_core()
+    core.set_attn_implementation(attention)
+    shared, one, other = [BOS, *PICTURE], [20, 21, 22], [30, 31]
+    ids = torch.tensor([shared + one + other])
+    start, stop = len(shared) + len(one), len(shared) + len(one) + len(other)
+    mask = torch.ones(stop, stop, dtype=torch.bool).tril()
+    mask[start:, len(shared) : start] = False  # the second question does not see the first
+    places = torch.tensor([[*range(start), *range(len(shared), len(shared) + len(other))]])
+    mask4d = mask[None, None]
+    if not bools:
+        mask4d = torch.zeros(1, 1, stop, stop).masked_fill(~mask4d, float("-inf"))
+    packed = core(ids, pictures(1), attention_mask=mask4d, position_ids=places).logits
+    first = core(torch.tensor([shared + one]), pictures(1)).logits
+    second = core(torch.tensor([shared + other]), pictures(1)).logits
+    torch.testing.assert_close(packed[:, :start], first, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(
+        packed[:, start:], second[:, len(shared) :], atol=TOLERANCE, rtol=0
+    )
+
+
+@torch.inference_mode()
+def test_the_loss_is_the_mean_over_the_labels_alone(core: Core) -> None:
+    ids = torch.tensor([[BOS, *PICTURE, 20, 21, 22]])
+    labels = ids.clone()
+    labels[:, :-2] = -100
+    output = core(ids, pictures(1), labels=labels)
+    chosen = output.logits.log_softmax(-1)[0, [-3, -2], [21, 22]]
+    torch.testing.assert_close(output.loss, -chosen.mean())
+
+
+def test_every_part_learns_from_the_answers() -> None:
+    core = random_core().train()
+    ids = torch.tensor([[BOS, *PICTURE, *SOUND, 20, 21]])
+    core(ids, pictures(1), sounds(1), labels=ids.masked_fill(ids < 20, -100)).loss.backward()
+    without = [name for name, p in core.named_parameters() if p.grad is None]
+    assert without == []
+
+
+def test_gradient_checkpointing_gives_the_same_gradients() -> None:
+    core = random_core().train()
+    ids = torch.tensor([[BOS, *PICTURE, 20, 21]])
+
+    def gradients() -> dict[str, Tensor]:
+        core.zero_grad()
+        core(ids, pictures(1), labels=ids.masked_fill(ids < 20, -100)).loss.backward()
+        return {n: p.grad.clone() for n, p in core.named_parameters() if p.grad is not None}
+
+    plain = gradients()
+    core.gradient_checkpointing_enable()
+    assert core.language_model.model.layers[0].gradient_checkpointing
+    assert core.vision_tower.encoder.layers[0].gradient_checkpointing
+    checkpointed = gradients()
+    assert plain.keys() == checkpointed.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(checkpointed[name], gradient, atol=TOLERANCE, rtol=1e-4)
+
+
+# -- generate -------------------------------------------------------------------------------------
+
+MIXED = [[BOS, *PICTURE, 20, *SOUND], [BOS, 30, 31], [BOS, *PICTURE, *PICTURE, 40], [BOS, *SOUND]]
+
+
+def left_padded(rows: list[list[int]]) -> dict[str, Tensor]:
+    length = max(len(row) for row in rows)
+    ids = torch.tensor([[PAD] * (length - len(row)) + row for row in rows])
+    return {"input_ids": ids, "attention_mask": (ids != PAD).long()}
+
+
+def media_of(rows: list[int]) -> dict[str, Tensor]:
+    """The media of these rows of MIXED: pictures 0 | | 1 2 | and sounds 0 | | | 1."""
+    seen = [one for row in rows for one in ([0], [], [1, 2], [])[row]]
+    heard = [one for row in rows for one in ([0], [], [], [1])[row]]
+    media = {"pixel_values": pictures(3)[seen], "filter_banks": sounds(2)[heard]}
+    return {name: tensor for name, tensor in media.items() if len(tensor)}
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_rows_with_and_without_media_generate_together_what_they_generate_alone(
+    talker: Core, use_cache: bool
+) -> None:
+    how = {"max_new_tokens": 8, "do_sample": False, "use_cache": use_cache}
+    together = talker.generate(**left_padded(MIXED), **media_of([0, 1, 2, 3]), **how)
+    new = together[:, -8:]
+    assert len({tuple(row) for row in new.tolist()}) == 4, "the rows tell nothing apart"
+    for index, row in enumerate(MIXED):
+        alone = talker.generate(**left_padded([row]), **media_of([index]), **how)
+        assert new[index].tolist() == alone[0, len(row) :].tolist()
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_every_beam_of_a_row_has_the_media_of_its_row(talker: Core, embedded: bool) -> None:
+    how = {"max_new_tokens": 6, "do_sample": False, "num_beams": 3}
+
+    def media(rows: list[int]) -> dict[str, Tensor]:
+        given = media_of(rows)
+        if not embedded or not given:
+            return given
+        seen = iter(talker.embed_image(given["pixel_values"])) if "pixel_values" in given else None
+        heard = iter(talker.embed_audio(given["filter_banks"])) if "filter_banks" in given else None
+        senses = [token for row in rows for token in MIXED[row] if token in (IMAGE, AUDIO)][::6]
+        return {"media_embeds": torch.stack([next(seen if s == IMAGE else heard) for s in senses])}
+
+    together = talker.generate(**left_padded(MIXED), **media([0, 1, 2, 3]), **how)[:, -6:]
+    for index, row in enumerate(MIXED):
+        alone = talker.generate(**left_padded([row]), **media([index]), **how)
+        assert together[index].tolist() == alone[0, len(row) :].tolist()
+
+
+def test_generation_stops_at_the_end_token(talker: Core) -> None:
+    inputs = left_padded([[BOS, 30, 31]])
+    written = talker.generate(**inputs, max_new_tokens=4, do_sample=False)
+    assert written.shape[1] == 3 + 4
+    end = int(written[0, 3])
+    ended = talker.generate(**inputs, max_new_tokens=4, do_sample=False, eos_token_id=end)
+    assert ended.shape[1] == 3 + 1
+    assert talker.generation_config.eos_token_id == 7
+
+
+def test_a_placeholder_is_never_generated(tmp_path: Path) -> None:
+    core = random_core()
+    with torch.no_grad():  # the head is tied to the embeddings, so a long one is a likely one
+        core.get_input_embeddings().weight[[IMAGE, AUDIO]] *= 100
+    core.save_pretrained(tmp_path)
+    for one in (core, Core.from_pretrained(tmp_path)):
+        torch.manual_seed(0)
+        inputs = left_padded([[BOS, 30, 31]])
+        written = one.generate(**inputs, max_new_tokens=50, do_sample=True, num_return_sequences=3)
+        assert not torch.isin(written[:, 3:], torch.tensor([IMAGE, AUDIO])).any()
+
+
+# -- training and files ---------------------------------------------------------------------------
+
+
+def test_only_the_named_parts_are_left_to_train() -> None:
+    core = random_core()
+    trained = core.train_only("qformer", "audio_projection", "language_model.model.norm.weight")
+    names = {name for name, p in core.named_parameters() if p.requires_grad}
+    assert len(trained) == len(names)
+    assert {name.split(".")[0] for name in names} == {
+        "qformer",
+        "audio_projection",
+        "language_model",
+    }
+    assert [name for name in names if name.startswith("language_model")] == [
+        "language_model.model.norm.weight"
+    ]
+    assert "qformer.query_tokens.audio" in names
+
+
+def test_a_part_that_does_not_exist_is_an_error_that_names_those_that_do(core: Core) -> None:
+    with pytest.raises(ValueError, match=r"'perceiver'; the parts are vision_tower.*language_model"):
+        core.train_only("qformer", "perceiver")
+    with pytest.raises(ValueError, match="'qform'"):
+        core.train_only("qform")
+
+
+def test_a_core_comes_back_from_its_folder_as_it_was(core: Core, tmp_path: Path) -> None:
+    core.save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+    ]
+    again = Core.from_pretrained(tmp_path)
+    assert not again.training
+    assert again.config.audio_config == core.config.audio_config
+    for part in ("vision_config", "bridge_config", "text_config"):
+        ours, theirs = (getattr(one.config, part).to_dict() for one in (core, again))
+        assert {**theirs, "dtype": None} == {**ours, "dtype": None}
+    assert again.language_model.lm_head.weight is again.get_input_embeddings().weight
+    state = again.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in core.state_dict().items())
+    ids = torch.tensor([[BOS, *PICTURE, *SOUND, 20]])
+    with torch.inference_mode():
+        before, after = (one(ids, pictures(1), sounds(1)).logits for one in (core, again))
+    torch.testing.assert_close(after, before, atol=0, rtol=0)
+
+
+def test_weights_in_bfloat16_are_loaded_as_float32(tmp_path: Path) -> None:
+    core = random_core().to(torch.bfloat16)
+    core.save_pretrained(tmp_path)
+    again = Core.from_pretrained(tmp_path)
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+    kept = Core.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in kept.parameters()} == {torch.bfloat16}
+    ids = torch.tensor([[BOS, *PICTURE, *SOUND, 20]])
+    with torch.inference_mode():
+        full, half = (one(ids, pictures(1), sounds(1)).logits for one in (again, kept))
+    assert half.dtype == torch.bfloat16
+    assert (full.log_softmax(-1) - half.float().log_softmax(-1)).abs().mean() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("qformer.query_tokens.audio"), "missing: qformer.query_tokens"),
+        (lambda state: state.pop("vision_tower.post_layernorm.bias"), "missing: vision_tower.post"),
+        (lambda state: state.update(extra=torch.zeros(1)), "not known: extra"),
+        (
+            lambda state: state.update({"llm_projection.bias": torch.zeros(7)}),
+            "of another shape.*llm_projection.bias.*7.*40",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_an_error_that_names_them(
+    core: Core, tmp_path: Path, change, message: str
+) -> None:
+    core.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    change(state)
+    save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=message):
+        Core.from_pretrained(tmp_path)
+
+
+def test_weights_that_are_pickled_are_not_read(core: Core, tmp_path: Path) -> None:
+    core.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(core.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(OSError, match="safetensors"):
+        Core.from_pretrained(tmp_path)
+
+
+def test_the_vocabulary_can_grow(tmp_path: Path) -> None:
+    core = random_core()
+    core.resize_token_embeddings(101)
+    assert core.config.text_config.vocab_size == 101
+    assert core.language_model.lm_head.weight is core.get_input_embeddings().weight
+    ids = torch.tensor([[BOS, *PICTURE, 100]])
+    output = core(ids, pictures(1), labels=ids.masked_fill(ids < 20, -100))
+    assert output.logits.shape == (1, 8, 101)
+    core.save_pretrained(tmp_path)
+    assert len(Core.from_pretrained(tmp_path).get_input_embeddings().weight) == 101
+
+
+def test_the_embedded_core_is_as_small_as_promised() -> None:
+    with torch.device("meta"):
+        core = Core(CoreConfig.embedded())
+    assert sum(parameter.numel() for parameter in core.parameters()) <= 13_000_000
+    assert core.language_model.lm_head.weight is core.get_input_embeddings().weight
+    assert core.vision_tower.embeddings.num_positions == 257
+
+
+def test_the_default_is_chatbridge_13b() -> None:
+    with torch.device("meta"):
+        core = Core(CoreConfig(text_config={"hidden_size": 5120, "num_hidden_layers": 0}))
+    state = {name: tuple(value.shape) for name, value in core.state_dict().items()}
+    assert state["qformer.query_tokens.audio"] == (1, 32, 768)
+    assert state["llm_projection.weight"] == (5120, 768)
+    assert state["audio_projection.weight"] == (1408, 768)
+    assert state["vision_tower.embeddings.position_embedding"] == (1, 257, 1408)
+    assert state["qformer.encoder.layer.10.crossattention.attention.key.weight"] == (768, 1408)
+    assert core.config.num_mel_bins == 64
+    assert core.config.segment_frames == 1024
