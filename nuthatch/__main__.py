@@ -100,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 
     train = add("train", _train, "train the models that ship with the package")
     train.add_argument("preset", choices=["embedded"])
-    train.add_argument("--stage", choices=["perceive", "see", "listen", "bridge"], default="perceive")
+    stages = ["perceive", "see", "listen", "bridge"]
+    train.add_argument("--stage", choices=stages, default="perceive")
     train.add_argument("--only", metavar="MODEL", help="one model of the stage perceive")
     train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
     train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
@@ -185,7 +186,7 @@ def _train(arguments: argparse.Namespace) -> int:
             train_perception(arguments.only, arguments.out, arguments.settings)
         else:
             train_core(arguments.stage, arguments.out, arguments.settings)
-    except (ConfigError, FileNotFoundError) as error:
+    except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -4,7 +4,7 @@
 skipped, one that was interrupted goes on where it stopped. What a recipe makes lies in the run
 folder under `export/`, with its card; it replaces shipped weights only by hand, when it is better.
 
-The stages of the core follow, each with one recipe; a later one reads what the earlier ones exported.
+The stages of the core follow, each with one recipe; a later one reads what earlier ones exported.
 """
 
 from importlib import import_module

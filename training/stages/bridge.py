@@ -9,6 +9,7 @@ What it exports: the Q-Former and the way to it from the ear under the core's na
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from nuthatch.mllm.bridges.qformer import Sense, SharedQFormer
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.beats import Beats
 from nuthatch.mllm.encoders.eva import Eva
-from nuthatch.mllm.encoders.fbank import FRAME_SHIFT, beats_filter_bank
-from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
+from nuthatch.mllm.encoders.fbank import FRAME_LENGTH, FRAME_SHIFT, beats_filter_bank
+from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.fit import Losses, Schedule
 from nuthatch.training.perceive.detect import truth_of
 from nuthatch.training.perceive.tag_sound import AUDIBLE_POWER
@@ -102,12 +103,10 @@ class Config:
 class Bridge(nn.Module):
     """The core up to the language model, and the heads that tell what the queries stand for."""
 
-    vectors: dict[Sense, Tensor]
-    anchors: dict[Sense, Tensor]
+    image_vectors: Tensor
+    audio_vectors: Tensor
 
-    def __init__(
-        self, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
-    ) -> None:
+    def __init__(self, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors) -> None:
         super().__init__()
         eye, ear = core.vision_config.hidden_size, core.audio_config.encoder_embed_dim
         width, named = core.bridge_config.hidden_size, categories.vectors.shape[1]
@@ -155,9 +154,7 @@ class Bridge(nn.Module):
         """What every query says in the end."""
         return self.answers(media, sense)[-1]
 
-    def losses(
-        self, names: Tensor, boxes: Tensor, by_anchors: Tensor, **media: Tensor
-    ) -> Losses:
+    def losses(self, names: Tensor, boxes: Tensor, by_anchors: Tensor, **media: Tensor) -> Losses:
         """What a batch of one sense teaches.
 
         Args:
@@ -202,8 +199,9 @@ def train(config: Config) -> None:
     load_part(learner.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
 
     def measure(scenes: int, clips: int) -> Figures:
-        seen = seeing_figures(learner, framing_of(core), scenes)
-        return seen | hearing_figures(learner, core, clips)
+        seen = seeing_figures(learner, framing_of(core), learner.image_vectors, scenes)
+        read = partial(filter_banks, core=core)
+        return seen | hearing_figures(learner, read, learner.audio_vectors, clips)
 
     run(
         learner,
@@ -285,7 +283,7 @@ def heard(clips: list[Clip], core: CoreConfig) -> Batch:
 
 def filter_banks(clips: list[Clip], core: CoreConfig) -> Tensor:
     """(B, frames, bins): one segment of the core for each clip."""
-    samples = (core.segment_frames - 1) * FRAME_SHIFT + 400
+    samples = (core.segment_frames - 1) * FRAME_SHIFT + FRAME_LENGTH
     return beats_filter_bank(pad_to_window(clips, samples), core.num_mel_bins)
 
 
@@ -295,7 +293,9 @@ def export(learner: Bridge, folder: Path) -> None:
     state = {name: value.cpu().contiguous() for name, value in learner.state_dict().items()}
     parts = ("qformer.", "audio_norm.", "audio_projection.")
     save_file({k: v for k, v in state.items() if k.startswith(parts)}, folder / BRIDGE_FILE)
-    save_file({k: v for k, v in state.items() if k.startswith(("itc.", "box."))}, folder / HEADS_FILE)
+    save_file(
+        {k: v for k, v in state.items() if k.startswith(("itc.", "box."))}, folder / HEADS_FILE
+    )
 
 
 def joining_linear(
@@ -303,9 +303,9 @@ def joining_linear(
 ) -> tuple[Tensor, Tensor]:
     """Weight and bias of the layer from the Q-Former's width to the language model's.
 
-    The language model was trained on simulated queries, `from_vector(z) + from_box(box)` of a phrase
-    vector z and a box; real queries give z and box through the heads, so the two linear steps are
-    multiplied.
+    The language model was trained on simulated queries, `from_vector(z) + from_box(box)` of a
+    phrase vector z and a box; real queries give z and box through the heads, so the two linear
+    steps are multiplied.
 
     Args:
         heads: what this stage wrote to `heads.safetensors`.

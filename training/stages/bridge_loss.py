@@ -66,7 +66,7 @@ def distances_in_picture(wanted: Wanted, anchors: Tensor) -> Tensor:
 
 
 def distances_in_meaning(wanted: Wanted, anchors: Tensor, vectors: Tensor) -> Tensor:
-    """(B, Q, N): from 0 where a query's direction is that of the name, to 1 where it is opposite."""
+    """(B, Q, N): from 0 where a query's direction is the name's, to 1 where it is opposite."""
     return (1 - anchors @ vectors[wanted.names.clamp_min(0)].transpose(1, 2)) / 2
 
 

@@ -3,7 +3,7 @@
 A vision transformer learns to see small things from dense labels: every category is asked at every
 patch of every picture. What the later stages keep is the encoder and the phrase vectors.
 
-Shapes: B batch, C cells (patches; some may be left out in training), D width, L phrases.
+Shapes: B batch, C cells (the patches, row by row), D width, L phrases.
 """
 
 import math
@@ -24,6 +24,9 @@ WEIGHTS: Mapping[str, float] = {"overlap": 1.5, "distance": 1.0, "place": 1.0}
 class DenseDetector(nn.Module):
     """Scores of every phrase and one box at every patch; an EVA encoder does the seeing."""
 
+    centres: Tensor
+    """(C, 2): x, y of every patch's centre, as shares of the picture."""
+
     def __init__(self, config: EvaConfig, words: int, *, phrase_layers: int = 2) -> None:
         super().__init__()
         width = config.hidden_size
@@ -42,6 +45,9 @@ class DenseDetector(nn.Module):
         self.bias = nn.Parameter(torch.tensor(-4.0))
         self.grid = config.image_size // config.patch_size
         self.scale = width**-0.5
+        cells = torch.arange(self.grid**2)
+        centres = torch.stack([cells % self.grid, cells // self.grid], -1)
+        self.register_buffer("centres", (centres + 0.5) / self.grid, persistent=False)
 
     def forward(self, pixels: Tensor, phrases: Tensor) -> tuple[Tensor, Tensor]:
         """Read pictures (B, 3, S, S) for phrase vectors (L, D).
@@ -50,14 +56,12 @@ class DenseDetector(nn.Module):
             Logits (B, C, L), and boxes (B, C, 4): centre x, y, width, height as shares of the
             picture.
         """
-        features = self.tower(pixels).last_hidden_state[:, 1:]
-        return self._scores(features, phrases), self._boxes(features, self._centres(features))
+        return self._answer(self._look(pixels), phrases)
 
     def losses(
         self,
         pixels: Tensor,
         phrase_ids: Tensor,
-        cells: Tensor,
         heat: Tensor,
         boxes: Tensor,
         labels: Tensor,
@@ -68,48 +72,34 @@ class DenseDetector(nn.Module):
         Args:
             pixels: (B, 3, S, S), normalised.
             phrase_ids: (L, tokens), a name of every category.
-            cells: (B, C), the patches that are looked at, counted row by row.
-            heat: (B, C, L); this and the next two as in `detect_loss.Targets`, at these patches.
+            heat: (B, C, L); this and the next two as in `detect_loss.Targets`.
             boxes: (B, C, 4).
             labels: (B, C).
             owners: (B, C): the category most pixels of a patch show, L for the background.
         """
         phrases = self.phrases(phrase_ids)
-        features = self._look(pixels, cells)
-        centres = torch.stack([cells % self.grid, cells // self.grid], -1) + 0.5  # (B, C, 2)
-        found = self._boxes(features, centres.to(features.dtype))
-        wanted = Targets(heat, boxes, labels)
-        losses = detection_loss(self._scores(features, phrases), found, wanted)
+        features = self._look(pixels)
+        scores, found = self._answer(features, phrases)
+        losses = detection_loss(scores, found, Targets(heat, boxes, labels))
         shown = self.patch(features) @ phrases.T * self.scale
         shown = torch.cat([shown, self.background(features)], -1)
         losses["patch"] = functional.cross_entropy(shown.flatten(0, 1), owners.flatten())
-        losses["place"] = functional.mse_loss(self.place(features), centres / self.grid)
+        place = self.centres.expand(len(features), -1, -1)
+        losses["place"] = functional.mse_loss(self.place(features), place)
         return {name: WEIGHTS.get(name, 1.0) * value for name, value in losses.items()}
 
-    def _look(self, pixels: Tensor, cells: Tensor) -> Tensor:
-        """Features (B, C, D) of these patches, as if the others were not there."""
-        tokens = self.tower.embeddings(pixels)
-        if cells.shape[1] < self.grid**2:
-            picked = tokens[:, 1:].gather(1, cells[..., None].expand(-1, -1, tokens.shape[-1]))
-            tokens = torch.cat([tokens[:, :1], picked], 1)
-        encoded = self.tower.encoder(inputs_embeds=tokens).last_hidden_state
-        features: Tensor = self.tower.post_layernorm(encoded)[:, 1:]
+    def _look(self, pixels: Tensor) -> Tensor:
+        """Features of the patches, (B, C, D)."""
+        features: Tensor = self.tower(pixels).last_hidden_state[:, 1:]
         return features
 
-    def _scores(self, features: Tensor, phrases: Tensor) -> Tensor:
-        scores: Tensor = self.name(features) @ phrases.T * self.scale + self.bias
-        return scores
-
-    def _centres(self, features: Tensor) -> Tensor:
-        """(C, 2): x, y of all patches' centres, in patches."""
-        cells = torch.arange(features.shape[1], device=features.device)
-        return torch.stack([cells % self.grid, cells // self.grid], -1).to(features.dtype) + 0.5
-
-    def _boxes(self, features: Tensor, centres: Tensor) -> Tensor:
-        """Distances from the patch's centre to the four sides, in patches: 2 each at first."""
-        sides = 2 * functional.softplus(self.box(features) + 0.54)
+    def _answer(self, features: Tensor, phrases: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, C, L) and boxes (B, C, 4) of features (B, C, D)."""
+        logits = self.name(features) @ phrases.T * self.scale + self.bias
+        # Distances from the patch's centre to the four sides, in patches: 2 each at first.
+        sides = 2 / self.grid * functional.softplus(self.box(features) + 0.54)
         before, after = sides.chunk(2, -1)  # left and top, right and bottom
-        return torch.cat([centres + (after - before) / 2, before + after], -1) / self.grid
+        return logits, torch.cat([self.centres + (after - before) / 2, before + after], -1)
 
 
 def start_with_places(tower: Eva) -> None:

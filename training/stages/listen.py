@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.encoders.beats import BeatsConfig
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
 from nuthatch.tools.sound_tagger import SoundTagger, SoundTaggerConfig
 from nuthatch.tools.weights import EMBEDDED
@@ -102,7 +101,9 @@ def train(config: Config) -> None:
         evaluate_every=config.evaluate_every,
     )
     config.export.mkdir(parents=True, exist_ok=True)
-    tower = {f"audio_tower.{k}": v.cpu().contiguous() for k, v in learner.beats.state_dict().items()}
+    tower = {
+        f"audio_tower.{k}": v.cpu().contiguous() for k, v in learner.beats.state_dict().items()
+    }
     save_file(tower, config.export / AUDIO_FILE)
     text = json.dumps(measure(config.measure_clips), indent=1)
     (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
@@ -132,7 +133,11 @@ def start_from(learner: Listener, folder: Path) -> None:
 
 def batch(config: Config, shape: SoundTaggerConfig, step: int) -> Batch:
     """The batch of this step, see `Listener.losses`; no clip comes twice."""
-    clips = [clip(config, FIRST_SEED + step * config.clips + row) for row in range(config.clips)]
+    first = FIRST_SEED + step * config.clips
+    clips = [
+        training_clip(seed, pairs=config.pairs, background=config.background)
+        for seed in range(first, first + config.clips)
+    ]
     windows = pad_to_window(clips, shape.window_samples)
     fbank = beats_filter_bank(windows, shape.num_mel_bins)
     moments = shape.window_frames // shape.beats.input_patch_size
@@ -143,8 +148,8 @@ def batch(config: Config, shape: SoundTaggerConfig, step: int) -> Batch:
     }
 
 
-def clip(config: Config, seed: int) -> Clip:
-    """One clip for training: mostly of two events, sometimes of none."""
+def training_clip(seed: int, *, pairs: float, background: float) -> Clip:
+    """A clip of two events, of none or of one, in these shares; the last takes the rest."""
     kind = np.random.default_rng([seed]).random()
-    events = 2 if kind < config.pairs else 0 if kind > 1 - config.background else 1
+    events = 2 if kind < pairs else 0 if kind > 1 - background else 1
     return make_sound(seed, "train", events=events)

@@ -1,4 +1,4 @@
-"""Phrase vectors: one direction for every name, fixed in stage `see` and shared by all later stages.
+"""Phrase vectors: one direction for every name, fixed in stage `see`, shared by all later stages.
 
 Bridge and language model learn to speak about things in these directions, so that a name and what
 is seen under it can be compared by a dot product.

@@ -77,13 +77,15 @@ def train(config: Config) -> None:
         }
 
     def fix_names(step: int) -> None:
-        if step >= config.names_fixed_at and any(p.requires_grad for p in learner.phrases.parameters()):
+        if step >= config.names_fixed_at and any(
+            p.requires_grad for p in learner.phrases.parameters()
+        ):
             learner.phrases.requires_grad_(False)
             export_names(learner, tokenizer, config.export)
 
     run(
         learner,
-        lambda step: batch(config, tokenizer, framing, step),
+        lambda step: batch(config, core, tokenizer, step),
         config.schedule,
         config.out,
         config=config,
@@ -92,7 +94,9 @@ def train(config: Config) -> None:
         at_step=fix_names,
     )
     export_names(learner, tokenizer, config.export)
-    tower = {f"vision_tower.{k}": v.cpu().contiguous() for k, v in learner.tower.state_dict().items()}
+    tower = {
+        f"vision_tower.{k}": v.cpu().contiguous() for k, v in learner.tower.state_dict().items()
+    }
     save_file(tower, config.export / VISION_FILE)
     with torch.inference_mode():
         figures = measure(config.measure_scenes)
@@ -113,10 +117,10 @@ def framing_of(core: CoreConfig) -> Framing:
     return Framing({"height": side, "width": side}, tuple(core.image_mean), tuple(core.image_std))
 
 
-def batch(config: Config, tokenizer: Tokenizer, framing: Framing, step: int) -> Batch:
+def batch(config: Config, core: CoreConfig, tokenizer: Tokenizer, step: int) -> Batch:
     """The batch of this step, see `DenseDetector.losses`; no scene comes twice."""
-    size = framing.size["height"]
-    grid = size // (config.vision.get("patch_size") or 8)
+    framing, size = framing_of(core), core.vision_config.image_size
+    grid = size // core.vision_config.patch_size
     scenes = [
         make_scene(seed, "train", size=size)
         for seed in range(step * config.batch, (step + 1) * config.batch)
@@ -125,7 +129,7 @@ def batch(config: Config, tokenizer: Tokenizer, framing: Framing, step: int) -> 
     rng = np.random.default_rng((0x5EE, step))
     names = [phrase(rng, name, config.other_names) for name in CATEGORIES]
     return {
-        "pixels": framing.normalise(looks(scenes, config.vary, step)),
+        "pixels": framing.normalise(appearances(scenes, config.vary, step)),
         "phrase_ids": phrase_ids(tokenizer, names, PHRASE_TOKENS),
         "heat": wanted.heat,
         "boxes": wanted.boxes,
@@ -134,7 +138,7 @@ def batch(config: Config, tokenizer: Tokenizer, framing: Framing, step: int) -> 
     }
 
 
-def looks(scenes: list[Scene], vary: float, step: int) -> Tensor:
+def appearances(scenes: list[Scene], vary: float, step: int) -> Tensor:
     """Pictures (B, 3, S, S) of 0 to 1, this share of them with another appearance."""
     generator = torch.Generator().manual_seed(step)
     images = torch.from_numpy(np.stack([scene.image for scene in scenes]))

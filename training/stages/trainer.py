@@ -130,7 +130,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             losses: Losses = model.losses(**inputs)  # type: ignore[operator]
         for name, value in losses.items():
             if not torch.isfinite(value):
-                raise FloatingPointError(self._complaint(f"the loss '{name}' is {float(value)}"))
+                raise FloatingPointError(self._complaint(f"the loss '{name}' is {value.item()}"))
         self.journal.remember(losses)
         return torch.stack([value.float() for value in losses.values()]).sum()
 
@@ -152,7 +152,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         last = last_checkpoint(Path(self.args.output_dir))
         return (
             f"batch {self.state.global_step}: {what}; the last good checkpoint is "
-            f"{last or 'not yet written'}; lower schedule.lr and start from it, or look at the batch"
+            f"{last or 'not yet written'}; lower schedule.lr or look at that batch"
         )
 
     def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:
