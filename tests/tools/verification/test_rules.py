@@ -63,6 +63,14 @@ def test_a_sound_has_one_judge_so_only_its_measure_decides() -> None:
     assert outcome(heard, "a bell ringing", judges=unsure)[0] == "not_enough_evidence"
 
 
+def test_a_sound_is_put_in_once_and_never_beside_itself() -> None:
+    told = verdicts("You can hear a bell ringing and a cow mooing.")
+    assert told["a cow mooing"].correction is None
+    twice = verdicts("You can hear rain falling and a cow mooing.")
+    corrections = [twice[text].correction for text in ("rain falling", "a cow mooing")]
+    assert corrections == ["bell", None]
+
+
 # -- the author is never the judge -----------------------------------------------------------------
 
 
