@@ -70,7 +70,7 @@ def test_a_stage_finds_what_earlier_stages_exported(tmp_path):
 
 
 def test_a_wrong_stage_or_setting_of_a_stage_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="no stage 'smell'.*see, listen"):
+    with pytest.raises(ConfigError, match=r"no stage 'smell'.*see, listen"):
         train_core("smell", tmp_path, [])
     with pytest.raises(ConfigError, match="did you mean 'batch'"):
         train_core("see", tmp_path, ["bach=3"])
