@@ -116,8 +116,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train = add("train", _train, "train the models that ship with the package")
     train.add_argument("preset", choices=["embedded"])
-    train.add_argument("--stage", choices=["perceive"], default="perceive")
-    train.add_argument("--only", metavar="MODEL", help="one model of the stage")
+    stages = ["perceive", "see", "listen", "bridge"]
+    train.add_argument("--stage", choices=stages, default="perceive")
+    train.add_argument("--only", metavar="MODEL", help="one model of the stage perceive")
     train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
     train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
 
@@ -194,10 +195,13 @@ def _world(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     from nuthatch.training.config import ConfigError
-    from nuthatch.training.train import train_perception
+    from nuthatch.training.train import train_core, train_perception
 
     try:
-        train_perception(arguments.only, arguments.out, arguments.settings)
+        if arguments.stage == "perceive":
+            train_perception(arguments.only, arguments.out, arguments.settings)
+        else:
+            train_core(arguments.stage, arguments.out, arguments.settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

@@ -67,7 +67,7 @@ def fit(
     `evaluate()` returns named figures, written beside the losses every `evaluate_every` steps.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _record_settings(config, out)
+    record_settings(config, out, going_on=(out / "checkpoint.pt").is_file())
     trainable = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trainable if p.ndim >= 2]
     vectors = [p for p in trainable if p.ndim < 2]
@@ -122,13 +122,17 @@ def fit(
     model.eval()
 
 
-def _record_settings(config: object, out: Path) -> None:
-    """Write `config.yaml`, or check that a run that goes on has the settings it began with."""
+def record_settings(config: object, out: Path, *, going_on: bool) -> None:
+    """Write `config.yaml`, or check that a run that goes on has the settings it began with.
+
+    Raises:
+        ConfigError: it has others.
+    """
     assert is_dataclass(config)
     assert not isinstance(config, type)
     settings = _plain(asdict(config))
     path = out / "config.yaml"
-    if path.is_file() and (out / "checkpoint.pt").is_file():
+    if going_on and path.is_file():
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
         if before != settings:
             raise ConfigError(

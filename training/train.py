@@ -3,8 +3,11 @@
 `perceive` trains the tools' eyes and ears, each model by itself; a model that is finished is
 skipped, one that was interrupted goes on where it stopped. What a recipe makes lies in the run
 folder under `export/`, with its card; it replaces shipped weights only by hand, when it is better.
+
+The stages of the core follow, each with one recipe; a later one reads what earlier ones exported.
 """
 
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +15,9 @@ from nuthatch.training.config import ConfigError, load_config
 
 RECIPES = Path(__file__).parent / "recipes" / "embedded"
 PERCEPTION = ("detect", "segment", "tag", "tag_sound")
+CORE = {"see": "2_see", "listen": "3_listen", "bridge": "5_bridge"}
+"""Stage -> its recipe, in the order in which they run."""
+STAGES = ("perceive", *CORE)
 
 
 def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
@@ -33,3 +39,22 @@ def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
             continue
         places = [f"out={run}", f"export={run / 'export'}"]
         module.train(load_config(module.Config, recipe, [*places, *settings]))
+
+
+def train_core(stage: str, out: Path, settings: list[str]) -> None:
+    """Run one stage of the core, or go on with it; `settings` are key=value overrides.
+
+    Raises:
+        ConfigError: no such stage, or a wrong setting.
+        FileNotFoundError: an earlier stage has not exported what this one needs.
+    """
+    if stage not in CORE:
+        raise ConfigError(f"no stage '{stage}'; there are: {', '.join(STAGES)}")
+    module = import_module(f"nuthatch.training.stages.{stage}")
+    run = out / "embedded" / stage
+    places = [f"out={run}", f"export={run / 'export'}"]
+    # A setting with the name of an earlier stage is the folder of what that stage exported.
+    known = {each.name for each in fields(module.Config)}
+    places += [f"{name}={out / 'embedded' / name / 'export'}" for name in CORE if name in known]
+    recipe = RECIPES / f"{CORE[stage]}.yaml"
+    module.train(load_config(module.Config, recipe, [*places, *settings]))

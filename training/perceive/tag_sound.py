@@ -108,17 +108,17 @@ def _loss(tagger: SoundTagger, config: Config, step: int) -> Losses:
         clips.append(make_sound(seed, "train", events=events))
     windows = pad_to_window(clips, tagger.config.window_samples)
     moments = tagger(beats_filter_bank(windows, tagger.config.num_mel_bins))
+    active = activity(clips, moments.shape[1])
     return {
-        "window": _entropy(tagger.of_window(moments), truth(clips)),
-        "moments": config.moments * _entropy(moments, activity(clips, moments.shape[1])),
+        "window": entropy(tagger.of_window(moments), torch.from_numpy(truth(clips))),
+        "moments": config.moments * entropy(moments, torch.from_numpy(active)),
     }
 
 
-def _entropy(logits: Tensor, present: npt.NDArray[np.bool_]) -> Tensor:
+def entropy(logits: Tensor, present: Tensor) -> Tensor:
     """Binary cross-entropy, summed over the events (the last dimension), mean over the rest."""
-    wanted = torch.from_numpy(present).to(logits.dtype)
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    return entropy.sum(dim=-1).mean()
+    each = F.binary_cross_entropy_with_logits(logits, present.to(logits.dtype), reduction="none")
+    return each.sum(dim=-1).mean()
 
 
 def _glance(tagger: SoundTagger) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Training of the core, one file a stage."""

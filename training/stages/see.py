@@ -1,0 +1,170 @@
+"""Stage `see`: the eye of the core, trained as a dense detector on scenes of the miniature world.
+
+What it exports: the encoder's weights under the core's names, and the phrase vectors of the
+categories and of the sounds, which are fixed on the way so that the language model's stage can run
+beside the rest of this one.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.tools.framing import Framing
+from nuthatch.tools.heatmap_detector import HeatmapDetector, Shape, phrase_ids
+from nuthatch.tools.vocabulary import CATEGORIES
+from nuthatch.training.fit import Schedule
+from nuthatch.training.perceive.appearance import vary_appearance
+from nuthatch.training.perceive.detect import build_tokenizer, phrase, truth_of
+from nuthatch.training.perceive.detect_loss import targets
+from nuthatch.training.perceive.detect_quality import look
+from nuthatch.training.stages.dense_detector import DenseDetector
+from nuthatch.training.stages.phrase_vectors import PhraseVectors, centred, sound_vectors
+from nuthatch.training.stages.trainer import Batch, Figures, run
+from nuthatch.training.world.scenes import Scene, make_scene
+
+PHRASE_TOKENS = 24
+VISION_FILE = "vision_tower.safetensors"
+CATEGORIES_FILE = "categories.safetensors"
+SOUNDS_FILE = "sounds.safetensors"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the recipe `2_see.yaml`."""
+
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4800, lr=1e-3))
+    vision: dict[str, int] = field(default_factory=dict)
+    """Sizes of the encoder that differ from those of the embedded core."""
+    batch: int = 8
+    vary: float = 0.3
+    """Share of the pictures that get another appearance."""
+    other_names: float = 0.1
+    """Share of the names that are a plural or a synonym instead of the category's own."""
+    names_fixed_at: int = 1600
+    """From this step on the phrase encoder rests; its vectors are exported at once."""
+    evaluate_every: int = 600
+    watch_scenes: int = 100
+    """Of the split `calibrate`, looked at during training."""
+    measure_scenes: int = 800
+    """Of the same split, looked at in the end."""
+    out: Path = Path("runs/embedded/see")
+    export: Path = Path("runs/embedded/see/export")
+
+
+def train(config: Config) -> None:
+    """Train or resume, export encoder and phrase vectors, and measure what is found."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    core = core_config(config.vision)
+    tokenizer = build_tokenizer()
+    learner = DenseDetector(core.vision_config, tokenizer.get_vocab_size())
+    framing = framing_of(core)
+
+    def measure(scenes: int) -> Figures:
+        shape = Shape(phrase_tokens=PHRASE_TOKENS)
+        detector = HeatmapDetector(learner, tokenizer, framing, shape, "in training")  # type: ignore[arg-type]
+        seen = look(detector, scenes, "calibrate")
+        return {
+            "ap50": seen.average_precision(0.5, resamples=0).value,
+            "ap75": seen.average_precision(0.75, resamples=0).value,
+        }
+
+    def fix_names(step: int) -> None:
+        if step >= config.names_fixed_at and any(
+            p.requires_grad for p in learner.phrases.parameters()
+        ):
+            learner.phrases.requires_grad_(False)
+            export_names(learner, tokenizer, config.export)
+
+    run(
+        learner,
+        lambda step: batch(config, core, tokenizer, step),
+        config.schedule,
+        config.out,
+        config=config,
+        evaluate=lambda: measure(config.watch_scenes),
+        evaluate_every=config.evaluate_every,
+        at_step=fix_names,
+    )
+    export_names(learner, tokenizer, config.export)
+    tower = {
+        f"vision_tower.{k}": v.cpu().contiguous() for k, v in learner.tower.state_dict().items()
+    }
+    save_file(tower, config.export / VISION_FILE)
+    with torch.inference_mode():
+        figures = measure(config.measure_scenes)
+    text = json.dumps(figures, indent=1)
+    (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
+
+
+def core_config(vision: dict[str, int]) -> CoreConfig:
+    """The embedded core, its eye with these sizes instead of its own."""
+    core = CoreConfig.embedded()
+    sizes = core.vision_config.to_dict() | vision
+    return CoreConfig.embedded(vision_config=sizes)
+
+
+def framing_of(core: CoreConfig) -> Framing:
+    """How the core's eye gets its pictures."""
+    side = core.vision_config.image_size
+    return Framing({"height": side, "width": side}, tuple(core.image_mean), tuple(core.image_std))
+
+
+def batch(config: Config, core: CoreConfig, tokenizer: Tokenizer, step: int) -> Batch:
+    """The batch of this step, see `DenseDetector.losses`; no scene comes twice."""
+    framing, size = framing_of(core), core.vision_config.image_size
+    grid = size // core.vision_config.patch_size
+    scenes = [
+        make_scene(seed, "train", size=size)
+        for seed in range(step * config.batch, (step + 1) * config.batch)
+    ]
+    wanted = targets([truth_of(scene) for scene in scenes], grid, len(CATEGORIES))
+    rng = np.random.default_rng((0x5EE, step))
+    names = [phrase(rng, name, config.other_names) for name in CATEGORIES]
+    return {
+        "pixels": framing.normalise(appearances(scenes, config.vary, step)),
+        "phrase_ids": phrase_ids(tokenizer, names, PHRASE_TOKENS),
+        "heat": wanted.heat,
+        "boxes": wanted.boxes,
+        "labels": wanted.labels,
+        "owners": torch.stack([owners(scene, grid) for scene in scenes]),
+    }
+
+
+def appearances(scenes: list[Scene], vary: float, step: int) -> Tensor:
+    """Pictures (B, 3, S, S) of 0 to 1, this share of them with another appearance."""
+    generator = torch.Generator().manual_seed(step)
+    images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
+    images = images.permute(0, 3, 1, 2).float() / 255
+    chosen = torch.rand(len(scenes), generator=generator) < vary
+    if chosen.any():
+        images[chosen] = vary_appearance(images[chosen], generator)
+    return images
+
+
+def owners(scene: Scene, grid: int) -> Tensor:
+    """(grid * grid,): the category that most pixels of a patch show, `len(CATEGORIES)` for none."""
+    categories = [CATEGORIES.index(each.category) for each in scene.objects]
+    shown = np.array([len(CATEGORIES), *categories])[scene.instances]
+    side = scene.size // grid
+    patches = shown.reshape(grid, side, grid, side).swapaxes(1, 2).reshape(grid * grid, -1)
+    counts = (patches[..., None] == np.arange(len(CATEGORIES) + 1)).sum(1)
+    return torch.from_numpy(counts.argmax(-1))
+
+
+def export_names(learner: DenseDetector, tokenizer: Tokenizer, export: Path) -> PhraseVectors:
+    """Write the phrase vectors of the categories and of the sounds; return the categories'."""
+    ids = phrase_ids(tokenizer, CATEGORIES, PHRASE_TOKENS)
+    with torch.inference_mode():
+        device = next(learner.parameters()).device
+        categories = centred(CATEGORIES, learner.phrases(ids.to(device)))
+    categories.save(export / CATEGORIES_FILE)
+    sound_vectors(categories).save(export / SOUNDS_FILE)
+    return categories
