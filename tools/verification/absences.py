@@ -9,7 +9,7 @@ Any other sentence about it stays as it is: to tell it anew could lose or invent
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from nuthatch.tools.verification import grammar
@@ -52,6 +52,11 @@ class _Told:
     sentence: Sentence
     verdicts: Sequence[Verdict]
     wrong: Mapping[str, Verdict]
+    places: dict[int, int] = field(init=False)
+    """First token of each place -> its end."""
+
+    def __post_init__(self) -> None:
+        self.places = {place.first: place.last for place in places(self.text, self.sentence)}
 
     @property
     def text(self) -> Text:
@@ -216,20 +221,17 @@ class _Told:
     def _ends(self, items: Sequence[Mention]) -> dict[Mention, int]:
         """Where each thing of a list ends in the text, with what is said of its place; nothing if
         more than places is said of one."""
-        ends = {}
-        for item, following in pairwise([*items, None]):
-            at = self._after(item)
-            ends[item] = self.text.tokens[at - 1].end
-            joint = [self.text.lower(i) for i in range(at, following.first if following else at)]
-            if not {"and", "or", ","}.issuperset(joint):
+        for item, following in pairwise(items):
+            joint = {self.text.lower(at) for at in range(self._after(item), following.first)}
+            if not joint <= {"and", "or", ","}:
                 return {}
-        return ends
+        return {item: self.text.tokens[self._after(item) - 1].end for item in items}
 
     def _after(self, item: Mention) -> int:
         """The token behind a thing and its places."""
         at = item.last
-        for place in places(self.text, self.sentence):
-            at = place.last if place.first == at else at
+        while at in self.places:
+            at = self.places[at]
         return at
 
     def _ends_with(self, items: Sequence[Mention]) -> bool:

@@ -90,9 +90,9 @@ def _correct(item: Item, reading: Reading, findings: Findings, policy: Policy) -
     verdicts = judge(reading.claims, findings, policy, item.authors)
     edits = make_edits(reading, verdicts, policy)
 
-    def judged(revised: str) -> tuple[Reading, list[Verdict]]:
-        again = read_claims(revised, item.question)
-        return again, judge(again.claims, findings, policy, item.authors)
+    def judged(revised: str) -> list[Verdict]:
+        claims = read_claims(revised, item.question).claims
+        return judge(claims, findings, policy, item.authors)
 
     taken, reason = _choose(reading, verdicts, edits, judged)
     revised = replay(item.answer, taken or edits)
@@ -111,7 +111,7 @@ def _choose(
     reading: Reading,
     verdicts: Sequence[Verdict],
     edits: Sequence[Edit],
-    judged: Callable[[str], tuple[Reading, list[Verdict]]],
+    judged: Callable[[str], list[Verdict]],
 ) -> tuple[list[Edit], str]:
     """The edits that make the draft better supported by the same findings, and why these.
 
@@ -123,7 +123,7 @@ def _choose(
     reason = f"{wrong} refuted, none of them edited" if wrong else "nothing was refuted"
     starts = [reading.text.tokens[each.first].start for each in reading.text.sentences]
     while taken:
-        again, after = judged(replay(reading.text.source, taken))
+        after = judged(replay(reading.text.source, taken))
         lost, new = _lost(verdicts, after), _new(verdicts, after)
         if not lost and not new:
             left = _refuted(after)
