@@ -190,9 +190,10 @@ class _Told:
         if not ends or (cut_at_end and not self._ends_with(items)):
             return []
         if kept[0] != items[0]:
-            span = starts[items[0]], starts[kept[0]] + 1  # the next thing may begin the sentence
-            first = grammar.like(text.source[span[0]], text.source[span[1] - 1])
-            changes.append(Change("replace", span, first))
+            start, end = starts[items[0]], starts[kept[0]]
+            changes.append(Change("delete", (start, end), ""))
+            if text.source[start].isupper() and text.source[end].islower():
+                changes = [Change("replace", (start, end + 1), text.source[end].upper())]
         final = text.source[ends[items[-2]] : starts[items[-1]]]
         for before, after in pairwise(kept):
             joint = ", "

@@ -172,7 +172,10 @@ def _said(claim: Claim) -> tuple[object, ...]:
 
 
 def _about(claim: Claim) -> tuple[str, str]:
-    """Kind and subject of a claim; the number of `2 cup` may have been put right, too."""
+    """Kind and subject of a claim; the number of `2 cup` may have been put right, too, and a sound
+    may have made way for another one."""
+    if claim.kind == "sound":
+        return claim.kind, ""
     number, _, name = claim.subject.partition(" ")
     return claim.kind, split_name(name if number.isdigit() else claim.subject)[1]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.places import Place, described, places, tint_of
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
-from nuthatch.tools.verification.scopes import SHOWN, Scopes
+from nuthatch.tools.verification.scopes import Scopes
 from nuthatch.tools.verification.sounds import soundings
 from nuthatch.tools.verification.types import Claim, ClaimKind
 
@@ -49,11 +49,6 @@ class Question:
     claims: tuple[Claim, ...] = ()
 
 
-_IS_SEEN = SHOWN | w.BE | w.ADVERBS | frozenset({"in", "the", "this", "can"})
-_JOINTS = w.BOUNDARIES | frozenset({"and", "or"})
-"""Words behind a thing that say nothing of it but that it is there, or that go on with others."""
-
-
 @dataclass(slots=True)
 class Statements:
     """The claims of the sentences read so far, and where they stand."""
@@ -88,7 +83,6 @@ class Statements:
         self._things(each, heard)
         self._relations(each, heard)
         self._colours(each)
-        self._unread(each)
 
     def _claim(
         self,
@@ -367,35 +361,6 @@ class Statements:
                     depends_on=self._parents(subject),
                 )
             at = end
-
-    def _unread(self, each: Sentence) -> None:
-        """What is said of a known thing at the head of a sentence, and nobody reads: `The cup is
-        bigger than the dog.` One claim, which no judge will decide."""
-        text, first, last = self.text, each.first, each.last
-        while first < last and not text.lower(first)[:1].isalnum():
-            first += 1
-        while last > first and not text.lower(last - 1)[:1].isalnum():
-            last -= 1
-        subject = next((m for m in each.mentions if m.first == first and m.known), None)
-        if self.asking or subject is None or self.scopes.absent[each.mentions.index(subject)]:
-            return
-        said = [text.lower(i) for i in range(subject.last, last)]
-        read = any(
-            claim.kind in ("relation", "sound", "text")
-            or (claim.kind == "attribute" and self.anchors[claim.id].mention is None)
-            for claim in self.claims[self.before :]
-        )
-        joined = not said or not said[0].isalpha() or said[0] in w.PREPOSITIONS | _JOINTS
-        if not (read or joined or _IS_SEEN.issuperset(said)):
-            words = subject.last, last
-            self._claim(
-                "other",
-                words,
-                subject.name,
-                " ".join(said),
-                depends_on=self._parents(self._named(subject)),
-                mention=subject,
-            )
 
     def _coloured(self, each: Sentence, at: int, end: int) -> list[Subject]:
         """What the colour from `at` to `end` is said of; of a red cup that is blue: of the cup."""
