@@ -180,6 +180,9 @@ SENTENCES = st.one_of(
     st.lists(THINGS, min_size=2, max_size=3).map(lambda things: f"I see {' and '.join(things)}!"),
     THINGS.map(lambda thing: f"Yes, {thing} is red."),
     THINGS.map(lambda thing: f"I hear {thing}; maybe not."),
+    THINGS.map(lambda thing: f"Nobody hears {thing} barking, but {thing} makes a ticking sound."),
+    THINGS.map(lambda thing: f"No dog can be heard; {thing} lacks a bell, doesn't it?"),
+    THINGS.map(lambda thing: f"- {thing} at the top left, **{thing}** and A GIRAFFE"),
     st.text(max_size=20),
 )
 
