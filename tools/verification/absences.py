@@ -1,20 +1,22 @@
-"""What becomes of a sentence about a thing that is not there, or that is there although denied.
+"""What becomes of the words for a thing that is not there, or that is there although denied.
 
 - A thing that is not there leaves its list: "two cups and a giraffe" -> "two cups".
-- Any other sentence about it says instead what is there and what not: "I see a giraffe." -> "There
-  is no giraffe.", "The dog is left of it." -> "There is a dog." What says nothing new goes.
+- Where nothing is left it is denied: "I see a giraffe." -> "I see no giraffe."
 - A denied thing that is there: "no dog" -> "a dog", "I don't see a dog" -> "I see a dog".
+
+Any other sentence about it stays as it is: to tell it anew could lose or invent claims.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.claims import Reading
 from nuthatch.tools.verification.grammar import Change, agreement, replace, undeny
+from nuthatch.tools.verification.places import places
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.types import Verdict
 from nuthatch.tools.vocabulary import singular
@@ -50,6 +52,11 @@ class _Told:
     sentence: Sentence
     verdicts: Sequence[Verdict]
     wrong: Mapping[str, Verdict]
+    places: dict[int, int] = field(init=False)
+    """First token of each place -> its end."""
+
+    def __post_init__(self) -> None:
+        self.places = {place.first: place.last for place in places(self.text, self.sentence)}
 
     @property
     def text(self) -> Text:
@@ -59,19 +66,19 @@ class _Told:
         anchors = self.reading.anchors
         return [v for v in self.verdicts if anchors[v.claim.id].mention == mention]
 
-    def _existing(self, polarity: bool) -> dict[Mention, Verdict]:
-        """Phrases by which the sentence says first that a thing is there, or that it is not."""
+    def _denied(self) -> dict[Mention, Verdict]:
+        """Phrases by which the sentence says first that a thing is not there."""
         found = {}
         for verdict in self.verdicts:
             claim, mention = verdict.claim, self.reading.anchors[verdict.claim.id].mention
-            if claim.kind == "existence" and claim.polarity is polarity and mention:
+            if claim.kind == "existence" and not claim.polarity and mention:
                 found[mention] = verdict
         return found
 
     # -- denied, but there ------------------------------------------------------------------------
 
     def affirmed(self) -> list[Attributed]:
-        denied = self._existing(False)
+        denied = self._denied()
         chains: list[list[Mention]] = []  # `no cups, plates or knives`: what one denial covers
         for before, mention in pairwise([None, *self.sentence.mentions]):
             if mention in denied and before in denied and not mention.denied:
@@ -118,30 +125,28 @@ class _Told:
 
     def without_absent(self) -> list[Attributed]:
         absent = {v.claim.subject: v for v in self.wrong.values() if v.claim.polarity}
-        named = [m for m in self.sentence.mentions if m.name in absent and not m.denied]
-        ghosts = {mention: absent[mention.name] for mention in named if self._asserts(mention)}
-        start = self.text.tokens[self.sentence.first].start
-        # `It is red.`: what is said without its name; short answers are turned where they stand.
-        orphans = [
-            self.wrong[parent]
-            for v in self._about(None)
-            if v.rule == "parent.refuted" and not v.claim.hedged and v.claim.span[0] != start
-            for parent in v.claim.depends_on
-            if parent in self.wrong
-        ]
-        if not ghosts and not orphans:
-            return []
-        because = [*ghosts.values(), *orphans][0]
-        items = next((each for each in self._lists() if ghosts.keys() <= set(each)), [])
-        if orphans or not set(items) - ghosts.keys():
-            return [(because, self._told_anew(ghosts))]
-        return [(because, change) for change in self._shortened(items, ghosts)]
+        changes: list[Attributed] = []
+        for items in self._lists():
+            ghosts = [m for m in items if m.name in absent and self._asserts(m)]
+            if ghosts and len(ghosts) < len(items):
+                made = self._shortened(items, ghosts)
+                changes += [(absent[ghosts[0].name], change) for change in made]
+            elif ghosts and self._ends_with(items) and not self._answers(absent[items[0].name]):
+                changes += [(absent[m.name], self._none(m)) for m in items]
+                changes += [(absent[items[0].name], each) for each in self._linked(items)]
+        return changes
+
+    def _answers(self, verdict: Verdict) -> bool:
+        """Whether a "yes" or "no" before it would stay."""
+        opener = self.text.lower(self.sentence.first) in w.YES | w.NO
+        return opener and self.reading.anchors[verdict.claim.id].opener is None
 
     def _asserts(self, mention: Mention) -> bool:
         """Whether the phrase says that the thing is there: not hedged, denied, or only heard."""
         about = [verdict.claim for verdict in self._about(mention)]
         heard = bool(about) and all(claim.kind == "sound" for claim in about)
-        return not heard and not any(claim.hedged or not claim.polarity for claim in about)
+        unsure = any(claim.hedged or not claim.polarity for claim in about)
+        return not (mention.denied or heard or unsure)
 
     def _lists(self) -> list[list[Mention]]:
         """Things after "there is", "I see", or alone in a sentence."""
@@ -175,18 +180,20 @@ class _Told:
             at -= 1
         return at
 
-    def _shortened(
-        self, items: Sequence[Mention], ghosts: Mapping[Mention, Verdict]
-    ) -> list[Change]:
+    def _shortened(self, items: Sequence[Mention], ghosts: Sequence[Mention]) -> list[Change]:
+        """The list without some of its things and what is said of their places."""
         kept = [item for item in items if item not in ghosts]
         text, changes, ends = self.text, [], self._ends(items)
         starts = {item: text.tokens[item.first].start for item in items}
+        verb = self._before(items[0])
+        cut_at_end = kept[-1] != items[-1] or text.lower(verb) not in w.BE | w.SHOWS | {"of"}
+        if not ends or (cut_at_end and not self._ends_with(items)):
+            return []
         if kept[0] != items[0]:
-            changes.append(Change("delete", (starts[items[0]], starts[kept[0]]), ""))
-            if items[0].first == self.sentence.first:  # the next thing begins the sentence now
-                capital = text.source[starts[kept[0]]].upper()
-                span = starts[items[0]], starts[kept[0]] + 1
-                changes = [Change("replace", span, capital)]
+            start, end = starts[items[0]], starts[kept[0]]
+            changes.append(Change("delete", (start, end), ""))
+            if text.source[start].isupper() and text.source[end].islower():
+                changes = [Change("replace", (start, end + 1), text.source[end].upper())]
         final = text.source[ends[items[-2]] : starts[items[-1]]]
         for before, after in pairwise(kept):
             joint = ", "
@@ -196,49 +203,41 @@ class _Told:
                 changes.append(Change("replace", (ends[before], starts[after]), joint))
         if kept[-1] != items[-1]:
             changes.append(Change("delete", (ends[kept[-1]], ends[items[-1]]), ""))
-        verb = self._before(items[0])
         if len(kept) == 1 or text.lower(verb) == "is":
             changes += agreement(text, verb, kept[0].plural)
         return changes
 
+    def _none(self, mention: Mention) -> Change:
+        """`a red giraffe on the left` -> `no giraffe`"""
+        text, end = self.text, self._after(mention)
+        return replace(text, mention.first, end, f"no {text.slice(*mention.noun)}")
+
+    def _linked(self, items: Sequence[Mention]) -> list[Change]:
+        """What goes with `no giraffe`: `a picture with`, and no `or` between two of them."""
+        text, verb = self.text, self._before(items[0])
+        changes = [replace(text, verb, verb + 1, "with")] if text.lower(verb) == "of" else []
+        either = [m.first - 1 for m in items[1:] if text.lower(m.first - 1) == "or"]
+        return [*changes, *(replace(text, at, at + 1, "and") for at in either)]
+
     def _ends(self, items: Sequence[Mention]) -> dict[Mention, int]:
-        """Where each thing of a list ends in the text, with what is said of its place."""
-        text, ends = self.text, {}
+        """Where each thing of a list ends in the text, with what is said of its place; nothing if
+        more than places is said of one."""
         for item, following in pairwise(items):
-            at = following.first - 1
-            while text.lower(at - 1) in (",", "and", "or"):
-                at -= 1
-            ends[item] = text.tokens[at - 1].end
-        places = [v.claim.span[1] for v in self._about(items[-1]) if v.claim.kind == "relation"]
-        ends[items[-1]] = max([text.tokens[items[-1].last - 1].end, *places])
-        return ends
+            joint = {self.text.lower(at) for at in range(self._after(item), following.first)}
+            if not joint <= {"and", "or", ","}:
+                return {}
+        return {item: self.text.tokens[self._after(item) - 1].end for item in items}
 
-    def _told_anew(self, ghosts: Mapping[Mention, Verdict]) -> Change:
-        text, first, last = self.text, self.sentence.first, self.sentence.last
-        told = {m: v for m, v in self._existing(True).items() if not v.claim.hedged}
-        left = [mention for mention in told if mention not in ghosts]
-        gone = [mention for mention in told if mention in ghosts]
-        start, end = text.span(first, last)
-        if not told:  # what separates it from its neighbours goes with it
-            if first:
-                start = text.tokens[first - 1].end
-            elif last < len(text.tokens):
-                end = text.tokens[last].start
-            return Change("delete", (start, end), "")
-        said = [grammar.listed([self._introduced(mention) for mention in left])] if left else []
-        if gone:
-            said.append(f"no {grammar.listed([text.slice(*m.noun) for m in gone], 'or')}")
-        new = f"there {grammar.be_for((left or gone)[0].plural)} {' but '.join(said)}"
-        if text.tokens[last - 1].text in (".", "!", ";"):
-            end = text.tokens[last - 1].start
-        if text.lower(first) in w.YES | w.NO and text.lower(first + 1) == ",":
-            start = text.tokens[first + 2].start
-        return Change("replace", (start, end), grammar.like(text.source[start], new))
+    def _after(self, item: Mention) -> int:
+        """The token behind a thing and its places."""
+        at = item.last
+        while at in self.places:
+            at = self.places[at]
+        return at
 
-    def _introduced(self, mention: Mention) -> str:
-        """The phrase as it would be said for the first time."""
-        if mention.determiner not in w.DEFINITE | w.EVERY | w.NONE | w.MOST:
-            words = self.text.slice(mention.first, mention.last)
-            return words[:1].lower() + words[1:]
-        start = min((mention.noun[0], *mention.colours))
-        return grammar.indefinite(self.text.slice(start, mention.last), mention.plural)
+    def _ends_with(self, items: Sequence[Mention]) -> bool:
+        """Whether nothing but where it was seen is said behind a list."""
+        text, at = self.text, self._after(items[-1])
+        picture = text.lower(at) == "in" and text.lower(at + 2) in w.PICTURE
+        word = text.lower(at) if at < self.sentence.last else ""
+        return picture or not word[:1].isalnum() or word in w.BOUNDARIES | {"here", "there"}

@@ -3,7 +3,8 @@
 Read are: existence ("there is a cup"), count ("three cups"), tint ("a blue cup"), relation ("left
 of the tree"), sound ("a dog is barking"), and quoted text. A bare "yes", "three", "blue" or "left
 of the tree" takes its meaning from the question. Nouns outside the vocabulary are claims too: they
-will find no judge. Actions, moods and opinions are not read.
+will find no judge, and so is what a sentence says of a known thing at its head in other words ("the
+dog sleeps"). Other actions, moods and opinions are not read.
 
 A subject may carry its tint: `red cup` counts or places red cups only (`split_name`). Relations
 and tints say that *some* such object is so; what is said of all ("all cups are red", "the cups are
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.places import described
 from nuthatch.tools.verification.reading import Sentence, Text, name_at, quantity_at, read
+from nuthatch.tools.verification.scopes import SHOWN
 from nuthatch.tools.verification.statements import Anchor, Question, Statements, at_least
 from nuthatch.tools.verification.types import Claim
 from nuthatch.tools.vocabulary import CATEGORIES
@@ -108,6 +110,11 @@ def _main(claims: list[Claim]) -> tuple[Claim, ...]:
 # -- answers --------------------------------------------------------------------------------------
 
 
+_IS_SEEN = SHOWN | w.BE | w.ADVERBS | frozenset({"in", "the", "this", "can"})
+_JOINTS = w.BOUNDARIES | frozenset({"and", "or"})
+"""Words behind a thing that say nothing of it but that it is there, or that go on with others."""
+
+
 @dataclass(slots=True)
 class _Answer(Statements):
     """Statements, and short answers, which mean what the question makes of them."""
@@ -143,10 +150,40 @@ class _Answer(Statements):
         each = self.text.sentences[number]
         self._yes_or_no(each)
         Statements.sentence(self, number)
+        self._unread(each)
         self._short_answer(each, self.before)
         self._settle_opener(each, self.before)
         if each.mentions:
             self.topic = next((m for m in each.mentions if not m.definite), each.mentions[0])
+
+    def _unread(self, each: Sentence) -> None:
+        """What is said of a known thing at the head of a sentence, and nobody reads: `The cup is
+        bigger than the dog.` One claim, which no judge will decide."""
+        text, first, last = self.text, each.first, each.last
+        while first < last and not text.lower(first)[:1].isalnum():
+            first += 1
+        while last > first and not text.lower(last - 1)[:1].isalnum():
+            last -= 1
+        subject = next((m for m in each.mentions if m.first == first and m.known), None)
+        if subject is None or self.scopes.absent[each.mentions.index(subject)]:
+            return
+        said = [text.lower(i) for i in range(subject.last, last)]
+        read = any(
+            claim.kind in ("relation", "sound", "text")
+            or (claim.kind == "attribute" and self.anchors[claim.id].mention is None)
+            for claim in self.claims[self.before :]
+        )
+        joined = not said or not said[0].isalpha() or said[0] in w.PREPOSITIONS | _JOINTS
+        if not (read or joined or _IS_SEEN.issuperset(said)):
+            words = subject.last, last
+            self._claim(
+                "other",
+                words,
+                subject.name,
+                " ".join(said),
+                depends_on=self._parents(self._named(subject)),
+                mention=subject,
+            )
 
     # -- short answers ----------------------------------------------------------------------------
 

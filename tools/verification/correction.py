@@ -3,16 +3,20 @@
 Many answers go through together, so that the models see batches; one answer is a batch of one.
 """
 
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.claims import Reading, read_claims, split_name
 from nuthatch.tools.verification.edits import make_edits, replay
 from nuthatch.tools.verification.findings import Case, Findings, observe
 from nuthatch.tools.verification.rules import POLICIES, Policy, judge
 from nuthatch.tools.verification.senses import Picture, Senses, Sound
-from nuthatch.tools.verification.types import Correction, Edit, Report, Verdict
+from nuthatch.tools.verification.types import Claim, Correction, Edit, Report, Verdict
+
+MAX_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,11 @@ def verify_items(
     calibration: Calibration,
     policy: Policy = POLICIES["conservative"],
 ) -> list[Report]:
-    """A verdict on every claim of every answer."""
+    """A verdict on every claim of every answer.
+
+    Raises:
+        RetryCall: an answer has more than 20 000 characters.
+    """
     return [
         Report(answer=item.answer, verdicts=judge(reading.claims, findings, policy, item.authors))
         for item, reading, findings in _observed(items, senses, calibration)
@@ -49,7 +57,11 @@ def correct_items(
     calibration: Calibration,
     policy: Policy = POLICIES["conservative"],
 ) -> list[Correction]:
-    """Every answer with its refuted claims put right, where that makes it better supported."""
+    """Every answer with its refuted claims put right, where that makes it better supported.
+
+    Raises:
+        RetryCall: an answer has more than 20 000 characters.
+    """
     return [
         _correct(item, reading, findings, policy)
         for item, reading, findings in _observed(items, senses, calibration)
@@ -59,6 +71,13 @@ def correct_items(
 def _observed(
     items: Sequence[Item], senses: Senses, calibration: Calibration
 ) -> list[tuple[Item, Reading, Findings]]:
+    for item in items:
+        if len(item.answer) > MAX_CHARACTERS:
+            raise RetryCall(
+                f"the answer has {len(item.answer):,} characters; at most {MAX_CHARACTERS:,} are "
+                "checked at once. Check it in parts",
+                "limit_exceeded",
+            )
     readings = [read_claims(item.answer, item.question) for item in items]
     cases = [
         Case(reading.claims, item.picture, item.sound)
@@ -70,45 +89,54 @@ def _observed(
 def _correct(item: Item, reading: Reading, findings: Findings, policy: Policy) -> Correction:
     verdicts = judge(reading.claims, findings, policy, item.authors)
     edits = make_edits(reading, verdicts, policy)
-    revised = replay(item.answer, edits)
-    better, reason = _choose(item, verdicts, edits, revised, findings, policy)
+
+    def judged(revised: str) -> list[Verdict]:
+        claims = read_claims(revised, item.question).claims
+        return judge(claims, findings, policy, item.authors)
+
+    taken, reason = _choose(reading, verdicts, edits, judged)
+    revised = replay(item.answer, taken or edits)
     return Correction(
         draft=item.answer,
         revised=revised,
-        final=revised if better else item.answer,
-        choice="revised" if better else "draft",
+        final=revised if taken else item.answer,
+        choice="revised" if taken else "draft",
         choice_reason=reason,
-        edits=edits if better else [],
+        edits=taken,
         verdicts=verdicts,
     )
 
 
 def _choose(
-    item: Item,
+    reading: Reading,
     verdicts: Sequence[Verdict],
     edits: Sequence[Edit],
-    revised: str,
-    findings: Findings,
-    policy: Policy,
-) -> tuple[bool, str]:
-    """Whether the revision is better supported than the draft, by the same findings, and why.
+    judged: Callable[[str], list[Verdict]],
+) -> tuple[list[Edit], str]:
+    """The edits that make the draft better supported by the same findings, and why these.
 
-    A revision is a new draft, read and judged like one: it must have fewer refuted claims, and no
-    more than the draft that nobody can judge, and lose nothing that is supported.
+    A revision is a new draft, read and judged like one: it must have fewer refuted claims, lose
+    nothing that is supported, and assert nothing new that is refuted or beyond all judges. Edits of
+    sentences that fail in this are left out; the others may do.
     """
-    if not edits:
-        wrong = sum(verdict.verdict == "refuted" for verdict in verdicts)
-        return False, f"{wrong} refuted, none of them edited" if wrong else "nothing was refuted"
-    before = _refuted(verdicts)
-    again = judge(read_claims(revised, item.question).claims, findings, policy, item.authors)
-    after = _refuted(again)
-    if _lost(verdicts, again):
-        return False, "the revision loses a claim that is supported"
-    if _unjudged(again) > _unjudged(verdicts):
-        return False, "the revision claims what nobody can judge"
-    if after < before:
-        return True, f"refuted claims: {before} in the draft, {after} in the revision"
-    return False, f"the revision is no better: {after} refuted claims, the draft has {before}"
+    wrong, taken = _refuted(verdicts), list(edits)
+    reason = f"{wrong} refuted, none of them edited" if wrong else "nothing was refuted"
+    starts = [reading.text.tokens[each.first].start for each in reading.text.sentences]
+    while taken:
+        after = judged(replay(reading.text.source, taken))
+        lost, new = _lost(verdicts, after), _new(verdicts, after)
+        if not lost and not new:
+            left = _refuted(after)
+            if left < wrong:
+                return taken, f"refuted claims: {wrong} in the draft, {left} in the revision"
+            return [], f"the revision is no better: {left} refuted claims, the draft has {wrong}"
+        reason = f"the revision {'loses what is supported' if lost else 'claims what is not found'}"
+        places = [claim.span[0] for claim in lost]
+        places += [_place_in_draft(claim.span[0], taken) for claim in new]
+        failing = {bisect(starts, place) for place in places}
+        kept = [edit for edit in taken if bisect(starts, edit.span[0]) not in failing]
+        taken = kept if len(kept) < len(taken) else []
+    return [], reason
 
 
 def _refuted(verdicts: Sequence[Verdict]) -> int:
@@ -116,24 +144,50 @@ def _refuted(verdicts: Sequence[Verdict]) -> int:
     return sum(v.verdict == "refuted" and not v.claim.hedged for v in verdicts)
 
 
-def _lost(before: Sequence[Verdict], after: Sequence[Verdict]) -> bool:
-    """Whether something supported before is said no more; what depends on it may go with it."""
-
-    def said(verdicts: Sequence[Verdict]) -> set[tuple[str, ...]]:
-        return {
-            (
-                v.claim.kind,
-                split_name(v.claim.subject)[1],  # its tint may have been put right
-                v.claim.predicate,
-                split_name(v.claim.value or "")[1],
-                str(v.claim.polarity),
-            )
-            for v in verdicts
-            if v.verdict == "supported"
-        }
-
-    return not said(before) <= said(after)
+def _lost(before: Sequence[Verdict], after: Sequence[Verdict]) -> list[Claim]:
+    """Claims of the draft that were supported and are said no more."""
+    kept = {_said(v.claim) for v in after if v.verdict == "supported"}
+    return [v.claim for v in before if v.verdict == "supported" and _said(v.claim) not in kept]
 
 
-def _unjudged(verdicts: Sequence[Verdict]) -> int:
-    return sum(verdict.rule == "judges.none" for verdict in verdicts)
+def _new(before: Sequence[Verdict], after: Sequence[Verdict]) -> list[Claim]:
+    """What the revision asserts, and the draft did not, although it is refuted or nobody knows."""
+    said = {_said(v.claim) for v in before if not v.claim.hedged}
+    mended = {_about(v.claim) for v in before if v.verdict == "refuted"}
+    unknown = [
+        v
+        for v in after
+        if v.verdict == "refuted"
+        or v.rule == "judges.none"
+        or (v.verdict != "supported" and _about(v.claim) not in mended)
+    ]
+    plain = [v.claim for v in unknown if v.claim.polarity and not v.claim.hedged]
+    return [claim for claim in plain if _said(claim) not in said]
+
+
+def _said(claim: Claim) -> tuple[object, ...]:
+    """What a claim says, whatever the tint: that may have been put right."""
+    value = split_name((claim.value or "").removeprefix(">="))[1]
+    return (*_about(claim), claim.predicate, value, claim.polarity)
+
+
+def _about(claim: Claim) -> tuple[str, str]:
+    """Kind and subject of a claim; the number of `2 cup` may have been put right, too, and a sound
+    may have made way for another one."""
+    if claim.kind == "sound":
+        return claim.kind, ""
+    number, _, name = claim.subject.partition(" ")
+    return claim.kind, split_name(name if number.isdigit() else claim.subject)[1]
+
+
+def _place_in_draft(at: int, edits: Sequence[Edit]) -> int:
+    """Where in the draft a place of the revision was."""
+    shift = 0
+    for edit in sorted(edits, key=lambda each: each.span):
+        start = edit.span[0] + shift
+        if at < start:
+            break
+        if at < start + len(edit.new_text):
+            return edit.span[0]
+        shift += len(edit.new_text) - len(edit.old_text)
+    return at - shift

@@ -5,7 +5,7 @@ probably false is hedged; everything else stays to the byte, because a revised t
 the draft with its edits replayed. Edits that would overlap are left out, the smaller one first.
 """
 
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Protocol
@@ -22,7 +22,7 @@ from nuthatch.tools.verification.statements import Anchor
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
 
-UNVERIFIED = "[unverified]"
+UNVERIFIED, REFUTED = "[unverified]", "[refuted]"
 
 
 def make_edits(reading: Reading, verdicts: Sequence[Verdict], policy: Policy) -> list[Edit]:
@@ -69,7 +69,7 @@ def _corrected(reading: Reading, verdict: Verdict) -> list[Change]:
     """Changes that put a refuted claim right; none where nobody knows how."""
     claim, anchor = verdict.claim, reading.anchors[verdict.claim.id]
     text, opener = reading.text, anchor.opener
-    if anchor.mention is None and text.lower(anchor.words[0]) in w.YES | w.NO:
+    if _only_answers(text, anchor):
         return [_flip(text, claim.span, anchor.words[0])]
     changes: list[Change] = []
     if claim.kind in _MAKERS and verdict.rule != "parent.refuted":
@@ -77,6 +77,12 @@ def _corrected(reading: Reading, verdict: Verdict) -> list[Change]:
     if opener is not None and (changes or claim.kind == "existence"):
         changes.append(_flip(text, text.span(opener, opener + 1), opener))
     return changes
+
+
+def _only_answers(text: Text, anchor: Anchor) -> bool:
+    """Whether the claim stands in `yes`, `No, there isn't` alone; `no ticking` is no answer."""
+    first, *rest = (text.lower(i) for i in range(*anchor.words))
+    return anchor.mention is None and first in w.YES | w.NO and w.ECHO.issuperset(rest)
 
 
 def _flip(text: Text, span: Span, opener: int) -> Change:
@@ -98,9 +104,10 @@ def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
         return changes
     noun = text.slice(*mention.noun)
     if mention.plural != (number != 1):
-        changes.append(Change("replace", text.span(*mention.noun), grammar.noun_for(number, noun)))
-    # "there is one cup" / "one cup is": the verb goes with the number
-    for at in (mention.first - 1, mention.last):
+        changes.append(replace(text, *mention.noun, grammar.noun_for(number, noun)))
+    # "there is one cup" / "one cup is": the verb goes with the number; but "a dog and one cup are"
+    joined = text.lower(mention.first - 1) in ("and", "or", ",")
+    for at in (mention.first - 1, mention.last)[: 1 if joined else 2]:
         if at == mention.last or text.lower(at - 1) == "there":
             changes += agreement(text, at, number != 1)
     return changes
@@ -202,7 +209,10 @@ def _sound(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
     if mention is not None and text.lower(last) in w.MAKE:
         return [replace(text, *mention.noun, event.object)]
     new = event.description
-    if any(text.lower(at) in ("is", "are") for at in range(first, last)):  # a dog is barking
+    said = {text.lower(at) for at in range(first, last)}
+    if "heard" in said:
+        new = f"{new} can be heard"
+    elif said & {"is", "are"}:  # a dog is barking
         thing, _, doing = new.rpartition(" ")
         new = f"{thing} is {doing}" if doing.endswith("ing") else f"{new} can be heard"
     return [replace(text, first, last, new)]
@@ -257,35 +267,50 @@ class Checked(Protocol):
 
 
 def moved(verdicts: Iterable[Verdict], edits: Sequence[Edit]) -> list[tuple[Span, Verdict]]:
-    """Where the claims of a draft stand in the text that its edits make; edited ones are gone."""
+    """Where the claims of a draft stand in the text that its edits make; those that an edit rests
+    on or covers are gone, and what was refuted and touched by one is mended."""
     edits = sorted(edits, key=lambda edit: edit.span)
-    ends = [edit.span[1] for edit in edits]
+    starts, ends = [edit.span[0] for edit in edits], [edit.span[1] for edit in edits]
     shifts = [0, *accumulate(len(edit.new_text) - len(edit.old_text) for edit in edits)]
+    mended = {edit.claim_id for edit in edits}
     placed: list[tuple[Span, Verdict]] = []
     for verdict in verdicts:
         start, end = verdict.claim.span
-        before = bisect(ends, start)  # edits that end where the claim begins, or earlier
-        if before < len(edits) and edits[before].span[0] < end:
-            continue
-        placed.append(((start + shifts[before], end + shifts[before]), verdict))
+        before, inside = bisect(ends, start), bisect_left(starts, end)
+        if before < inside:  # edits within the claim, or over its edges
+            start = min(start, starts[before])
+            end = max(end, ends[inside - 1])
+            if verdict.verdict == "refuted" or (start, end) == edits[before].span:
+                continue
+        if verdict.claim.id not in mended:
+            placed.append(((start + shifts[before], end + shifts[inside]), verdict))
     return placed
 
 
 def mark(text: str, checked: Checked) -> str:
-    """The text for display, with a mark behind each claim that nobody could decide.
+    """The text for display, with a mark behind each claim that nobody could decide, or that is
+    refuted and still stands.
 
     `checked` holds the verdicts on a draft and, if it was corrected, the edits that made `text`.
     """
-    undecided = [v for v in checked.verdicts if v.verdict == "not_enough_evidence"]
-    edits = getattr(checked, "edits", [])
+    placed = moved(checked.verdicts, getattr(checked, "edits", []))
+    marks: dict[int, str] = {}
+    for name, sign in (("not_enough_evidence", UNVERIFIED), ("refuted", REFUTED)):
+        spans = [span for span, verdict in placed if verdict.verdict == name]
+        marks.update(dict.fromkeys(_outer_ends(spans), sign))
+    for end in sorted(marks, reverse=True):
+        text = f"{text[:end]} {marks[end]}{text[end:]}"
+    return text
+
+
+def _outer_ends(spans: Iterable[Span]) -> list[int]:
+    """Where spans end; one inside another, or on its edge, ends with it."""
     ends: list[int] = []
     last = (-1, -1)
-    for span, _ in sorted(moved(undecided, edits), key=lambda each: (each[0][0], -each[0][1])):
-        if span[1] > last[1]:  # a claim inside another one is marked with it
+    for span in sorted(spans, key=lambda each: (each[0], -each[1])):
+        if span[1] > last[1]:
             if span[0] < last[1]:
                 ends.pop()
             ends.append(span[1])
             last = span
-    for end in sorted(set(ends), reverse=True):
-        text = f"{text[:end]} {UNVERIFIED}{text[end:]}"
-    return text
+    return ends

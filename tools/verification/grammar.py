@@ -18,7 +18,9 @@ class Change(NamedTuple):
 
 
 def like(pattern: str, text: str) -> str:
-    """`text` with a capital where `pattern` has one."""
+    """`text` with a capital where `pattern` has one; all in capitals where that is."""
+    if pattern.isupper() and sum(letter.isalpha() for letter in pattern) > 1:
+        return text.upper()
     return text[:1].upper() + text[1:] if pattern[:1].isupper() else text
 
 
@@ -71,6 +73,8 @@ def agreement(text: Text, at: int, many: bool) -> list[Change]:
 def undeny(text: Text, at: int) -> Change | None:
     """The change that takes a negation away: `isn't` -> `is`, `do not see` -> `see`."""
     word, (start, end) = text.lower(at), text.span(at, at + 1)
+    if word in ("lacks", "lack"):
+        return replace(text, at, at + 1, "has" if word == "lacks" else "have")
     if word in ("isn't", "aren't", "wasn't", "weren't"):
         return replace(text, at, at + 1, word[:-3])
     if word in ("can't", "cannot"):

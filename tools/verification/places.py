@@ -38,6 +38,9 @@ class Place:
     value: str
 
 
+_SIDES = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}
+
+
 def places(text: Text, sentence: Sentence) -> Iterator[Place]:
     starts = {mention.first: mention for mention in sentence.mentions}
     at = sentence.first
@@ -54,24 +57,27 @@ def _side(text: Text, first: int, end: int, starts: dict[int, Mention]) -> Place
     """`left of X`, `to the left of X`, `on the left side of the picture`, `at the top`."""
     at = first
     led = text.lower(at) in ("to", "on", "at", "in", "toward", "towards")
+    corner = text.lower(at - 1) in ("top", "bottom")  # at the top left: that is two places
     if led:
         at += 1
-    if text.lower(at) == "the":
+    if corner:
+        led = True
+    elif text.lower(at) == "the":
         at += 1
     elif led and text.lower(at) != "top":
         return None
     if text.lower(at) == "far":
         at += 1
     side = text.lower(at)
-    predicate = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}.get(
-        side
-    )
+    predicate = _SIDES.get(side)
     if predicate is None or at >= end:
         return None
     at += 1
     if text.lower(at) in ("-", "hand"):
         at += 1
-    if text.lower(at) in ("side", "half", "edge", "part"):
+    if text.lower(at) in ("side", "half", "edge", "part") or (
+        corner and text.lower(at) == "corner"
+    ):
         at += 1
     if text.lower(at) == "of" and side in ("left", "right"):
         target = starts.get(at + 1)
@@ -79,7 +85,8 @@ def _side(text: Text, first: int, end: int, starts: dict[int, Mention]) -> Place
             return Place(first, target.last, at + 1, predicate, target, described(text, target))
         if text.lower(at + 1) in ("it", "them"):
             return Place(first, at + 2, at + 1, predicate, None, "it")
-    if not led or text.lower(at) in ("corner", "and", "hand") or (
+    several = text.lower(at) == "and" and text.lower(at + 1) in _SIDES  # on the left and right
+    if not led or several or text.lower(at) in ("corner", "hand") or (
         text.lower(at) == "of" and text.lower(at + 2) not in w.PICTURE
     ):  # fmt: skip
         return None

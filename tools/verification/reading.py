@@ -132,8 +132,15 @@ def _sentences(source: str, tokens: Sequence[Token]) -> Iterator[Sentence]:
         gap = source[token.end : tokens[index + 1].start] if index + 1 < len(tokens) else "\n"
         ends = token.text in (".", "!", "?") and not closing
         if ends or "\n" in gap or token.text == ";" or index + 1 - first >= LONGEST_SENTENCE:
-            yield Sentence(first, index + 1, token.text == "?", quotes=quotes)
+            asks = token.text == "?" and not _is_tag(tokens[first : index + 1])
+            yield Sentence(first, index + 1, asks, quotes=quotes)
             first, closing, quotes = index + 1, "", []
+
+
+def _is_tag(tokens: Sequence[Token]) -> bool:
+    """Whether a question only asks for assent to what it says: `..., isn't it?`"""
+    comma, verb, who = (["", "", ""] + [token.lower for token in tokens[:-1]])[-3:]
+    return comma == "," and verb in w.BE | w.DO | w.NOT_DO and who in w.PRONOUNS
 
 
 # -- noun phrases ---------------------------------------------------------------------------------
@@ -276,6 +283,8 @@ def _unknown(
         return None
     head = named[-1]
     word = text.lower(head)
+    if len(word) < 3 or word in w.UNITS:
+        return None  # `60 s`
     if word in w.SOUND_NOUNS:
         return None  # `an engine running` is heard; claims of sounds are read on their own
     name = singular(word)

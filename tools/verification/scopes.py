@@ -1,11 +1,13 @@
 """What a negation denies and what a hedge weakens, within one sentence."""
 
+from itertools import pairwise
+
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.reading import Sentence, Text
+from nuthatch.tools.verification.reading import Mention, Sentence, Text
 
 _FRESH = frozenset({"there", "i", "you", "it", "only", "just"})
 """After "and" or a comma these begin a statement of its own."""
-_SHOWN = frozenset({"visible", "present", "there", "shown", "seen"}) | w.PICTURE
+SHOWN = frozenset({"visible", "present", "there", "shown", "seen"}) | w.PICTURE
 
 
 class Scopes:
@@ -40,7 +42,7 @@ class Scopes:
                 denied = hedged = False
             self._denied.append(denied)
             self._hedged.append(hedged)
-            if (is_negation(word) or word == "without") and after != "only":
+            if (is_negation(word) or word in w.WITHOUT) and after != "only":
                 if after in ("sure", "certain", "clear"):
                     hedged = True
                 else:
@@ -67,13 +69,45 @@ class Scopes:
         whole = mention.definite or mention.determiner in w.EVERY | w.NONE
         if mention.denied or (self.denied(mention.first) and not whole):
             return True
-        end = min(mention.last + 6, sentence.last)
-        after = [text.lower(i) for i in range(mention.last, end)]
-        if after and after[0] in w.BE | {"can", "cannot", "can't"}:
-            absent = any(is_negation(word) for word in after)
-            if absent and not _SHOWN.isdisjoint(after):
-                return True
+        if text.lower(mention.first - 1) in w.WITHOUT or self._gone(mention.last):
+            return True
         return index > 0 and self.absent[index - 1] and self._chained(index)
+
+    def _gone(self, at: int) -> bool:
+        """Whether a thing is said to be absent: `is not visible`, `that barks is missing`."""
+        text = self._text
+        if text.lower(at) in w.RELATIVE:
+            at = next((i for i in range(at + 2, at + 6) if text.lower(i) in w.BE), at)
+        after = [text.lower(i) for i in range(at, min(at + 6, self._sentence.last))]
+        if not after or after[0] not in w.BE | {"can", "cannot", "can't"}:
+            return False
+        denied = any(is_negation(word) for word in after)
+        for word, following in pairwise(after):  # but not `is missing a handle`
+            if word in w.GONE and following not in w.DETERMINERS:
+                return not denied
+        return denied and not SHOWN.isdisjoint(after)
+
+    def unheard(self, at: int) -> bool:
+        """Whether nobody hears what is named at a token: `nobody hears`, `no dog can be heard`."""
+        heard = any(self.only_heard(m) and m.last <= at for m in self._clause(at))
+        return heard or self.denied(at)
+
+    def only_heard(self, mention: Mention) -> bool:
+        """Whether the phrase denies that something is heard, not that it is there."""
+        end = min(mention.last + 3, self._sentence.last)
+        words = {self._text.lower(i) for i in range(mention.last, end)}
+        return mention.denied and not words.isdisjoint(w.CAN_BE_HEARD)
+
+    def _clause(self, at: int) -> list[Mention]:
+        """The phrases before a token in its clause."""
+        fresh = next((m for m in self._sentence.mentions if m.first == at), None)
+        joined = self._text.lower(at - 1) in (",", "and")
+        if fresh and joined and self._text.lower(fresh.last) in w.BE | w.MAKE:
+            return []  # nobody hears a dog, and the clock is ticking
+        start = at
+        while start > self._sentence.first and self._text.lower(start - 1) not in w.BOUNDARIES:
+            start -= 1
+        return [m for m in self._sentence.mentions if start <= m.first < at]
 
     def _chained(self, index: int) -> bool:
         """`no cups, plates or knives`: what follows without a determiner of its own."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
-from nuthatch.tools.verification.scopes import Scopes
+from nuthatch.tools.verification.scopes import Scopes, is_negation
 
 _PLAYERS = {
     "playing": {"guitar", "drum", "violin", "trumpet"},
@@ -56,6 +56,12 @@ def _of_things(
     for index, mention in enumerate(sentence.mentions):
         event = w.EVENT_OF.get(mention.name, mention.name)
         at, after = mention.last, text.lower(mention.last)
+        denied = scopes.absent[index] or scopes.unheard(mention.first)
+        end = _heard(text, at, sentence.last)
+        if end and mention.name in w.EVENT_OF:
+            denied |= any(is_negation(text.lower(i)) for i in range(at, end))
+            yield Sounding((mention.first, end), event, not denied, mention, False)
+            continue
         while text.lower(at) in w.BE | w.RELATIVE:
             at += 1
         verb = text.lower(at) in w.SOUND_VERBS
@@ -72,7 +78,16 @@ def _of_things(
         else:
             continue
         seen = verb and not cues and not asked and not mention.denied
-        yield Sounding((mention.first, end), event, not scopes.absent[index], mention, seen)
+        yield Sounding((mention.first, end), event, not denied, mention, seen)
+
+
+def _heard(text: Text, at: int, last: int) -> int | None:
+    """Where `can be heard`, `is not heard barking` ends, if it begins here."""
+    while text.lower(at) in w.BE | {"can", "could"} or is_negation(text.lower(at)):
+        at += 1
+    if at >= last or text.lower(at) not in ("heard", "audible"):
+        return None
+    return at + 2 if text.lower(at + 1) in w.SOUND_VERBS else at + 1
 
 
 def _by_name(text: Text, sentence: Sentence, scopes: Scopes, used: set[int]) -> Iterator[Sounding]:
@@ -85,5 +100,5 @@ def _by_name(text: Text, sentence: Sentence, scopes: Scopes, used: set[int]) -> 
         end = at + 2 if text.lower(at + 1).endswith("ing") else at + 1
         end = min(end, sentence.last)
         used.update(range(start, end))
-        denied = text.lower(start) == "no" or scopes.denied(start)
+        denied = text.lower(start) == "no" or scopes.unheard(start)
         yield Sounding((start, end), event, not denied, None, False)

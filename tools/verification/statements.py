@@ -169,6 +169,11 @@ class Statements:
                     mention=mention,
                 )
 
+            elif (
+                mention.number and self.text.lower(mention.number[0]) in w.QUANTITIES
+            ):  # many cups: how many?
+                self._claim("other", mention.number, mention.name, "count", depends_on=parents)
+
     def _predicated(self, mention: Mention) -> bool:
         """Whether a place or a colour follows: `no cup on the left`, `no cup is red`."""
         at = mention.last
@@ -317,7 +322,7 @@ class Statements:
     def _sounds(self, each: Sentence) -> set[int]:
         """Claims of what is heard; gives the first tokens of the phrases that are only heard."""
         asked = self.question is not None and self.question.kind == "sound"
-        only_heard: set[int] = set()
+        only_heard = {m.first for m in each.mentions if self.scopes.only_heard(m)}
         for sounding in soundings(self.text, each, self.scopes, asked):
             self._claim(
                 "sound",

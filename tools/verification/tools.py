@@ -31,7 +31,7 @@ class VerifyAnswer(Tool[CheckArgs, Report]):
     names the judges that the answer was written from: they never decide alone.
 
     Raises:
-        RetryCall: a handle names nothing.
+        RetryCall: a handle names nothing, or the answer has more than 20 000 characters.
     """
 
     name = "verify_answer"
@@ -62,7 +62,7 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
     `authors` as for `verify_answer`.
 
     Raises:
-        RetryCall: a handle names nothing.
+        RetryCall: a handle names nothing, or the answer has more than 20 000 characters.
     """
 
     name = "correct_answer"

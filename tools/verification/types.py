@@ -107,7 +107,8 @@ def tally(verdicts: list[Verdict]) -> str:
         )
         if name in names
     ]
-    return f"{len(names)} claims: {', '.join(counts)}" if names else "no claim to check"
+    claims = "1 claim" if len(names) == 1 else f"{len(names)} claims"
+    return f"{claims}: {', '.join(counts)}" if names else "no claim to check"
 
 
 class Correction(BaseModel):

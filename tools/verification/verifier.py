@@ -70,6 +70,7 @@ class Verifier:
 
         Raises:
             MediaError: the picture or the sound cannot be used.
+            RetryCall: the answer has more than 20 000 characters.
         """
         result = self._call("verify_answer", answer, question, image, audio)
         assert isinstance(result, Report)
@@ -96,6 +97,7 @@ class Verifier:
 
         Raises:
             MediaError: a picture or a sound cannot be used; nothing was checked then.
+            RetryCall: an answer has more than 20 000 characters.
         """
         pictures = {id(each.picture): each.picture for each in items if each.picture is not None}
         pixels = {key: read_image(source)[0] for key, source in pictures.items()}

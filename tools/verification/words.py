@@ -105,6 +105,8 @@ MOST = _set("most half")
 DETERMINERS = ARTICLES | DEFINITE | EVERY | NONE | MOST | _set("some any no another")
 BE = _set("is are was were be 's 're isn't aren't wasn't weren't isn’t aren’t")
 DO = _set("do does did can could has")
+NOT_DO = _set("don't doesn't didn't can't couldn't hasn't")
+PRONOUNS = _set("it there they he she you i")
 LOOK_LIKE = _set("looks look seems seem appears appear")
 POSTURES = _set(
     "stands stand stood sits sit sat lies lie lay rests rest hangs hang floats float standing "
@@ -115,6 +117,10 @@ SHOWS = _set(
     "include includes including depicts depict features feature holds"
 )
 NOT = frozenset({"not", "n't", "never", "neither", "nor", "cannot"})
+WITHOUT = _set("without lacks lack lacking")
+"""What follows these is not there, be it called `a cup` or `the cup`."""
+GONE = _set("absent missing gone nowhere")
+"""Said of a thing these deny it."""
 ECHO = (
     BE
     | NOT
@@ -143,6 +149,11 @@ PLACES = _set(
 )
 """Nouns that name no object."""
 PICTURE = _set("picture image photo photograph scene")
+UNITS = _set(
+    "second seconds minute minutes hour hours percent pixel pixels degree degrees meter meters "
+    "metre metres kilometer kilometers times"
+)
+"""Nouns that name no object; those of one or two letters (`s`, `px`) need no list."""
 PICKING = _set(
     "left right leftmost rightmost top bottom upper lower middle central front back nearest "
     "closest other remaining first second third fourth last larger smaller bigger biggest largest "
@@ -172,7 +183,7 @@ FUNCTION = (
         "can can't could couldn't will won't would had has having been being am 'm 've 'll 'd "
         "make makes made making produce produces visible present facing full asleep alone nearby "
         "close apart left right using wearing besides except other others again yes no "
-        "barks meows rings ticks moos chirps"
+        "barks meows rings ticks moos chirps lacks lack lacking"
     )
 )
 """Words that end a noun phrase."""
@@ -231,5 +242,6 @@ SOUND_NOUNS = {
 """Words that name an event without its object."""
 MAKE = _set("make makes made making produce produces")
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
+CAN_BE_HEARD = _set("hear hears heard audible")
 KNOWN = FUNCTION | frozenset(COLOURS) | SOUND_VERBS | frozenset(SOUND_NOUNS) | frozenset(NUMBERS)
 """Words that are no unknown noun."""

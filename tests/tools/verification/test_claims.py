@@ -161,6 +161,13 @@ def test_what_is_said_of_something_else_is_no_claim(answer: str) -> None:
         ("I hear rain falling.", None, ("sound", "umbrella", "sounds", "rain")),
         ("A drum.", "What makes this sound?", ("sound", "drum", "sounds", "drum")),
         ("I don't hear a dog.", None, ("sound", "dog", "sounds", "dog", "denied")),
+        ("Nobody hears a dog barking.", None, ("sound", "dog", "sounds", "dog", "denied")),
+        ("No one can hear the dog.", None, ("sound", "dog", "sounds", "dog", "denied")),
+        ("No dog can be heard barking.", None, ("sound", "dog", "sounds", "dog", "denied")),
+        ("No dog is heard, but look!", None, ("sound", "dog", "sounds", "dog", "denied")),
+        ("No ticking can be heard.", None, ("sound", "clock", "sounds", "clock", "denied")),
+        ("The dog cannot be heard.", None, ("sound", "dog", "sounds", "dog", "denied")),
+        ("A dog can be heard barking.", None, ("sound", "dog", "sounds", "dog")),
     ],
 )
 def test_sounds_are_read(answer: str, question: str | None, expected: tuple[object, ...]) -> None:
@@ -225,6 +232,13 @@ def test_where_and_what_is_there_are_answered_in_few_words() -> None:
         ("There is no giraffe, but a cup.", {"giraffe"}),
         ("I don't see a dog or a cat, only a bird.", {"dog", "cat"}),
         ("The giraffe is not visible.", {"giraffe"}),
+        ("The giraffe is absent.", {"giraffe"}),
+        ("A giraffe is missing from the picture.", {"giraffe"}),
+        ("The giraffe is not missing.", set()),
+        ("The cup is missing a handle.", set()),
+        ("The giraffe that eats isn't there.", {"giraffe"}),
+        ("The picture lacks a clock.", {"clock"}),
+        ("Without the giraffe, there is a cup.", {"giraffe"}),
         ("Not only a cup but a bell.", set()),
         ("There is no cup and there is a bell.", {"cup"}),
     ],
@@ -319,6 +333,46 @@ def test_numbers_of_a_part_are_lower_bounds_of_the_whole() -> None:
 )
 def test_unknown_things_are_claims_too(answer: str, subject: str) -> None:
     assert subject in {claim.subject for claim in extract_claims(answer)}
+
+
+def test_units_are_no_things() -> None:
+    assert claims("I could not find out: detect did not end within 60 s.") == []
+    assert claims("It took 2 minutes and 300 px.") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "unread"),
+    [
+        ("The blue cup is bigger than the red one.", "is bigger than the red one"),
+        ("The dog sleeps.", "sleeps"),
+        ("There are many cars.", "many"),
+    ],
+)
+def test_what_nobody_reads_is_a_claim_of_its_own(answer: str, unread: str) -> None:
+    assert [c.text for c in extract_claims(answer) if c.kind == "other"] == [unread]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["A cup.", "The dog is visible.", "The cup is red.", "A dog is barking.", "A cup and a dog."],
+)
+def test_what_is_read_is_not_claimed_twice(answer: str) -> None:
+    assert "other" not in {c.kind for c in extract_claims(answer)}
+
+
+def test_a_question_that_only_asks_for_assent_states() -> None:
+    assert ("existence", "banana") in claims("There is a banana, isn't there?")
+    assert claims("Is there a banana?") == []
+
+
+def test_a_corner_is_two_places() -> None:
+    found = claims("A dog at the top left and a cup in the bottom right corner of the picture.")
+    assert [each for each in found if each[0] == "relation"] == [
+        ("relation", "dog", "above", "centre"),
+        ("relation", "dog", "left of", "centre"),
+        ("relation", "cup", "below", "centre"),
+        ("relation", "cup", "right of", "centre"),
+    ]
 
 
 def test_quoted_words_are_not_asserted() -> None:

@@ -19,15 +19,25 @@ GRAMMAR = [
     ("There are a giraffe and a dog in the picture.", "There is a dog in the picture."),
     ("There is a giraffe.", "There is no giraffe."),
     ("There are two giraffes.", "There are no giraffes."),
-    ("The picture shows a giraffe or a zebra.", "There is no giraffe or zebra."),
+    ("The picture shows a giraffe or a zebra.", "The picture shows no giraffe and no zebra."),
     # sentences about a thing that is not there
-    ("This is a picture of a giraffe.", "There is no giraffe."),
-    ("The giraffe is left of the tree.", "There is a tree but no giraffe."),
-    ("The dog is left of the giraffe.", "There is a dog but no giraffe."),
-    ("There is a giraffe. It is red.", "There is no giraffe."),
-    ("There is a giraffe. It is left of the tree.", "There is no giraffe. There is a tree."),
-    ("A dog. There is a giraffe. The giraffe is red.", "A dog. There is no giraffe."),
+    ("This is a picture of a giraffe.", "This is a picture with no giraffe."),
+    ("There is a red giraffe at the bottom left.", "There is no giraffe."),
+    ("There is a dog at the left and a giraffe at the right.", "There is a dog at the left."),
+    ("There is a giraffe on a table and a dog.", "There is a dog."),
+    ("THERE ARE TWO CUPS AND A GIRAFFE!", "THERE ARE THREE CUPS!"),
+    ("- a dog\n- two cups", "- a dog\n- three cups"),
+    # what cannot be cut cleanly stays
+    ("There is a cup near a table near a zebra.", "There is a cup near a table near a zebra."),
+    ("The giraffe is left of the tree.", "The giraffe is left of the tree."),
+    ("There is a giraffe left of the tree.", "There is a giraffe left of the tree."),
+    ("A giraffe and a dog walk by.", "A giraffe and a dog walk by."),
+    ("I see a dog that naps, a zebra and a cup.", "I see a dog that naps, a zebra and a cup."),
+    ("There is a giraffe. It is left of the tree.", "There is no giraffe. It is left of the tree."),
+    ("**Two cups** and a `giraffe`.", "**Three cups** and a `giraffe`."),
     # numbers
+    ("A dog and two cups are here.", "A dog and three cups are here."),
+    ("A tree and two dogs, isn't it?", "A tree and two dogs, isn't it?"),
     ("There are two cups.", "There are three cups."),
     ("There is one cup.", "There are three cups."),
     ("There are 5 cups!", "There are 3 cups!"),
@@ -58,7 +68,9 @@ GRAMMAR = [
     ("I hear a siren.", "I hear a bell ringing."),
     ("I hear a siren and a bell.", "I hear no siren and a bell."),
     ("I hear a bell and rain falling.", "I hear a bell and no rain falling."),
+    ("You see a cup. A cow can be heard mooing.", "You see a cup. A bell ringing can be heard."),
     # denials
+    ("The picture lacks a dog.", "The picture has a dog."),
     ("There is no dog.", "There is a dog."),
     ("There are no cups.", "There are some cups."),
     ("There are no dogs.", "There is a dog."),
@@ -87,6 +99,8 @@ ANSWERS = [
     ("What colour is the tree?", "Blue.", "Green."),
     ("Where is the dog?", "Right of the tree.", "Left of the tree."),
     ("What do you hear?", "A cow.", "A bell ringing."),
+    ("Is there a giraffe?", "Yes, a giraffe.", "No, no giraffe."),
+    ("Is there a giraffe or a dog?", "Yes, a giraffe.", "Yes, a giraffe."),
 ]
 
 
@@ -111,6 +125,13 @@ def test_short_answers_are_put_right(question: str, draft: str, final: str) -> N
         "There is a wizard.",
         "The dog is behind the tree.",
         "What a lovely picture!",
+        "Nobody hears a cow mooing.",
+        "No cow can be heard mooing, but a bell makes a ringing sound.",
+        "The dog is asleep; no siren can be heard.",
+        "A giraffe is missing from this picture.",
+        "The giraffe is absent.",
+        "The giraffe that eats is not in the picture.",
+        "Without the giraffe, three cups are left.",
         "",
     ],
 )
@@ -159,6 +180,9 @@ SENTENCES = st.one_of(
     st.lists(THINGS, min_size=2, max_size=3).map(lambda things: f"I see {' and '.join(things)}!"),
     THINGS.map(lambda thing: f"Yes, {thing} is red."),
     THINGS.map(lambda thing: f"I hear {thing}; maybe not."),
+    THINGS.map(lambda thing: f"Nobody hears {thing} barking, but {thing} makes a ticking sound."),
+    THINGS.map(lambda thing: f"No dog can be heard; {thing} lacks a bell, doesn't it?"),
+    THINGS.map(lambda thing: f"- {thing} at the top left, **{thing}** and A GIRAFFE"),
     st.text(max_size=20),
 )
 
@@ -208,10 +232,38 @@ def test_claims_inside_each_other_get_one_mark() -> None:
     assert mark(done.final, done) == "There are two wizards [unverified]."
 
 
+@pytest.mark.parametrize(
+    ("draft", "shown"),
+    [
+        ("The giraffe is behind the tree.", "The giraffe [refuted] is behind the tree [refuted]."),
+        ("Both cups are red.", "Both [refuted] cups are red [refuted]."),
+        ("I see a giraffe. It is red.", "I see no giraffe. It is red [refuted]."),
+        ("There are two wizards and a giraffe.", "There are two wizards [unverified]."),
+        ("There are two cups. The giraffe eats.",
+         "There are three cups. The giraffe [refuted] eats [refuted]."),
+    ],
+)  # fmt: skip
+def test_what_is_refuted_and_stays_is_marked(draft: str, shown: str) -> None:
+    done = correction(draft)
+    assert mark(done.final, done) == shown
+
+
 def test_claims_move_with_the_edits_before_them() -> None:
     done = correction("I see a giraffe and a dog. There is a wizard.")
     for (start, end), verdict in moved(done.verdicts, done.edits):
         assert done.final[start:end] == verdict.claim.text
+
+
+def test_a_mark_outlives_an_edit_within_its_claim() -> None:
+    done = correction("There are two cups left of the wizard.")
+    edit = Edit(
+        op="replace", span=(10, 13), old_text="two", new_text="three", claim_id="", evidence_ids=()
+    )
+    (verdict,) = [v for v in done.verdicts if v.claim.text == "left of the wizard"]
+    whole = verdict.model_copy(
+        update={"claim": verdict.claim.model_copy(update={"span": (10, 18)})}
+    )
+    assert [span for span, _ in moved([whole], [edit])] == [(10, 20)]
 
 
 # -- the last choice -------------------------------------------------------------------------------
@@ -219,6 +271,8 @@ def test_claims_move_with_the_edits_before_them() -> None:
 
 def test_the_choice_says_why() -> None:
     assert correction("There is a dog.").choice_reason == "nothing was refuted"
+    done = correction("Both cups are red. There is a giraffe.")
+    assert done.final == "Both cups are red. There is no giraffe."  # one sentence fails alone
     assert "1 in the draft, 0 in the revision" in correction("There are two cups.").choice_reason
 
 

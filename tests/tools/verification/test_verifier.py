@@ -8,6 +8,7 @@ import pytest
 from nuthatch import Verifier
 from nuthatch.tools.base import ToolCall
 from nuthatch.tools.catalogue import default_tools
+from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.verification.correction import Item
@@ -85,11 +86,21 @@ def test_a_judge_that_is_not_installed_is_missed_not_feared(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "猫が二匹います。" * 100, "\x00\ud7ff", "There is a cup. " * 6000]
+    "answer", ["", "猫が二匹います。" * 100, "\x00\ud7ff", "There is a cup. " * 1250]
 )
 def test_strange_and_long_answers_do_no_harm(answer: str) -> None:
     done = Verifier(weights=weights()).correct(answer, image=PICTURE)
     assert done.final == answer
+
+
+def test_answers_that_are_too_long_are_refused() -> None:
+    with pytest.raises(RetryCall, match=r"20,016 characters; at most 20,000"):
+        Verifier(weights=weights()).correct("There is a cup. " * 1251, image=PICTURE)
+
+
+def test_one_claim_is_one_claim() -> None:
+    report = Verifier(weights=weights()).verify("There is a wizard.", image=PICTURE)
+    assert report.in_short() == "1 claim: 1 undecided"
 
 
 def test_pictures_and_sounds_are_checked_at_the_door() -> None:
