@@ -40,7 +40,8 @@ class Answer(BaseModel):
     """A checked answer.
 
     `text` is what the edits make of the draft, to the byte. As a string, in notebooks and pictures
-    an answer also marks the claims that nobody could decide: `A wombat [unverified].`
+    an answer also marks the claims that nobody could decide, and those that are refuted but could
+    not be put right: `A wombat [unverified] and a cat [refuted].`
 
     `finished` is False when the run had to stop; `reason` says why, and `text` is then empty.
     `verified` is False when the gate was left open (`verify=False`) or never reached.
