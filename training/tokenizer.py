@@ -15,9 +15,7 @@ from nuthatch.mllm.chat import BOS, CHAT_TEMPLATE, END, PAD, SPECIAL_TOKENS
 SPLITS = r" ?[\p{L}\p{M}]+|\p{N}|[^\s\p{L}\p{M}\p{N}]+|\s"
 
 
-def train_tokenizer(
-    texts: Iterable[str], *, vocab_size: int = 2048, model_max_length: int = 1024
-) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> PreTrainedTokenizerFast:
     """A tokenizer with the special tokens of the chat (ids 0 to 9) and its template.
 
     Every byte has its own token, so there is no text that it cannot write. `save_pretrained`
@@ -52,5 +50,4 @@ def train_tokenizer(
         additional_special_tokens=[t for t in SPECIAL_TOKENS if t not in (PAD, BOS, END)],
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
-        model_max_length=model_max_length,
     )
