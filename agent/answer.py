@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from nuthatch.agent.picture import draw
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.media import Media
+from nuthatch.tools.verification.edits import mark
 from nuthatch.tools.verification.types import Edit, Verdict
 
 
@@ -37,6 +38,9 @@ class Timing(BaseModel):
 
 class Answer(BaseModel):
     """A checked answer.
+
+    `text` is what the edits make of the draft, to the byte. As a string, in notebooks and pictures
+    an answer also marks the claims that nobody could decide: `A wombat [unverified].`
 
     `finished` is False when the run had to stop; `reason` says why, and `text` is then empty.
     `verified` is False when the gate was left open (`verify=False`) or never reached.
@@ -63,7 +67,7 @@ class Answer(BaseModel):
         return [v for v in self.verdicts if v.verdict == "not_enough_evidence"]
 
     def __str__(self) -> str:
-        return self.text if self.finished else f"(no answer: {self.reason})"
+        return mark(self.text, self) if self.finished else f"(no answer: {self.reason})"
 
     def __repr__(self) -> str:
         return f"<Answer {str(self)!r}, {len(self.verdicts)} claims checked, run {self.run_id}>"

@@ -4,7 +4,7 @@ The talk is what a planner sees. It can be read back from the journals of its ru
 question of a talk, a resumed run and a replay all start from the same thing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,8 @@ class Conversation:
         self.media = media
         self.tools = tools
         self.exchanges: list[Exchange] = []
+        self.remembered: Mapping[str, ToolResult] = {}
+        """Inner calls that ended in a call that a kill cut off."""
         self._calls = 0
 
     @classmethod
@@ -85,7 +87,9 @@ class Conversation:
         while (earlier := records[0].after) is not None:
             records.insert(0, read_run(earlier, tools, home))
         talk = cls(MediaStore(home), tools)
-        results = [result for record in records for result in record.results.values()]
+        talk.remembered = last.inner
+        found = [result for record in records for result in record.results.values()]
+        results = [*found, *(result for record in records for result in record.inner.values())]
         talk.media.restore(last.media, detections_by_set(results))
         for record in records:
             talk.ask(record.question, record.given)

@@ -30,6 +30,7 @@ def check(
     weights: Weights,
     seconds: float,
     on_result: Callable[[ToolResult], None],
+    on_inner: Callable[[ToolResult], None],
 ) -> Correction:
     """Have the draft checked against the picture and the sound it is about.
 
@@ -42,7 +43,13 @@ def check(
     result = talk.now.results.get(call_id)
     if result is None:
         call = ToolCall(call_id, CHECK, _arguments(draft, talk))
-        bench = Workbench(_impartial(tools, talk), talk.media, weights)
+        bench = Workbench(
+            _impartial(tools, talk),
+            talk.media,
+            weights,
+            on_inner=on_inner,
+            remembered=talk.remembered,
+        )
         (result,) = bench.run([call], seconds=seconds, on_result=on_result)
     if not isinstance(result.value, Correction):
         why = result.fault.message if result.fault else f"{CHECK} gave no correction"

@@ -3,9 +3,10 @@
     HOME/blobs/SHA256.png              media of all runs, once by content
     HOME/runs/RUN_ID/journal.jsonl     run, turn, result, draft, answer | problem
 
-A step costs the bytes of its calls and results; media are named, not copied. What a killed run
-leaves behind, down to a torn last line, can be read back and gone on with. HOME is NUTHATCH_HOME,
-or the user's data folder.
+A step costs the bytes of its calls and results; media are named, not copied. A call made inside
+another one has a line of its own (`call_2.1`), so that a kill loses none that ended. What a killed
+run leaves behind, down to a torn last line, can be read back and gone on with. HOME is
+NUTHATCH_HOME, or the user's data folder.
 """
 
 import json
@@ -14,7 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
@@ -28,7 +29,7 @@ from nuthatch.tools.faults import Fault
 from nuthatch.tools.media import Detection, Media
 from nuthatch.tools.toolset import ToolSet
 
-FORMAT = 1
+FORMAT = 2
 JOURNAL = "journal.jsonl"
 
 
@@ -150,6 +151,7 @@ class Record:
     media: list[Media]  # of the talk up to here
     turns: list[list[ToolCall]] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)  # by call, as they ended
+    inner: dict[str, ToolResult] = field(default_factory=dict)  # in calls that have no result
     draft: str | None = None
     answer: dict[str, Any] | None = None
     problem: str | None = None  # the last one, if the run broke off
@@ -182,13 +184,14 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
         after=first["after"],
         media=[_media(item, home) for item in first["media"]],
     )
+    ended: dict[str, ToolResult] = {}
     for event in events[1:]:
         match event["event"]:
             case "turn":
                 record.turns.append([ToolCall(**call) for call in event["calls"]])
             case "result":
                 result = _result(event["result"], tools)
-                record.results[result.call.id] = result
+                ended[result.call.id] = result
                 record.media += [_media(item, home) for item in event["media"]]
             case "draft":
                 record.draft = event["text"]
@@ -196,7 +199,21 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
                 record.answer = event["answer"]
             case "problem":
                 record.problem = event["message"]
+    _sort_in(record, ended)
     return record
+
+
+def _sort_in(record: Record, ended: dict[str, ToolResult]) -> None:
+    """Put inner results into those of their outer calls; they were written before them."""
+    inside: dict[str, list[ToolResult]] = {}
+    for call_id, result in ended.items():
+        whole = replace(result, children=tuple(inside.pop(call_id, ())))
+        outer, inner, _ = call_id.rpartition(".")
+        if inner:
+            inside.setdefault(outer, []).append(whole)
+        else:
+            record.results[call_id] = whole
+    record.inner = {each.call.id: each for group in inside.values() for each in group}
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
@@ -250,6 +267,7 @@ def _media(record: dict[str, Any], home: Path) -> Media:
 
 
 def _result(record: dict[str, Any], tools: ToolSet) -> ToolResult:
+    """One line's result, without its inner ones: they have lines of their own."""
     call = ToolCall(**record["call"])
     value = record["value"]
     return ToolResult(
@@ -259,7 +277,6 @@ def _result(record: dict[str, Any], tools: ToolSet) -> ToolResult:
         ms=record["ms"],
         provenance=Provenance(**record["provenance"]) if record["provenance"] else None,
         taint=tuple(record["taint"]),
-        children=tuple(_result(child, tools) for child in record["children"]),
     )
 
 

@@ -200,7 +200,8 @@ class Agent:
         """Go on with a run that was killed or broke off; no finished call is made again.
 
         A run that ended is answered from its journal. A call that was under way when the run was
-        killed is made again, since nobody knows what became of it.
+        killed is made again, since nobody knows what became of it; the calls that it had made
+        inside, and that had ended, are not.
 
         Raises:
             JournalError: there is no such run, it is damaged, or another process is at it.
@@ -285,13 +286,14 @@ class Agent:
         run = Run(
             talk=talk,
             journal=journal,
-            bench=Workbench(self.tools, talk.media, self.weights),
+            bench=Workbench(self.tools, talk.media, self.weights, remembered=talk.remembered),
             meter=Meter(self.budget),
             emit=on_event or (lambda event: None),
             drafts=drafts,
             began=began,
             media_written=len(talk.media.items()),
         )
+        run.bench.on_inner = run.record
         run.timing.load = time.perf_counter() - began
         return run
 
@@ -328,6 +330,7 @@ class Agent:
                 weights=self.weights,
                 seconds=run.meter.seconds_left,
                 on_result=run.write,
+                on_inner=run.record,
             )
         finally:
             run.timing.verify = time.perf_counter() - began

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nuthatch.agent.answer import (
@@ -98,14 +98,19 @@ class Run:
         self.emit(ToolFinished(result))
 
     def write(self, result: ToolResult) -> None:
-        """Write down a result, and the media that came into being with it.
+        """Write down a result, and observe it.
 
         The gate's own check is only written: it holds the draft, which no event may carry.
         """
+        self.record(result)
+        self.talk.observe(result)
+
+    def record(self, result: ToolResult) -> None:
+        """Write down a result, and the media that came into being with it. Inner results come
+        by themselves, before the outer one."""
         made = self.talk.media.items()[self.media_written :]
         self.media_written += len(made)
-        self.journal.write("result", result=result, media=made)
-        self.talk.observe(result)
+        self.journal.write("result", result=replace(result, children=()), media=made)
 
     def answer(self, *, finished: bool, **parts: Any) -> Answer:
         """The answer as things stand."""

@@ -5,6 +5,7 @@ Exit status: 0 answered, 1 the run could not finish (the reason is printed), 2 b
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,9 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `nuthatch`."""
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        arguments = _parser().parse_args(words)
+        arguments = _parse(words)
         command: Command = arguments.command
         return command(arguments)
+    except BrokenPipeError:  # whoever read the output has enough, e.g. `nuthatch tools | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (_BadUsage, ToolUnavailable, OSError) as error:
         from nuthatch.console import refuse
 
@@ -55,6 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 1
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments; settings `key=value` of a training may stand behind its options too."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    settings = [word for word in rest if not word.startswith("-") and "=" in word]
+    if rest and (arguments.command is not _train or settings != rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.settings += settings
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

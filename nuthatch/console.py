@@ -210,13 +210,12 @@ def _print_event(console: Console, event: Event) -> None:
 
 
 def _print_answer(console: Console, answer: Answer) -> None:
-    from nuthatch.tools.verification.edits import mark
-
     console.print()
     if answer.edits:
         console.print(f"[dim]draft: [/] {escape(answer.draft)}")
-    console.print(f"[bold]answer:[/] {escape(mark(answer.text, answer))}")
-    if not answer.finished:
+    if answer.finished:
+        console.print(f"[bold]answer:[/] {escape(str(answer))}")
+    else:
         console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
     picture = answer.save_picture()
     if picture:

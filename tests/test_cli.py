@@ -227,6 +227,15 @@ def test_the_world_draws_a_sheet(tmp_path, capsys):
         assert min(sheet.size) > 128
 
 
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_a_setting_may_stand_anywhere_and_a_wrong_one_names_the_nearest(tmp_path, capsys, place):
+    options = ["--stage", "perceive", "--only", "segment", "--out", str(tmp_path)]
+    words = ["bxes=2", *options] if place == "before" else [*options, "bxes=2"]
+    status = main(["train", "embedded", *words])
+    assert status == 2
+    assert "did you mean 'boxes'?" in capsys.readouterr().err
+
+
 def test_help_needs_no_heavy_library():
     code = (
         "import sys; sys.argv = ['nuthatch', '--help']\n"

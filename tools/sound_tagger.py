@@ -3,6 +3,7 @@
 Sounds are mono float32 at 16 kHz; times are seconds.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -161,11 +162,13 @@ class SoundTagger(nn.Module):
         state = {name: tensor.bfloat16() for name, tensor in self.state_dict().items()}
         save_file(state, folder / "model.safetensors")
         if self.calibration:
+            weights = (folder / "model.safetensors").read_bytes()
             table = {
                 event: {"present": judged.present._asdict(), "absent": judged.absent._asdict()}
                 for event, judged in self.calibration.items()
             }
-            _write_json(folder / "calibration.json", table)
+            measured_with = hashlib.sha256(weights).hexdigest()[:12]
+            _write_json(folder / "calibration.json", {"weights": measured_with, "events": table})
 
 
 def load(folder: Path, device: str = "cpu") -> SoundTagger:
@@ -181,7 +184,7 @@ def load(folder: Path, device: str = "cpu") -> SoundTagger:
     calibration = {
         event: EventCalibration(Judgement(**table["present"]), Judgement(**table["absent"]))
         for event, table in (
-            json.loads(tables.read_text("utf-8")) if tables.is_file() else {}
+            json.loads(tables.read_text("utf-8"))["events"] if tables.is_file() else {}
         ).items()
     }
     tagger = SoundTagger(SoundTaggerConfig(events=events, beats=beats, **config), calibration)

@@ -278,6 +278,8 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    weights: str
+    """First digits of the SHA-256 of the weights it was measured with."""
     split: Literal["calibrate"]
     pictures: int
     precision: float

@@ -6,6 +6,7 @@ up: the abandoned worker may still hold it, so the next call gets a fresh one.
 """
 
 import hashlib
+import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class Weights:
                 f"the weights '{name}' are not at {status.path}; "
                 f"train them with: nuthatch train embedded --stage perceive --only {name}"
             )
+        _check_calibration(status)
         module, _, function = LOADERS[name].partition(":")
         try:
             return getattr(import_module(module), function)(status.path, self.device)
@@ -142,6 +144,20 @@ class Weights:
         present = bool(shards) and (path / "config.json").is_file()
         sha256 = _sha256(tuple((s, s.stat().st_mtime_ns) for s in shards)) if present else ""
         return WeightsStatus(name, path, present, size, sha256)
+
+
+def _check_calibration(status: WeightsStatus) -> None:
+    """What scores are worth was measured with these very weights, or nobody knows."""
+    path = status.path / "calibration.json"
+    if not path.is_file():
+        return
+    measured_with = json.loads(path.read_text(encoding="utf-8"))["weights"]
+    if not status.sha256.startswith(measured_with):
+        raise ToolUnavailable(
+            f"{path} was measured with weights {measured_with}, but {status.path} holds "
+            f"{status.sha256[:12]}; measure it anew, or remove it: then the scores of "
+            f"'{status.name}' decide nothing alone"
+        )
 
 
 @cache

@@ -3,7 +3,8 @@
 `run` takes the calls of one turn. Calls that only look run side by side; calls that write media
 run one after the other. Handles are given in the order of the calls, whatever ends first. A call
 that fails leaves its siblings alone. A call whose time is up gives control back at once and
-retires its worker and the models it used.
+retires its worker and the models it used. A call that was cut off by a kill starts anew, but gets
+what its inner calls had found out (`remembered`).
 """
 
 import math
@@ -11,7 +12,7 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -33,12 +34,27 @@ Listener = Callable[[ToolResult], None]
 
 
 class Workbench:
-    """Tools, media and weights of one talk."""
+    """Tools, media and weights of one talk.
 
-    def __init__(self, tools: ToolSet, media: MediaStore, weights: Weights) -> None:
+    Args:
+        on_inner: hears the result of each call made inside another one, as soon as it is known.
+        remembered: inner calls that ended before a kill, by id: they are not made again.
+    """
+
+    def __init__(
+        self,
+        tools: ToolSet,
+        media: MediaStore,
+        weights: Weights,
+        *,
+        on_inner: Listener | None = None,
+        remembered: Mapping[str, ToolResult] | None = None,
+    ) -> None:
         self.tools = tools
         self.media = media
         self.weights = weights
+        self.on_inner = on_inner
+        self.remembered = remembered or {}
         self._hearing = threading.Lock()
 
     def run(
@@ -72,8 +88,15 @@ class Workbench:
 
         Calls inside calls come this way: the outer call's time limit covers them.
         """
+        known = self.remembered.get(call.id)
+        if known is not None and known.call == call:
+            return known
         _, context = self._prepare(call, parent)
-        return self.work(call, context)
+        result = self.work(call, context)
+        with self._hearing:
+            if parent is not None and self.on_inner and not parent.cancelled:
+                self.on_inner(result)
+        return result
 
     def work(self, call: ToolCall, context: Context) -> ToolResult:
         """Check the arguments, run the tool, and turn whatever happens into a result."""
@@ -231,7 +254,8 @@ class _Batch:
                 else:
                     fault = Fault("cancelled", f"{call.tool} was not started: its time was used up")
                     spent = 0.0
-                self._hear(ToolResult(call, None, fault, spent))
+                inner = tuple(context.children)
+                self._hear(ToolResult(call, None, fault, spent, children=inner))
         self.worker.retire()
         for call, _ in late:
             if call.tool in self.bench.tools:

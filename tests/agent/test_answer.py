@@ -54,3 +54,9 @@ def test_an_answer_reads_as_its_text_or_as_the_reason_why_there_is_none(tmp_path
     assert str(ask(tmp_path, "Two cups.")) == "three cups."
     lost = Agent(Lost("same"), [Say()], home=tmp_path).ask("?")
     assert str(lost).startswith("(no answer: stopped: 2 repeats")
+
+
+def test_in_print_what_nobody_could_decide_is_marked_and_the_text_stays_to_the_byte(tmp_path):
+    answer = Agent(ScriptedPlanner(["A wombat."]), [], home=tmp_path).ask("What is it?")
+    assert answer.text == "A wombat."
+    assert str(answer) == "A wombat [unverified]."

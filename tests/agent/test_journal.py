@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.journal import (
+    FORMAT,
     JOURNAL,
     Journal,
     JournalError,
@@ -131,8 +133,9 @@ def test_a_result_comes_back_as_it_was_with_all_that_it_holds(number, tmp_path):
         (inner,),
     )
     journal = Journal(tmp_path, "a")
-    journal.write("run", format=1, question="?", given=[], after=None, media=[])
-    journal.write("result", result=result, media=[])
+    journal.write("run", format=FORMAT, question="?", given=[], after=None, media=[])
+    for each in (inner, replace(result, children=())):
+        journal.write("result", result=each, media=[])
     journal.close()
     back = read_run("a", ToolSet([Nest(), Say()]), tmp_path).results["call_1"]
     if number == float("inf"):  # JSON has no such number: the value is kept as it was written
@@ -317,9 +320,33 @@ def test_names_that_inner_calls_gave_are_not_given_twice_either(tmp_path):
     house = Agent(ScriptedPlanner(script), tools, verify=False, home=tmp_path)
     whole = house.ask("?", image=PHOTO)
     assert whole.calls[1].value.detections[0].handle == "detection_4.1"
-    run_id = cut_off(whole, 3)
+    run_id = cut_off(whole, 5)  # run, turn, two inner results and the outer one
     again = Agent(ScriptedPlanner(script[1:]), tools, verify=False, home=tmp_path).resume(run_id)
     assert again.calls[1].value.detections[0].handle == "detection_4.1"
+
+
+class CountedFind(Find):
+    """Count how often it looks."""
+
+    def run(self, args, context):
+        self.looks = getattr(self, "looks", 0) + 1
+        return super().run(args, context)
+
+
+@pytest.mark.parametrize("ended", [0, 1, 2])
+def test_inner_calls_that_ended_are_not_made_again_when_the_outer_one_is(ended, tmp_path):
+    script = [("find_twice", LOOK[1]), "x"]
+    whole = Agent(
+        ScriptedPlanner(script), TOOLS.with_tools(FindTwice()), verify=False, home=tmp_path
+    ).ask("?", image=PHOTO)
+    run_id = cut_off(whole, 2 + ended)  # run, turn, then the inner results
+    find = CountedFind(cup=[(1, 1, 9, 9.5)])
+    tools = TOOLS.with_tools(find, FindTwice())
+    again = Agent(ScriptedPlanner(script[1:]), tools, verify=False, home=tmp_path).resume(run_id)
+    assert getattr(find, "looks", 0) == 2 - ended
+    (outer,) = again.calls
+    assert [inner.call.id for inner in outer.children] == ["call_1.1", "call_1.2"]
+    assert load_run(run_id, tmp_path, tools=tools).calls == again.calls
 
 
 # -- the runs of a home ---------------------------------------------------------------------------

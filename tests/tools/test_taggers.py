@@ -166,6 +166,7 @@ def test_without_a_threshold_no_score_settles_anything():
 def with_presence(presence: Presence) -> Calibration:
     flat = Reliability(scores=(0.0,), probabilities=(0.5,), n=(1,))
     return Calibration(
+        weights="",
         split="calibrate",
         pictures=1000,
         precision=0.95,

@@ -6,23 +6,21 @@ of the tree" takes its meaning from the question. Nouns outside the vocabulary a
 will find no judge. Actions, moods and opinions are not read.
 
 A subject may carry its tint: `red cup` counts or places red cups only (`split_name`). Relations
-and tints say that *some* such object is so. A count of things that a relation picks out ("two cups
-left of the plate") is read as "at least", since there may be others elsewhere.
+and tints say that *some* such object is so; what is said of all ("all cups are red", "the cups are
+red") has a predicate of its own, `all tint`. What is said of one of several ("the left cup is red")
+has a subject that no judge knows, `left cup`, and so stays undecided. A count of things that are
+picked out ("two cups left of the plate") is read as "at least": there may be others elsewhere.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.places import described, places
+from nuthatch.tools.verification.places import described
 from nuthatch.tools.verification.reading import Sentence, Text, name_at, quantity_at, read
-from nuthatch.tools.verification.statements import (
-    Anchor,
-    Question,
-    Statements,
-    at_least,
-    split_name,
-)
+from nuthatch.tools.verification.statements import Anchor, Question, Statements, at_least
 from nuthatch.tools.verification.types import Claim
+from nuthatch.tools.vocabulary import CATEGORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,16 @@ def read_claims(answer: str, question: str | None = None) -> Reading:
     return _Answer(read(answer), _asked(read(question)) if question else None).run()
 
 
+def split_name(subject: str) -> tuple[str | None, str]:
+    """`red cup` -> (`red`, `cup`); `cup` -> (None, `cup`); `orange` -> (None, `orange`)."""
+    first, space, rest = subject.partition(" ")
+    return (
+        (first, rest)
+        if space and first in w.COLOURS and subject not in CATEGORIES
+        else (None, subject)
+    )
+
+
 # -- questions ------------------------------------------------------------------------------------
 
 
@@ -51,33 +59,34 @@ def _asked(text: Text) -> Question | None:
     """What the last question of a text asks for."""
     if not text.sentences:
         return None
-    asking = [each for each in text.sentences if each.is_question]
-    return _interpret(text, (asking or list(text.sentences))[-1])
+    numbers = range(len(text.sentences))
+    asking = [number for number in numbers if text.sentences[number].is_question]
+    return _interpret(text, (asking or numbers)[-1])
 
 
-def _interpret(text: Text, sentence: Sentence) -> Question:
+def _interpret(text: Text, number: int) -> Question:
+    sentence = text.sentences[number]
     tokens = [text.lower(i) for i in range(sentence.first, sentence.last)]
     said = set(tokens)
-    mentions = sentence.mentions
-    last = described(text, mentions[-1]) if mentions else ""
-    if {"how", "many"} <= said and mentions:
-        return Question("count", described(text, mentions[0]))
-    if said & {"colour", "color", "colored", "coloured"} and mentions:
-        return Question("colour", mentions[-1].name)
-    if "where" in said and mentions:
-        return Question("where", described(text, mentions[0]))
-    if tokens[:1] and (
-        tokens[0] in w.BE or tokens[0] in ("do", "does", "can", "did", "could", "has")
-    ):
-        reader = Statements(text, None, asking=True)
-        reader.sentence(text.sentences.index(sentence))
+    reader = Statements(text, None, asking=True)
+    reader.sentence(number)
+    objects = [place.object for place in reader.places]
+    asked = [reader.asked(each) for each in sentence.mentions if each not in objects]
+    if asked:
+        if {"how", "many"} <= said:
+            return Question("count", asked[0])
+        if said & w.COLOUR:
+            return Question("colour", asked[-1])
+        if "where" in said:
+            return Question("where", asked[0])
+    if tokens[0] in w.BE | w.DO:
         return Question("yes/no", claims=_main(reader.claims))
     if said & w.HEAR or "listen" in said:
         return Question("sound")
-    if said & {"what", "which", "who"} and mentions:
-        for place in places(text, sentence):
-            if place.object is mentions[-1]:
-                return Question("which", last, place.predicate)
+    if said & {"what", "which", "who"}:
+        for place in reader.places:
+            if place.object is not None and place.object is sentence.mentions[-1]:
+                return Question("which", reader.asked(place.object), place.predicate)
     return Question("other")
 
 
@@ -88,8 +97,12 @@ def _main(claims: list[Claim]) -> tuple[Claim, ...]:
     if not ranked:
         return ()
     main = ranked[-1]
+    asked = [c for c in ranked if c.kind == "attribute" and c.span[0] >= main.span[1]]
+    if main.kind == "relation" and asked:  # is the cup on the left red
+        main = asked[-1]
     parents = [c for c in ranked if main.kind == "attribute" and c.id in main.depends_on]
-    return (*(c for c in parents if not c.text.lower().startswith("the ")), main)
+    known = w.DEFINITE | w.EVERY  # the cup, all cups: that there are any is not asked
+    return (*(c for c in parents if c.text.lower().split()[0] not in known), main)
 
 
 # -- answers --------------------------------------------------------------------------------------
@@ -105,27 +118,26 @@ class _Answer(Statements):
     def run(self) -> Reading:
         for number, each in enumerate(self.text.sentences):
             if each.is_question:
-                self.question = _interpret(self.text, each)
+                self.question = _interpret(self.text, number)
             else:
                 self.sentence(number)
         order = sorted(self.claims, key=lambda claim: (claim.span[0], -claim.span[1]))
         names = {claim.id: f"c{number}" for number, claim in enumerate(order, start=1)}
-        counts = _counts_by_name(order)
-        claims = tuple(
-            claim.model_copy(
-                update={
-                    "id": names[claim.id],
-                    "depends_on": tuple(names[parent] for parent in claim.depends_on),
-                    "value": at_least(claim)
-                    if len(counts.get(claim.subject, ())) > 1
-                    else claim.value,
-                }
-            )
-            for claim in order
-        )
-        return Reading(
-            self.text, claims, {names[old]: anchor for old, anchor in self.anchors.items()}
-        )
+        counts: dict[str, set[str | None]] = defaultdict(set)
+        for claim in order:
+            if claim.kind == "count" and claim.polarity:
+                counts[claim.subject].add(claim.value)
+        claims = []
+        for claim in order:
+            parts = len(counts[claim.subject]) > 1  # different numbers must be of parts of it
+            update = {
+                "id": names[claim.id],
+                "depends_on": tuple(names[parent] for parent in claim.depends_on),
+                "value": at_least(claim) if parts else claim.value,
+            }
+            claims.append(claim.model_copy(update=update))
+        anchors = {names[old]: anchor for old, anchor in self.anchors.items()}
+        return Reading(self.text, tuple(claims), anchors)
 
     def sentence(self, number: int) -> None:
         each = self.text.sentences[number]
@@ -188,23 +200,8 @@ class _Answer(Statements):
 
     def _echo(self, each: Sentence, first: int) -> int:
         """Where `Yes, there is` ends, if nothing else is said; else the end of `Yes`."""
-        fillers = {
-            ",",
-            "there",
-            "it",
-            "they",
-            "i",
-            "you",
-            "do",
-            "does",
-            "can",
-            "see",
-            "one",
-            "that",
-        }
-        fillers |= w.BE | w.NOT | {"don't", "doesn't", "can't", "any", "some", "correct", "right"}
         at = first
-        while at < each.last and self.text.lower(at) in fillers:
+        while at < each.last and self.text.lower(at) in w.ECHO:
             at += 1
         ends = at >= each.last or self.text.lower(at) in (".", "!", ";")
         return at if ends else first
@@ -215,7 +212,7 @@ class _Answer(Statements):
         if asked is None or (len(self.claims) > before and asked.kind == "count"):
             return
         if asked.kind == "count":
-            self._bare_number(each, asked.subject)
+            self._bare_number(each, asked.subject.name)
         if asked.kind == "which" and each.mentions and len(self.claims) > before:
             mention = each.mentions[0]
             if mention.known and not mention.denied:
@@ -225,7 +222,7 @@ class _Answer(Statements):
                     (mention.first, mention.last),
                     described(text, mention),
                     asked.predicate,
-                    value=asked.subject,
+                    value=asked.subject.name,
                     depends_on=(parent,) if parent else (),
                     mention=mention,
                 )
@@ -233,9 +230,8 @@ class _Answer(Statements):
 
     def _bare_number(self, each: Sentence, subject: str) -> None:
         for at in range(each.first, each.last):
-            if (self.text.lower(at) in ("none", "no") and at == each.first) or (
-                self.text.lower(at) == "none"
-            ):  # fmt: skip
+            word = self.text.lower(at)
+            if word == "none" or (word == "no" and at == each.first):
                 found, value, rough = (at, at + 1), "0", False
             elif (quantity := quantity_at(self.text, at, each.last)) is not None:
                 found, value, rough = quantity[0], quantity[1] or "", quantity[2]
@@ -252,15 +248,3 @@ class _Answer(Statements):
             )
             self.question = None
             return
-
-
-def _counts_by_name(claims: list[Claim]) -> dict[str, set[str | None]]:
-    """Different numbers said of one name: they must be of parts of it."""
-    counts: dict[str, set[str | None]] = {}
-    for claim in claims:
-        if claim.kind == "count" and claim.polarity:
-            counts.setdefault(claim.subject, set()).add(claim.value)
-    return counts
-
-
-__all__ = ["Anchor", "Reading", "extract_claims", "read_claims", "split_name"]

@@ -12,11 +12,13 @@ from typing import Protocol
 
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.claims import Anchor, Reading
-from nuthatch.tools.verification.denials import Change, undeny
+from nuthatch.tools.verification.absences import rewrite_existence
+from nuthatch.tools.verification.claims import Reading
+from nuthatch.tools.verification.grammar import Change, agreement, replace, undeny
 from nuthatch.tools.verification.places import CENTRE
-from nuthatch.tools.verification.rewriting import rewrite_existence
+from nuthatch.tools.verification.reading import Sentence, Text
 from nuthatch.tools.verification.rules import Policy
+from nuthatch.tools.verification.statements import Anchor
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
 
@@ -66,32 +68,20 @@ def replay(draft: str, edits: Iterable[Edit]) -> str:
 def _corrected(reading: Reading, verdict: Verdict) -> list[Change]:
     """Changes that put a refuted claim right; none where nobody knows how."""
     claim, anchor = verdict.claim, reading.anchors[verdict.claim.id]
+    text, opener = reading.text, anchor.opener
+    if anchor.mention is None and text.lower(anchor.words[0]) in w.YES | w.NO:
+        return [_flip(text, claim.span, anchor.words[0])]
     changes: list[Change] = []
-    opener = anchor.opener
-    if anchor.mention is None and _says_yes_or_no(reading, anchor):
-        changes.append(_flip(reading, claim.span, anchor.words[0]))
-        return changes
-    makers: dict[str, Callable[[Reading, Verdict, Anchor], list[Change]]] = {
-        "count": _count,
-        "attribute": _tint,
-        "relation": _relation,
-        "sound": _sound,
-    }
-    if claim.kind in makers and verdict.rule != "parent.refuted":
-        changes += makers[claim.kind](reading, verdict, anchor)
+    if claim.kind in _MAKERS and verdict.rule != "parent.refuted":
+        changes += _MAKERS[claim.kind](reading, verdict, anchor)
     if opener is not None and (changes or claim.kind == "existence"):
-        changes.append(_flip(reading, reading.text.span(opener, opener + 1), opener))
+        changes.append(_flip(text, text.span(opener, opener + 1), opener))
     return changes
 
 
-def _says_yes_or_no(reading: Reading, anchor: Anchor) -> bool:
-    return reading.text.lower(anchor.words[0]) in w.YES | w.NO
-
-
-def _flip(reading: Reading, span: Span, opener: int) -> Change:
-    old = reading.text.tokens[opener].text
-    new = "No" if reading.text.lower(opener) in w.YES else "Yes"
-    return Change("flip_answer", span, grammar.like(old, new.lower()))
+def _flip(text: Text, span: Span, opener: int) -> Change:
+    new = "no" if text.lower(opener) in w.YES else "yes"
+    return Change("flip_answer", span, grammar.like(text.tokens[opener].text, new))
 
 
 def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
@@ -103,9 +93,7 @@ def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
     if number == 0 and mention is not None:
         return []  # that nothing is there is for the claim of existence to say
     old = text.slice(*anchor.words)
-    changes = [Change("replace", text.span(*anchor.words), grammar.number_like(old, number))]
-    if old.lower() == "none":
-        changes = [Change("replace", text.span(*anchor.words), grammar.number_like("One", number))]
+    changes = [replace(text, *anchor.words, grammar.number_like(old, number))]
     if mention is None:
         return changes
     noun = text.slice(*mention.noun)
@@ -113,43 +101,38 @@ def _count(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
         changes.append(Change("replace", text.span(*mention.noun), grammar.noun_for(number, noun)))
     # "there is one cup" / "one cup is": the verb goes with the number
     for at in (mention.first - 1, mention.last):
-        if text.lower(at) in ("is", "are") and (
-            at == mention.last or text.lower(at - 1) == "there"
-        ):
-            verb = grammar.be_for(number != 1)
-            if text.lower(at) != verb:
-                changes.append(Change("replace", text.span(at, at + 1), verb))
+        if at == mention.last or text.lower(at - 1) == "there":
+            changes += agreement(text, at, number != 1)
     return changes
 
 
 def _tint(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
-    text, mention = reading.text, anchor.mention
+    text, claim, mention = reading.text, verdict.claim, anchor.mention
     first, last = anchor.words
-    if not verdict.claim.polarity:
-        if mention is not None and mention.denied:
-            article = grammar.article_for(text.lower(mention.first + 1))
-            new = "some" if mention.plural else article
-            old = text.tokens[mention.first].text
-            span = text.span(mention.first, mention.first + 1)
-            return [Change("replace", span, grammar.like(old, new))]
+    if not claim.polarity:
         return _undenied(reading, anchor, first)
     new = verdict.correction or ""
-    old = text.slice(first, last)
-    span = text.span(first, last)
     if new in TINTS:
-        changes = [Change("replace", span, grammar.like(old, new))]
+        changes = [replace(text, first, last, new)]
+    elif claim.predicate == "all tint":
+        return [_not_all(text, text.sentences[anchor.sentence], first)]
     elif mention is None or last >= len(text.tokens):
-        return [Change("replace", span, grammar.like(old, f"not {old[:1].lower()}{old[1:]}"))]
-    else:
-        span = (span[0], text.tokens[last].start)  # "a blue cup" -> "a cup"
+        return [replace(text, first, last, f"not {text.slice(first, last).lower()}")]
+    else:  # "a blue cup" -> "a cup"
         new = text.lower(last)
-        changes = [Change("delete", span, "")]
-    before = text.lower(first - 1)
-    article = grammar.article_for(new)
+        changes = [Change("delete", (text.tokens[first].start, text.tokens[last].start), "")]
+    before, article = text.lower(first - 1), grammar.article_for(new)
     if mention is not None and before in w.ARTICLES and before != article:
-        old = text.tokens[first - 1].text
-        changes.append(Change("replace", text.span(first - 1, first), grammar.like(old, article)))
+        changes.append(replace(text, first - 1, first, article))
     return changes
+
+
+def _not_all(text: Text, sentence: Sentence, first: int) -> Change:
+    """`all cups are red` -> `not all cups are red`, `the cups are red` -> `... are not all red`"""
+    for at in range(first - 1, sentence.first - 1, -1):
+        if text.lower(at) in w.EVERY:
+            return replace(text, at, at + 1, f"not {text.lower(at)}")
+    return replace(text, first, first + 1, f"not all {text.lower(first)}")
 
 
 def _relation(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
@@ -166,12 +149,8 @@ def _relation(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change
         for at in range(first, last):
             swapped = _SWAPPED.get(text.lower(at))
             if swapped:
-                old = text.tokens[at].text
-                return [Change("replace", text.span(at, at + 1), grammar.like(old, swapped))]
-    phrase = _FROM_CENTRE[new] if claim.value == CENTRE else new
-    return [
-        Change("replace", text.span(first, last), grammar.like(text.slice(first, last), phrase))
-    ]
+                return [replace(text, at, at + 1, swapped)]
+    return [replace(text, first, last, _FROM_CENTRE[new] if claim.value == CENTRE else new)]
 
 
 _SWAPPED = {
@@ -196,10 +175,13 @@ _FROM_CENTRE = {
 
 def _undenied(reading: Reading, anchor: Anchor, before: int) -> list[Change]:
     """Take away the nearest negation before a place in the sentence."""
-    text = reading.text
-    start = text.sentences[anchor.sentence].first
-    for at in range(before - 1, start - 1, -1):
-        change = undeny(reading, at)
+    text, sentence = reading.text, reading.text.sentences[anchor.sentence]
+    no = {m.first: m for m in sentence.mentions if m.determiner == "no"}
+    for at in range(before - 1, sentence.first - 1, -1):
+        if at in no:  # no red cup
+            article = "some" if no[at].plural else grammar.article_for(text.lower(at + 1))
+            return [replace(text, at, at + 1, article)]
+        change = undeny(text, at)
         if change:
             return [change]
     return []
@@ -209,31 +191,34 @@ def _sound(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
     text, claim, mention = reading.text, verdict.claim, anchor.mention
     if not claim.polarity:
         return []
-    event = verdict.correction
     first, last = anchor.words
-    old = text.slice(first, last)
-    span = text.span(first, last)
-    if event not in SOUNDS:
+    if verdict.correction not in SOUNDS:
         if text.lower(first) in w.ARTICLES:
-            return [Change("replace", text.span(first, first + 1), grammar.like(old, "no"))]
-        return []
-    makes = text.lower(last) in ("make", "makes", "made", "making", "produces", "produce")
-    if mention is not None and makes:
-        start, end = mention.noun
-        return [Change("replace", text.span(start, end), SOUNDS[event].object)]
-    new = w.SAYS[event]
-    if any(text.lower(at) in ("is", "are") for at in range(first, last)):
+            return [replace(text, first, first + 1, "no")]
+        if text.lower(first) in w.DEFINITE | w.EVERY | {"some"}:
+            return []
+        return [replace(text, first, first + 1, f"no {text.lower(first)}")]  # "rain falling"
+    event = SOUNDS[verdict.correction]
+    if mention is not None and text.lower(last) in w.MAKE:
+        return [replace(text, *mention.noun, event.object)]
+    new = event.description
+    if any(text.lower(at) in ("is", "are") for at in range(first, last)):  # a dog is barking
         thing, _, doing = new.rpartition(" ")
-        new = f"{thing} is {doing}"
-    return [Change("replace", span, grammar.like(old, new))]
+        new = f"{thing} is {doing}" if doing.endswith("ing") else f"{new} can be heard"
+    return [replace(text, first, last, new)]
+
+
+_MAKERS: dict[str, Callable[[Reading, Verdict, Anchor], list[Change]]] = {
+    "count": _count,
+    "attribute": _tint,
+    "relation": _relation,
+    "sound": _sound,
+}
 
 
 def _hedged(claim: Claim) -> Change:
-    return Change(
-        "hedge",
-        claim.span,
-        grammar.like(claim.text, f"possibly {claim.text[:1].lower()}") + claim.text[1:],
-    )
+    new = grammar.like(claim.text, f"possibly {claim.text[:1].lower()}") + claim.text[1:]
+    return Change("hedge", claim.span, new)
 
 
 def _settle(source: str, changes: Sequence[tuple[Verdict, Change]]) -> list[Edit]:

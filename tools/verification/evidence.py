@@ -112,6 +112,9 @@ def _count(claim: Claim, findings: Findings) -> Iterator[Evidence]:
 
 
 def _tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
+    if claim.predicate != "tint":
+        yield from _every_tint(claim, findings)
+        return
     tint = claim.value or ""
     candidates = findings.candidates(claim.subject)
     if not candidates or tint not in TINTS:
@@ -141,6 +144,32 @@ def _tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
             value=_common(max(e.pixel_tints, key=e.pixel_tints.__getitem__) for e in likely),
             boxes=boxes,
         )
+
+
+def _every_tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
+    """That all there are have a tint is as likely as that the least likely one has it."""
+    tint = claim.value or ""
+    candidates = findings.candidates(claim.subject) or ()
+    likely = [each for each in candidates if each.probability >= 0.5]
+    if not likely or tint not in TINTS or not all(each.region for each in likely):
+        return
+    tagged = [(e.probability, e.tagged_tints.get(tint, 0.0)) for e in candidates if e.region]
+    painted = [(e.probability, e.pixel_tints.get(tint, 0.0)) for e in likely]
+    region = likely[0].region
+    yield _item(
+        ("describe_attributes", region.call_id if region else "", "tagger"),
+        (min(score for _, score in tagged), "least probability of the tint"),
+        min(1 - there * (1 - score) for there, score in tagged),
+        value=_common(max(e.tagged_tints, key=e.tagged_tints.__getitem__) for e in likely),
+        boxes=[each.box for each in likely],
+    )
+    yield _item(
+        ("detect", findings.detect_call, "pixels"),
+        (min(share for _, share in painted), "least share of pixels"),
+        min(1 - there * (1 - colours.opinion(tint, share)) for there, share in painted),
+        value=_common(max(e.pixel_tints, key=e.pixel_tints.__getitem__) for e in likely),
+        boxes=[each.box for each in likely],
+    )
 
 
 def _relation(claim: Claim, findings: Findings) -> Iterator[Evidence]:

@@ -1,9 +1,20 @@
-"""Small English for edits: numbers, articles, plurals, capitals, lists."""
+"""Small English for edits: numbers, articles, plurals, capitals, lists, verbs, negations."""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
+from nuthatch.tools.verification.reading import Text
+from nuthatch.tools.verification.types import Span
 from nuthatch.tools.verification.words import NUMBER_WORDS
 from nuthatch.tools.vocabulary import plural, singular, with_article
+
+
+class Change(NamedTuple):
+    """A span of the draft and what takes its place."""
+
+    op: Literal["replace", "delete", "hedge", "flip_answer"]
+    span: Span
+    text: str
 
 
 def like(pattern: str, text: str) -> str:
@@ -44,3 +55,29 @@ def listed(parts: Sequence[str], conjunction: str = "and") -> str:
 def be_for(first_is_many: bool) -> str:
     """The verb of "there is" before its first thing."""
     return "are" if first_is_many else "is"
+
+
+def replace(text: Text, first: int, last: int, new: str) -> Change:
+    """Other words for tokens `first` to `last` (exclusive), with a capital where they had one."""
+    return Change("replace", text.span(first, last), like(text.slice(first, last), new))
+
+
+def agreement(text: Text, at: int, many: bool) -> list[Change]:
+    """`is` or `are` at a place of the text, if it should be the other one."""
+    wrong = text.lower(at) in ("is", "are") and text.lower(at) != be_for(many)
+    return [replace(text, at, at + 1, be_for(many))] if wrong else []
+
+
+def undeny(text: Text, at: int) -> Change | None:
+    """The change that takes a negation away: `isn't` -> `is`, `do not see` -> `see`."""
+    word, (start, end) = text.lower(at), text.span(at, at + 1)
+    if word in ("isn't", "aren't", "wasn't", "weren't"):
+        return replace(text, at, at + 1, word[:-3])
+    if word in ("can't", "cannot"):
+        return replace(text, at, at + 1, "can")
+    if word in ("don't", "doesn't", "didn't") and at + 1 < len(text.tokens):
+        return Change("delete", (start, text.tokens[at + 1].start), "")
+    if word == "not" and at > 0:
+        first = at - 1 if text.lower(at - 1) in ("do", "does", "did") and at > 1 else at
+        return Change("delete", (text.tokens[first - 1].end, end), "")
+    return None

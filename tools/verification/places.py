@@ -12,9 +12,10 @@ CENTRE = "centre"
 
 
 def described(text: Text, mention: Mention) -> str:
-    """The name with the tint that was said, if it is one single tint."""
+    """The name with the tint that was said, if it is one single tint: `red cup`, `left red cup`."""
     tint = tint_of(text, mention)
-    return f"{tint} {mention.name}" if tint in TINTS else mention.name
+    name = f"{tint} {mention.name}" if tint in TINTS else mention.name
+    return f"{mention.part} {name}".strip()
 
 
 def tint_of(text: Text, mention: Mention) -> str | None:

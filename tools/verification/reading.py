@@ -48,6 +48,8 @@ class Mention:
     partitive: bool = False
     """`two of the cups`: the number is of a part."""
     colours: tuple[int, ...] = ()
+    part: str = ""
+    """Words that pick out some of several: `left` cup, `most` cups."""
 
     @property
     def definite(self) -> bool:
@@ -169,7 +171,9 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
         return Mention(first, at + 2, (at, at + 2), "person", True, False, "no")
     if word in w.DETERMINERS and not (word == "that" and text.lower(at + 1) in w.BE):
         determiner, at = word, at + 1
-        if word in ("all", "both") and text.lower(at) in w.DEFINITE:
+        if text.lower(at) == "of" and text.lower(at + 1) in w.DEFINITE:  # all of the cups
+            at += 2
+        elif word in w.EVERY | w.MOST and text.lower(at) in w.DEFINITE:
             at += 1
     # `a pair of scissors` is one name, not two of something
     quantity = None if name_at(text, at, end) else _quantity(text, at, end, determiner)
@@ -203,9 +207,13 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
     if name.plural is not True and _is_compound(text, at, end):
         words = " ".join(text.lower(i) for i in range(start, at + 1))
         return Mention(first, at + 1, (start, at + 1), words, False, False, determiner)
-    if not led and text.lower(first) == "orange" and name.plural is False:
-        return None  # without a determiner it is the colour
+    if text.lower(start) == "orange" and (not led or (start == first + 1 and word in w.ADVERBS)):
+        return None  # "orange", "both orange": the colour
     many = name.plural if name.plural is not None else (value or "1") != "1"
+    if determiner == "both" and name.plural is False:  # both the cup and the bell
+        determiner, number, value = "the", None, None
+    picked = [determiner] if determiner in w.MOST else []
+    picked += [text.lower(i) for i in adjectives if text.lower(i) in w.PICKING]
     if text.lower(start) == "nobody":
         determiner = "nobody"
     return Mention(
@@ -221,6 +229,7 @@ def _phrase(text: Text, first: int, end: int) -> Mention | None:
         approximate,
         partitive,
         tuple(i for i in adjectives if text.lower(i) in w.COLOURS),
+        " ".join(picked),
     )
 
 
@@ -236,6 +245,8 @@ def _adjectives(text: Text, at: int, end: int, led: bool) -> tuple[list[int], in
         elif word == "and" and found and text.lower(at - 1) in w.COLOURS:
             if text.lower(at + 1) not in w.COLOURS or not name_at(text, at + 2, end):
                 break
+        elif word in w.PICKING and led:
+            pass
         elif name_at(text, at, end) or not led or not _is_word(text, at) or word in w.FUNCTION:
             break
         found.append(at)
@@ -252,6 +263,8 @@ def _unknown(
     value: str | None,
 ) -> Mention | None:
     """A noun outside the vocabulary: the last of the words that look like adjectives."""
+    if any(text.lower(i) in w.FUNCTION for i in adjectives):
+        return None  # the left side
     named = list(adjectives)
     while len(named) > 1 and text.lower(named[-1]).endswith(("ing", "ed", "ly")):
         named.pop()
@@ -290,11 +303,7 @@ def _is_compound(text: Text, at: int, end: int) -> bool:
     return (
         at < end
         and _is_word(text, at)
-        and word not in w.FUNCTION
-        and word not in w.COLOURS
-        and word not in w.SOUND_VERBS
-        and word not in w.SOUND_NOUNS
-        and word not in w.NUMBERS
+        and word not in w.KNOWN
         and not word.endswith(("ing", "ed", "ly", "s"))
         and text.source[text.tokens[at - 1].end : text.tokens[at].start] == " "
     )
@@ -315,60 +324,33 @@ def number_at(text: Text, at: int) -> int | None:
 
 def quantity_at(text: Text, at: int, end: int) -> _Quantity | None:
     """(tokens of the number, value, approximate, where it ends): `three`, `at least 2`, `2-3`."""
-    first = at
-    approximate = False
-    if text.lower(at) in w.APPROXIMATE or text.lower(at) in w.EXACT:
-        approximate = text.lower(at) in w.APPROXIMATE
+    first, approximate = at, text.lower(at) in w.APPROXIMATE
+    if approximate or text.lower(at) in w.EXACT:
         at += 1
-    two = (text.lower(at), text.lower(at + 1))
-    bound = {
-        ("at", "least"): (">=", 0),
-        ("more", "than"): (">=", 1),
-        ("at", "most"): ("<=", 0),
-        ("up", "to"): ("<=", 0),
-        ("fewer", "than"): ("<=", -1),
-        ("less", "than"): ("<=", -1),
-    }.get(two)
-    if bound:
-        number = number_at(text, at + 2)
-        if number is None:
-            return None
-        return (first, at + 3), f"{bound[0]}{max(0, number + bound[1])}", False, at + 3
+    number, third = number_at(text, at), number_at(text, at + 2)
+    sign, more = w.BOUNDS.get((text.lower(at), text.lower(at + 1)), ("", 0))
+    if sign:
+        value = "" if third is None else f"{sign}{max(0, third + more)}"
+        return ((first, at + 3), value, False, at + 3) if value else None
     if text.lower(at) == "between":
         low, high = number_at(text, at + 1), number_at(text, at + 3)
-        if low is not None and high is not None and text.lower(at + 2) == "and":
-            return (first, at + 4), f"{low}-{high}", False, at + 4
-        return None
-    number = number_at(text, at)
+        if low is None or high is None or text.lower(at + 2) != "and":
+            return None
+        return (first, at + 4), f"{low}-{high}", False, at + 4
     if number is None or at >= end:
         return None
-    if text.lower(at + 1) in ("or", "to", "-", "–"):
-        other = number_at(text, at + 2)
-        if other is not None and other > number:
-            return (first, at + 3), f"{number}-{other}", False, at + 3
-    if approximate:
-        return (at, at + 1), str(number), True, at + 1
-    return (at, at + 1), str(number), False, at + 1
+    if text.lower(at + 1) in ("or", "to", "-", "–") and third is not None and third > number:
+        return (first, at + 3), f"{number}-{third}", False, at + 3
+    return (at, at + 1), str(number), approximate, at + 1
 
 
 def _quantity(text: Text, at: int, end: int, determiner: str) -> _Quantity | None:
     """Like `quantity_at`, and `a pair of`, `several`, which make sense before a noun only."""
-    word = text.lower(at)
-    after = text.lower(at + 1)
-    article = determiner in w.ARTICLES
-    if word in ("pair", "couple") and after == "of":
-        return (at - 1 if article else at, at + 2), "2", False, at + 1
-    if word in w.GROUPS and after == "of":
-        return (at, at + 2), None, False, at + 1
-    if word == "dozen":
-        return (at - 1 if article else at, at + 1), "12", False, at + 1
-    if word == "single":
-        return (at - 1 if article else at, at + 1), "1", False, at + 1
-    if word == "several":
-        return (at, at + 1), ">=3", False, at + 1
-    if word in ("few", "many", "multiple", "various"):
-        return (at, at + 1), None, False, at + 1
-    if determiner == "some":
-        quantity = quantity_at(text, at, end)
-        return quantity and (quantity[0], quantity[1], True, quantity[3])
-    return None if article else quantity_at(text, at, end)
+    word, article = text.lower(at), determiner in w.ARTICLES
+    first = at - 1 if article and word in w.WITH_ARTICLE else at
+    if text.lower(at + 1) == "of" and word in w.GROUPS:
+        return (first, at + 2), w.GROUPS[word], False, at + 1
+    if word in w.QUANTITIES:
+        return (first, at + 1), w.QUANTITIES[word], False, at + 1
+    found = None if article else quantity_at(text, at, end)
+    return found and (*found[:2], found[2] or determiner == "some", found[3])

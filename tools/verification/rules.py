@@ -84,6 +84,7 @@ def judge(
     """A verdict for each claim, parents before the claims that depend on them."""
     verdicts: dict[str, Verdict] = {}
     meant: dict[str, str] = {}
+    told = {claim.value for claim in claims if claim.kind == "sound" and claim.polarity}
     order = list(_RULES)
     for claim in sorted(
         claims, key=lambda each: order.index(each.kind) if each.kind in order else 9
@@ -95,8 +96,13 @@ def judge(
             subject = meant.get(claim.subject, claim.subject)
             judged = claim.model_copy(update={"subject": subject, "value": value})
         verdict = decide(judged, testify(judged, findings), policy, authors, verdicts)
+        if claim.kind == "sound" and verdict.correction:
+            # The loudest event that the answer does not tell already, each put in once.
+            untold = [event for event in verdict.correction.split(", ") if event not in told]
+            told.update(untold[:1])
+            verdict = verdict.model_copy(update={"correction": untold[0] if untold else None})
         verdicts[claim.id] = verdict.model_copy(update={"claim": claim})
-        if claim.kind == "attribute" and verdict.verdict == "refuted" and claim.polarity:
+        if claim.predicate == "tint" and verdict.verdict == "refuted" and claim.polarity:
             tint = f"{verdict.correction} " if verdict.correction in TINTS else ""
             meant[f"{claim.value} {claim.subject}"] = tint + claim.subject
     return [verdicts[claim.id] for claim in claims]
@@ -253,7 +259,7 @@ def _sound(
         return _Ruling("not_enough_evidence", chance, "judges.author")
     if chance >= ALONE:
         return _Ruling("supported", chance, "sound.heard")
-    return _Ruling("refuted", chance, "sound.unheard", (item.value or "").split(", ")[0] or None)
+    return _Ruling("refuted", chance, "sound.unheard", item.value)
 
 
 _RULES: dict[str, Callable[..., _Ruling]] = {

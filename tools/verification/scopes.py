@@ -64,7 +64,8 @@ class Scopes:
     def _denies(self, index: int) -> bool:
         text, sentence = self._text, self._sentence
         mention = sentence.mentions[index]
-        if mention.denied or (self.denied(mention.first) and not mention.definite):
+        whole = mention.definite or mention.determiner in w.EVERY | w.NONE
+        if mention.denied or (self.denied(mention.first) and not whole):
             return True
         end = min(mention.last + 6, sentence.last)
         after = [text.lower(i) for i in range(mention.last, end)]

@@ -7,7 +7,6 @@ from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.scopes import Scopes
 
-_MAKE = frozenset({"make", "makes", "made", "making", "produces", "produce"})
 _PLAYERS = {
     "playing": {"guitar", "drum", "violin", "trumpet"},
     "beating": {"drum"},
@@ -57,7 +56,7 @@ def _of_things(
     for index, mention in enumerate(sentence.mentions):
         event = w.EVENT_OF.get(mention.name, mention.name)
         at, after = mention.last, text.lower(mention.last)
-        while text.lower(at) in w.BE | {"that", "which"}:
+        while text.lower(at) in w.BE | w.RELATIVE:
             at += 1
         verb = text.lower(at) in w.SOUND_VERBS
         verb = verb and mention.name in _PLAYERS.get(text.lower(at), {mention.name})
@@ -68,7 +67,7 @@ def _of_things(
             event, end = w.SOUND_NOUNS[after], mention.last + 1
         elif after in ("sound", "noise"):
             end = mention.last + 1
-        elif (text.lower(at) in _MAKE and cues) or cued or asked:
+        elif (text.lower(at) in w.MAKE and cues) or cued or asked:
             end = mention.last
         else:
             continue

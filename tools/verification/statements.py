@@ -5,6 +5,7 @@ existence.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.places import Place, described, places, tint_of
@@ -12,7 +13,6 @@ from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.scopes import Scopes
 from nuthatch.tools.verification.sounds import soundings
 from nuthatch.tools.verification.types import Claim, ClaimKind
-from nuthatch.tools.vocabulary import CATEGORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,26 @@ class Anchor:
     """The "yes" or "no" that says the same."""
 
 
+class Subject(NamedTuple):
+    """What something is said of."""
+
+    name: str
+    """`red cup`; with words that pick some out, which nobody can judge: `left cup`"""
+    category: str
+    """Whose claim of existence is the parent."""
+    every: bool = False
+    """Whether it is said of all of them."""
+    mention: Mention | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a short answer would mean. `claims` are what "yes" would say, the main one last."""
 
     kind: str  # count, colour, where, sound, which, yes/no, other
-    subject: str = ""
+    subject: Subject = field(default=Subject("", ""))
     predicate: str = ""
     claims: tuple[Claim, ...] = ()
-
-
-def split_name(subject: str) -> tuple[str | None, str]:
-    """`red cup` -> (`red`, `cup`); `cup` -> (None, `cup`); `orange` -> (None, `orange`)."""
-    first, space, rest = subject.partition(" ")
-    return (
-        (first, rest)
-        if space and first in w.COLOURS and subject not in CATEGORIES
-        else (None, subject)
-    )
 
 
 @dataclass(slots=True)
@@ -78,7 +80,8 @@ class Statements:
                 quoted = self.text.slice(start, end)
                 self._claim("text", (start, end), "text", "says", value=quoted)
         heard = self._sounds(each)
-        self._relations(each, self._things(each, heard), heard)
+        self._things(each, heard)
+        self._relations(each, heard)
         self._colours(each)
 
     def _claim(
@@ -128,20 +131,18 @@ class Statements:
             )
         return self.known[key]
 
-    def _things(self, each: Sentence, heard: set[int]) -> dict[int, str]:
-        """Existence, counts and tints of noun phrases; first token -> existence claim."""
-        exists: dict[int, str] = {}
-        placed = {place.first for place in self.places}
+    def _things(self, each: Sentence, heard: set[int]) -> None:
+        """Existence, counts and tints of noun phrases."""
         for index, mention in enumerate(each.mentions):
             if mention.first in heard:
                 continue
             denied = self.scopes.absent[index]
             tint = tint_of(self.text, mention)
             # "no red cup", "not three cups", "no cup on the left" do not deny all cups.
-            special = tint or mention.value or mention.last in placed
-            if not (denied and special) and mention.value != "0":
-                exists[mention.first] = self._exists(mention, not denied)
-            parents = (exists[mention.first],) if mention.first in exists else ()
+            special = tint or mention.value or mention.part or self._predicated(mention)
+            unsaid = mention.value == "0" or mention.determiner in w.NONE
+            said = not unsaid and not (denied and special)
+            parents = (self._exists(mention, not denied),) if said else ()
             if mention.colours and tint:
                 words = mention.colours[0], mention.colours[-1] + 1
                 self._claim(
@@ -167,80 +168,150 @@ class Statements:
                     depends_on=parents,
                     mention=mention,
                 )
-        return exists
 
-    def _relations(self, each: Sentence, exists: dict[int, str], heard: set[int]) -> None:
-        subjects: list[Mention | str] = []
+    def _predicated(self, mention: Mention) -> bool:
+        """Whether a place or a colour follows: `no cup on the left`, `no cup is red`."""
+        at = mention.last
+        while self.text.lower(at) in w.BE | w.POSTURES | w.ADVERBS:
+            at += 1
+        return self.text.lower(at) in w.COLOURS or any(p.first == at for p in self.places)
+
+    def _parents(self, *subjects: Subject | None) -> tuple[str, ...]:
+        """The claims that these are there at all."""
+        found = [self.known.get((each.category, True)) for each in subjects if each]
+        return tuple(dict.fromkeys(parent for parent in found if parent))
+
+    def _denied(self, subject: Subject, at: int) -> bool:
+        """Whether what begins at a token is denied of a subject."""
+        mention = subject.mention
+        no = mention is not None and (mention.denied or mention.determiner in w.NONE)
+        return no or self.scopes.denied(at)
+
+    # -- what something is said of ----------------------------------------------------------------
+
+    def _named(self, mention: Mention, tinted: bool = True) -> Subject:
+        name = described(self.text, mention) if tinted else f"{mention.part} {mention.name}".strip()
+        return Subject(name, mention.name, mention=mention)
+
+    def _some(self, mention: Mention, tinted: bool = True) -> Subject:
+        """`two cups` stand there: nobody can say which."""
+        subject = self._named(mention, tinted)
+        whole = mention.definite or mention.determiner in w.EVERY
+        if whole or mention.value in (None, "1"):
+            return subject
+        return subject._replace(name=f"{mention.value} {subject.name}")
+
+    def _it(self, tinted: bool = True) -> Subject | None:
+        """What `it` and `they` mean."""
+        if self.topic is None:
+            return None
+        subject = self._named(self.topic, tinted)
+        return subject._replace(every=self.topic.plural, mention=None)
+
+    def asked(self, mention: Mention) -> Subject:
+        """What a question asks about: `how many cups are on the left` -> `cup on the left`."""
+        name, every = described(self.text, mention), mention.plural or mention.determiner in w.EVERY
+        place = next((p for p in self.places if p.first >= mention.last), None)
+        if place:
+            name += f" {self.text.slice(place.first, place.last).lower()}"
+        return Subject(name, mention.name, every)
+
+    def _heads(self, each: Sentence, verb: int, at: int, tinted: bool = True) -> list[Subject]:
+        """What a predicate that begins at `at`, with its verb before, is said of."""
+        text = self.text
+        before = [m for m in each.mentions if m.last <= verb]
+        if before and text.lower(verb - 1) in w.RELATIVE:  # the cup that is red
+            return [self._some(before[-1], tinted)]
+        while text.lower(verb - 1) in w.ADVERBS:
+            verb -= 1
+        end = verb
+        for place in reversed(self.places):
+            if place.last == end and place.first > each.first:
+                end = place.first
+        before = [m for m in before if m.last <= end]
+        if before and text.lower(before[-1].last) in w.RELATIVE:
+            end = before[-1].last
+        if not before or (end < verb and before[-1].last < end):
+            return []
+        group = [before.pop()]
+        objects = [place.object for place in self.places]
+        while before and before[-1] not in objects:
+            joint = [text.lower(i) for i in range(before[-1].last, group[-1].first)]
+            if not joint or not set(joint) <= {"and", ","}:
+                break
+            group.append(before.pop())
+        lead = text.lower(group[-1].first - 1)
+        if lead in w.BE | w.SHOWS:  # there is a dog and the cup is red
+            group = group[:1]
+        elif lead in w.PREPOSITIONS and text.lower(group[-1].first - 2) not in w.COLOUR:
+            return []  # the handle of the cup
+        if end < verb:
+            subject = self._some(group[0], tinted)
+            return [subject._replace(name=f"{subject.name} {text.slice(end, verb).lower()}")]
+        return [self._some(m, tinted)._replace(every=self._every(m, at)) for m in group]
+
+    def _every(self, mention: Mention, at: int) -> bool:
+        """`all cups are`, `the cups are all`, `the cups are`; but `the cups are not`: none is"""
+        if mention.determiner in w.EVERY:
+            return True
+        floating = any(self.text.lower(i) in w.EVERY for i in range(mention.last, at))
+        return mention.plural and (floating or (mention.definite and not self.scopes.denied(at)))
+
+    def _relations(self, each: Sentence, heard: set[int]) -> None:
+        subjects: list[Subject] = []
         for place in self.places:
             if place.object and place.object.first in heard:
                 continue
             subjects = self._subjects(each, place, subjects)
+            other = self._named(place.object) if place.object else None
+            if place.value == "it":
+                other = self._it()
             for subject in subjects:
-                parents = []
-                if isinstance(subject, Mention):
-                    name = described(self.text, subject)
-                    self._restrict(subject)
-                    parents += [exists[subject.first]] if subject.first in exists else []
-                else:
-                    name = subject
-                if place.object and place.object.first in exists:
-                    parents.append(exists[place.object.first])
-                value = place.value
-                if value == "it":
-                    value = described(self.text, self.topic) if self.topic else "it"
+                self._restrict(subject)
                 self._claim(
                     "relation",
                     (place.first, place.last),
-                    name,
-                    place.predicate,
-                    value=value,
-                    polarity=not (
-                        self.scopes.denied(place.first)
-                        or (isinstance(subject, Mention) and subject.denied)
-                    ),
-                    depends_on=tuple(dict.fromkeys(parents)),
-                    mention=subject if isinstance(subject, Mention) else None,
+                    subject.name,
+                    f"all {place.predicate}" if subject.every else place.predicate,
+                    value=other.name if other else place.value,
+                    polarity=not self._denied(subject, place.first),
+                    depends_on=self._parents(subject, other),
+                    mention=subject.mention,
                     anchor=(place.first, place.preposition),
                 )
 
-    def _subjects(
-        self, each: Sentence, place: Place, last: list[Mention | str]
-    ) -> list[Mention | str]:
+    def _subjects(self, each: Sentence, place: Place, last: list[Subject]) -> list[Subject]:
         """What stands there: the phrase before, or all of a list before a verb, or `it`."""
-        before = [m for m in each.mentions if m.last <= place.first]
+        text = self.text
         lead = place.first - 1
-        while self.text.lower(lead) in w.ADVERBS | {"is", "are"} and lead > each.first:
+        while text.lower(lead) in w.ADVERBS | {"is", "are"} and lead > each.first:
             lead -= 1
-        if last and self.text.lower(lead) in ("and", ","):
+        if last and text.lower(lead) in ("and", ","):
             return last
+        before = [m for m in each.mentions if m.last <= place.first]
         if before:
             nearest = before[-1]
-            group: list[Mention | str] = [nearest]
-            if any(
-                self.text.lower(i) in w.BE | w.POSTURES for i in range(nearest.last, place.first)
-            ):
-                for mention in reversed(before[:-1]):
-                    joint = {
-                        self.text.lower(i)
-                        for i in range(mention.last, group[-1].first)  # type: ignore[union-attr]
-                    }
-                    if not joint or not joint <= {"and", ","}:
-                        break
-                    group.append(mention)
-            return group
-        if any(self.text.lower(i) in ("it", "they") for i in range(each.first, place.first)):
-            return [described(self.text, self.topic)] if self.topic else []
+            verbs = [*range(place.first - 1, nearest.last - 1, -1)]
+            verb = next((i for i in verbs if text.lower(i) in w.BE | w.POSTURES), None)
+            if verb is None:  # "two cups, on the left, on the right": one here, one there
+                loose = text.lower(nearest.last) == ","
+                return [self._named(nearest) if loose else self._some(nearest)]
+            return self._heads(each, verb, place.first)
+        if any(text.lower(i) in ("it", "they") for i in range(each.first, place.first)):
+            it = self._it()
+            return [it] if it else []
         after = [m for m in each.mentions if m.first >= place.last]
         if after:
-            return [after[0]]
+            return [self._some(after[0])]
         if self.question and self.question.kind == "where":
             return [self.question.subject]
         return []
 
-    def _restrict(self, mention: Mention) -> None:
-        """A relation picks out some: their number is a lower bound of all."""
+    def _restrict(self, subject: Subject) -> None:
+        """What is said of some makes their number a lower bound of all."""
         for index, claim in enumerate(self.claims[self.before :], start=self.before):
-            if claim.kind == "count" and self.anchors[claim.id].mention is mention:
+            counted = claim.kind == "count" and self.anchors[claim.id].mention is subject.mention
+            if counted and subject.mention and not subject.every:
                 self.claims[index] = claim.model_copy(update={"value": at_least(claim)})
 
     def _sounds(self, each: Sentence) -> set[int]:
@@ -273,51 +344,35 @@ class Statements:
             end = at + 1
             while text.lower(end) == "and" and text.lower(end + 1) in w.COLOURS:
                 end += 2
-            lead = at - 1
-            while text.lower(lead) in w.ADVERBS | w.NOT | w.HEDGES | {
-                "to",
-                "be",
-                "in",
-                "light",
-                "dark",
-                "bright",
-            }:
-                lead -= 1
-            before = [m for m in each.mentions if m.last <= at]
-            linked = text.lower(lead) in w.BE | w.LOOK_LIKE
-            if (
-                self.asking
-                and text.lower(each.first) in w.BE
-                and before
-                and before[-1].last == lead + 1
-            ):
-                linked = True
-            alone = end - each.first <= 3 and not each.mentions
-            subject: Mention | str | None = None
-            if linked and before:
-                subject = before[-1]
-            elif linked or alone:
-                if self.question and self.question.kind == "colour":
-                    subject = self.question.subject
-                elif self.topic and linked:
-                    subject = self.topic
-            if subject is not None:
-                self._coloured(subject, at, end)
+            for subject in self._coloured(each, at, end):
+                self._restrict(subject)
+                self._claim(
+                    "attribute",
+                    (at, end),
+                    subject.name,
+                    "all tint" if subject.every else "tint",
+                    value=" and ".join(w.COLOURS[text.lower(i)] for i in range(at, end, 2)),
+                    polarity=not self._denied(subject, at),
+                    depends_on=self._parents(subject),
+                )
             at = end
 
-    def _coloured(self, subject: Mention | str, at: int, end: int) -> None:
-        name = subject if isinstance(subject, str) else subject.name
-        value = " and ".join(w.COLOURS[self.text.lower(i)] for i in range(at, end, 2))
-        parent = self.known.get((name, True))
-        self._claim(
-            "attribute",
-            (at, end),
-            name,
-            "tint",
-            value=value,
-            polarity=not self.scopes.denied(at),
-            depends_on=(parent,) if parent else (),
-        )
+    def _coloured(self, each: Sentence, at: int, end: int) -> list[Subject]:
+        """What the colour from `at` to `end` is said of; of a red cup that is blue: of the cup."""
+        text, verb = self.text, at - 1
+        while text.lower(verb) in w.ADVERBS | w.NOT | w.HEDGES | w.BEFORE_COLOURS:
+            verb -= 1
+        asked = self.question.subject if self.question and self.question.kind == "colour" else None
+        before = any(mention.last <= at for mention in each.mentions)
+        linked = text.lower(verb) in w.BE | w.LOOK_LIKE
+        if linked and before:
+            return self._heads(each, verb, at, tinted=False)
+        if self.asking and text.lower(each.first) in w.BE and before:  # is the cup red
+            return self._heads(each, verb + 1, at, tinted=False)
+        if asked is None and linked:
+            asked = self._it(tinted=False)
+        alone = end - each.first <= 3 and not each.mentions
+        return [asked] if asked and (linked or alone) else []
 
 
 def at_least(claim: Claim) -> str | None:

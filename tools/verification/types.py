@@ -25,9 +25,11 @@ class _Record(BaseModel):
 class Claim(_Record):
     """One checkable statement of an answer, on the smallest span that an edit would replace.
 
-    `subject` is the category in the vocabulary's words, singular; `predicate` what is said of it:
-    `exists`, `count`, `tint`, `left of` / `right of` / `above` / `below`, `sounds`. `value` is the
-    number, the tint, the other object, or the sound event. `polarity` is False when it is denied.
+    `subject` is the category in the vocabulary's words, singular, with its tint where that counts
+    (`red cup`), or with words that pick some out (`left cup`), which nobody can judge. `predicate`
+    is what is said of some such object: `exists`, `count`, `tint`, `left of` / `right of` /
+    `above` / `below`, `sounds`; of all of them: `all tint`, `all left of`. `value` is the number,
+    the tint, the other object, or the sound event. `polarity` is False when it is denied.
     """
 
     id: str

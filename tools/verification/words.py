@@ -55,6 +55,9 @@ COLOURS: dict[str, str] = {
 for _word in _set("white black brown beige golden gold silver turquoise teal cyan maroon navy"):
     COLOURS[_word] = _word  # said, but no tint of the vocabulary: nobody can judge it
 
+COLOUR = _set("colour color tint coloured colored")
+BEFORE_COLOURS = _set("to be in light dark bright")
+
 NUMBERS = {
     word: value
     for value, word in enumerate(
@@ -67,14 +70,41 @@ NUMBERS = {
 }
 NUMBER_WORDS = tuple(NUMBERS)
 
+BOUNDS = {
+    ("at", "least"): (">=", 0),
+    ("more", "than"): (">=", 1),
+    ("at", "most"): ("<=", 0),
+    ("up", "to"): ("<=", 0),
+    ("fewer", "than"): ("<=", -1),
+    ("less", "than"): ("<=", -1),
+}
+"""Words before a number -> its sign, and what it says more."""
+QUANTITIES: dict[str, str | None] = {
+    **dict.fromkeys(_set("few many multiple various")),
+    **{"single": "1", "dozen": "12", "several": ">=3"},
+}
+"""Words before a noun -> the count that they give."""
+GROUPS: dict[str, str | None] = {
+    **dict.fromkeys(_set("group bunch lots lot number row herd flock variety set stack pile")),
+    **{"pair": "2", "couple": "2"},
+}
+"""The same before "of": `a group of cups` gives none."""
+WITH_ARTICLE = _set("pair couple dozen single")
+"""An article before these belongs to the number."""
+
 # -- small words ----------------------------------------------------------------------------------
 
 YES = _set("yes yeah yep yup correct indeed")
 NO = _set("no nope nah")
 ARTICLES = frozenset({"a", "an"})
 DEFINITE = _set("the this that these those his her its their my your our both")
-DETERMINERS = ARTICLES | DEFINITE | _set("some any no another each every all")
+RELATIVE = _set("that which who")
+EVERY = _set("all every each both")
+NONE = _set("none neither")
+MOST = _set("most half")
+DETERMINERS = ARTICLES | DEFINITE | EVERY | NONE | MOST | _set("some any no another")
 BE = _set("is are was were be 's 're isn't aren't wasn't weren't isn’t aren’t")
+DO = _set("do does did can could has")
 LOOK_LIKE = _set("looks look seems seem appears appear")
 POSTURES = _set(
     "stands stand stood sits sit sat lies lie lay rests rest hangs hang floats float standing "
@@ -85,6 +115,14 @@ SHOWS = _set(
     "include includes including depicts depict features feature holds"
 )
 NOT = frozenset({"not", "n't", "never", "neither", "nor", "cannot"})
+ECHO = (
+    BE
+    | NOT
+    | _set(
+        ", there it they i you do does don't doesn't can can't see one that any some correct right"
+    )
+)
+"""`Yes, there is`: words that only repeat the question."""
 BOUNDARIES = _set("but however while whereas although though ; : — –")
 """A negation or a hedge ends here."""
 HEDGES = _set(
@@ -105,6 +143,12 @@ PLACES = _set(
 )
 """Nouns that name no object."""
 PICTURE = _set("picture image photo photograph scene")
+PICKING = _set(
+    "left right leftmost rightmost top bottom upper lower middle central front back nearest "
+    "closest other remaining first second third fourth last larger smaller bigger biggest largest "
+    "smallest taller shorter tallest shortest"
+)
+"""Before a noun these pick out some of several: nobody can judge what is said of those."""
 PREPOSITIONS = _set(
     "of to on in at by with from above below over under beneath underneath behind near beside "
     "between inside into onto for against around across along next without"
@@ -132,9 +176,6 @@ FUNCTION = (
     )
 )
 """Words that end a noun phrase."""
-
-GROUPS = _set("group bunch lots lot number row herd flock variety set stack pile")
-"""`a group of cups` gives no count."""
 
 # -- places ---------------------------------------------------------------------------------------
 
@@ -188,20 +229,7 @@ SOUND_NOUNS = {
     "beat": "drum",
 }
 """Words that name an event without its object."""
+MAKE = _set("make makes made making produce produces")
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
-SAYS = {
-    "bell": "a bell ringing",
-    "siren": "a siren wailing",
-    "clock": "a clock ticking",
-    "phone": "a phone ringing",
-    "drum": "a drum beating",
-    "guitar": "a guitar playing",
-    "engine": "an engine running",
-    "rain": "rain falling",
-    "whistle": "a train whistling",
-    "dog": "a dog barking",
-    "cat": "a cat meowing",
-    "bird": "a bird chirping",
-    "cow": "a cow mooing",
-}
-"""Event -> noun phrase and participle, from which a sentence can be made."""
+KNOWN = FUNCTION | frozenset(COLOURS) | SOUND_VERBS | frozenset(SOUND_NOUNS) | frozenset(NUMBERS)
+"""Words that are no unknown noun."""

@@ -44,7 +44,7 @@ class Config:
     """Box prompts of a scene; half as many point prompts, at least one."""
     jitter: float = 0.06
     """Each side of a box moves by up to this part of the box."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=1200, lr=1e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2600, lr=1e-3))
     evaluate_every: int = 400
     test_scenes: int = 400
     out: str = "runs/embedded/segment"

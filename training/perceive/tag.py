@@ -68,7 +68,7 @@ def train(config: Config) -> None:
     folder = Path(config.export)
     export(net, config, folder)
     tagger = load(folder)
-    calibration = calibrate(tagger, config.calibrate_scenes)
+    calibration = calibrate(tagger, folder / "model.safetensors", config.calibrate_scenes)
     (folder / "calibration.json").write_text(calibration.model_dump_json(indent=1) + "\n")
     figures = measure(tagger, calibration, config.test_scenes)
     (Path(config.out) / "figures.json").write_text(json.dumps(figures, indent=1))

@@ -1,7 +1,9 @@
 """What the tagger is worth: calibration on the split "calibrate", figures on the split "test"."""
 
+import hashlib
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +128,8 @@ def picture_scores(
     return np.array(scores), np.array(present)
 
 
-def calibrate(tagger: Tagger, pictures: int) -> Calibration:
-    """Thresholds and reliabilities; see `Calibration` for what they mean."""
+def calibrate(tagger: Tagger, weights: Path, pictures: int) -> Calibration:
+    """Thresholds and reliabilities of the tagger in the file `weights`; see `Calibration`."""
     scenes = [make_scene(seed, "calibrate") for seed in tqdm(range(pictures), desc="calibrate")]
     judged = Judged(tagger, scenes, windows=True)
     crops = _rates(LABELS, judged.category_scores, judged.labels)
@@ -135,10 +137,11 @@ def calibrate(tagger: Tagger, pictures: int) -> Calibration:
     tints = _rates(TINT_LABELS, judged.tint_scores[seen], judged.tints[seen])
     scores, present = picture_scores(tagger, scenes)
     # Even odds: each category's pictures with and without it weigh the same in sum.
-    weights = np.where(
+    shares = np.where(
         present, 1 / np.maximum(present.sum(axis=0), 1), 1 / np.maximum((~present).sum(axis=0), 1)
     )
     return Calibration(
+        weights=hashlib.sha256(weights.read_bytes()).hexdigest()[:12],
         split="calibrate",
         pictures=pictures,
         precision=PRECISION,
@@ -149,7 +152,7 @@ def calibrate(tagger: Tagger, pictures: int) -> Calibration:
         presence={
             name: _presence(scores[:, i], present[:, i]) for i, name in enumerate(CATEGORIES)
         },
-        presence_reliability=reliability(scores.ravel(), present.ravel(), weights.ravel()),
+        presence_reliability=reliability(scores.ravel(), present.ravel(), shares.ravel()),
     )
 
 

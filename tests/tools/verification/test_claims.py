@@ -81,10 +81,72 @@ def test_a_second_place_has_the_same_subject() -> None:
     assert ("relation", "dog", "above", "cup") in found
 
 
+def test_places_behind_commas_are_those_of_some() -> None:
+    found = claims("There are two cups, on the left, on the right.")
+    assert ("relation", "cup", "left of", "centre") in found
+    assert ("relation", "cup", "right of", "centre") in found
+
+
 def test_a_list_before_the_verb_stands_there_as_a_whole() -> None:
     found = claims("The cup and the dog are left of the tree.")
     assert ("relation", "cup", "left of", "tree") in found
     assert ("relation", "dog", "left of", "tree") in found
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("All the cups are red.", ("attribute", "cup", "all tint", "red")),
+        ("All of the cups are red.", ("attribute", "cup", "all tint", "red")),
+        ("Every cup is red.", ("attribute", "cup", "all tint", "red")),
+        ("Both cups are red.", ("attribute", "cup", "all tint", "red")),
+        ("The cups are red.", ("attribute", "cup", "all tint", "red")),
+        ("There are two cups. They are red.", ("attribute", "cup", "all tint", "red")),
+        ("The cups are all orange.", ("attribute", "cup", "all tint", "orange")),
+        ("Not all the cups are red.", ("attribute", "cup", "all tint", "red", "denied")),
+        ("The cups are not all red.", ("attribute", "cup", "all tint", "red", "denied")),
+        ("The cups are not red.", ("attribute", "cup", "tint", "red", "denied")),
+        ("No cup is red.", ("attribute", "cup", "tint", "red", "denied")),
+        ("None of the cups is red.", ("attribute", "cup", "tint", "red", "denied")),
+        ("One of the cups is red.", ("attribute", "cup", "tint", "red")),
+        ("All cups are left of the tree.", ("relation", "cup", "all left of", "tree")),
+        ("The dogs are left of the tree.", ("relation", "dog", "all left of", "tree")),
+        ("The dogs are not left of the tree.", ("relation", "dog", "left of", "tree", "denied")),
+    ],
+)
+def test_what_is_said_of_all_is_no_claim_about_some(
+    answer: str, expected: tuple[object, ...]
+) -> None:
+    said = [c for c in extract_claims(answer) if c.kind in ("attribute", "relation")]
+    assert [(c.kind, c.subject, c.predicate, c.value) for c in said] == [expected[:4]]
+    assert [c.polarity for c in said] == [len(expected) == 4]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The left cup is blue.", ("attribute", "left cup", "blue")),
+        ("The cup on the left is blue.", ("attribute", "cup on the left", "blue")),
+        ("The cup that is on the left is red.", ("attribute", "cup that is on the left", "red")),
+        ("The cup next to the tree is blue.", ("attribute", "cup next to the tree", "blue")),
+        ("The other cup is red.", ("attribute", "other cup", "red")),
+        ("Most of the cups are red.", ("attribute", "most cup", "red")),
+        ("Two cups are red.", ("attribute", "2 cup", "red")),
+        ("The left cup is above the tree.", ("relation", "left cup", "above", "tree")),
+        ("The cup which is red is above it.", ("relation", "cup which is red", "above", "it")),
+    ],
+)
+def test_what_is_said_of_one_of_several_is_no_claim_about_any(
+    answer: str, expected: tuple[object, ...]
+) -> None:
+    assert expected in claims(answer)
+    assert ("existence", "cup") in claims(answer)
+
+
+@pytest.mark.parametrize("answer", ["The handle of the cup is red.", "There are no other cups."])
+def test_what_is_said_of_something_else_is_no_claim(answer: str) -> None:
+    assert {claim[0] for claim in claims(answer)} <= {"existence"}
+    assert ("existence", "cup", "denied") not in claims(answer)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +190,14 @@ def test_what_is_only_heard_is_not_said_to_be_seen() -> None:
         ("Is the dog left of the tree?", "Yes.", [("relation", "dog", "left of", "tree")]),
         ("Are there two dogs?", "Yes.", [("count", "dog", "2")]),
         ("Is a dog barking?", "Yes.", [("sound", "dog", "sounds", "dog")]),
+        ("Is the left cup red?", "Yes.", [("attribute", "left cup", "red")]),
+        (
+            "Is the cup on the left blue?",
+            "No.",
+            [("attribute", "cup on the left", "blue", "denied")],
+        ),
+        ("What colour is the left cup?", "Blue.", [("attribute", "left cup", "blue")]),
+        ("How many cups are on the left?", "Two.", [("count", "cup on the left", "2")]),
         (None, "Is there a cat? Yes.", [("existence", "cat")]),
     ],
 )
@@ -221,6 +291,13 @@ def test_counts_tints_and_places_depend_on_what_they_are_said_of() -> None:
     assert parents == {
         "existence": set(), "count": {"cup"}, "attribute": {"cup"}, "relation": {"cup", "tree"},
     }  # fmt: skip
+
+
+def test_what_is_said_of_it_depends_on_what_it_means() -> None:
+    by_id = {c.id: c for c in extract_claims("There is a cup. It is red. It is left of the tree.")}
+    for claim in by_id.values():
+        if claim.kind in ("attribute", "relation"):
+            assert "cup" in {by_id[parent].subject for parent in claim.depends_on}
 
 
 def test_numbers_of_a_part_are_lower_bounds_of_the_whole() -> None:

@@ -19,12 +19,13 @@ GRAMMAR = [
     ("There are a giraffe and a dog in the picture.", "There is a dog in the picture."),
     ("There is a giraffe.", "There is no giraffe."),
     ("There are two giraffes.", "There are no giraffes."),
-    ("The picture shows a giraffe or a zebra.", "The picture shows no giraffe or zebra."),
+    ("The picture shows a giraffe or a zebra.", "There is no giraffe or zebra."),
     # sentences about a thing that is not there
     ("This is a picture of a giraffe.", "There is no giraffe."),
     ("The giraffe is left of the tree.", "There is a tree but no giraffe."),
     ("The dog is left of the giraffe.", "There is a dog but no giraffe."),
     ("There is a giraffe. It is red.", "There is no giraffe."),
+    ("There is a giraffe. It is left of the tree.", "There is no giraffe. There is a tree."),
     ("A dog. There is a giraffe. The giraffe is red.", "A dog. There is no giraffe."),
     # numbers
     ("There are two cups.", "There are three cups."),
@@ -39,6 +40,12 @@ GRAMMAR = [
     ("There is an orange tree.", "There is a green tree."),
     ("There is a green tree.", "There is a green tree."),
     ("Red tree.", "Green tree."),
+    ("All the trees are red.", "All the trees are green."),
+    ("All the cups are red.", "Not all the cups are red."),
+    ("Every cup is red.", "Not every cup is red."),
+    ("The cups are orange.", "The cups are not all orange."),
+    # nobody can say which cup is meant
+    ("The left cup is green.", "The left cup is green."),
     # places
     ("The dog is to the right of the tree.", "The dog is to the left of the tree."),
     ("The dog is on the right side of the tree.", "The dog is on the left side of the tree."),
@@ -49,6 +56,8 @@ GRAMMAR = [
     ("You can hear a cow mooing.", "You can hear a bell ringing."),
     ("The clock makes this sound.", "The bell makes this sound."),
     ("I hear a siren.", "I hear a bell ringing."),
+    ("I hear a siren and a bell.", "I hear no siren and a bell."),
+    ("I hear a bell and rain falling.", "I hear a bell and no rain falling."),
     # denials
     ("There is no dog.", "There is a dog."),
     ("There are no cups.", "There are some cups."),
@@ -59,6 +68,7 @@ GRAMMAR = [
     ("There isn't a dog here.", "There is a dog here."),
     ("The dog is not visible.", "The dog is visible."),
     ("There is no red cup.", "There is a red cup."),
+    ("No cup is red.", "A cup is red."),
     ("The tree is not green.", "The tree is green."),
     ("The dog is not left of the tree.", "The dog is left of the tree."),
 ]  # fmt: skip
@@ -140,7 +150,8 @@ def test_every_edit_rests_on_a_refuted_claim_and_its_evidence(answer: str) -> No
 
 THINGS = st.sampled_from(
     ["a cup", "three cups", "two dogs", "a giraffe", "no zebra", "a red tree", "an orange",
-     "a blue cup", "a wizard", "one bell", "5 people", "a pair of skis", "the dog"]
+     "a blue cup", "a wizard", "one bell", "5 people", "a pair of skis", "the dog",
+     "all the cups", "the left cup", "every giraffe", "none of the trees"]
 )  # fmt: skip
 SENTENCES = st.one_of(
     st.lists(THINGS, min_size=1, max_size=4).map(lambda things: f"There is {', '.join(things)}."),

@@ -63,6 +63,14 @@ def test_a_sound_has_one_judge_so_only_its_measure_decides() -> None:
     assert outcome(heard, "a bell ringing", judges=unsure)[0] == "not_enough_evidence"
 
 
+def test_a_sound_is_put_in_once_and_never_beside_itself() -> None:
+    told = verdicts("You can hear a bell ringing and a cow mooing.")
+    assert told["a cow mooing"].correction is None
+    twice = verdicts("You can hear rain falling and a cow mooing.")
+    corrections = [twice[text].correction for text in ("rain falling", "a cow mooing")]
+    assert corrections == ["bell", None]
+
+
 # -- the author is never the judge -----------------------------------------------------------------
 
 
@@ -180,6 +188,35 @@ def test_a_denial_is_judged_by_what_it_denies() -> None:
     assert outcome("There is no dog.", "no dog")[0] == "refuted"
     assert outcome("The tree is not red.", "red")[0] == "supported"
     assert outcome("The dog is not left of the tree.", "left of the tree")[0] == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "verdict"),
+    [
+        ("All the trees are green.", "green", "supported"),
+        ("All the cups are red.", "red", "refuted"),  # one is blue
+        ("The cups are blue.", "blue", "refuted"),
+        ("Not all the cups are red.", "red", "supported"),
+        ("One of the cups is red.", "red", "supported"),
+    ],
+)
+def test_all_must_have_the_tint_that_all_are_said_to_have(
+    answer: str, words: str, verdict: str
+) -> None:
+    assert verdicts(answer)[words].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("The left cup is green.", "green"),
+        ("The cup on the left is green.", "green"),
+        ("All cups are left of the tree.", "left of the tree"),
+        ("Two cups are green.", "green"),
+    ],
+)
+def test_what_no_judge_can_tell_exactly_is_left_undecided(answer: str, words: str) -> None:
+    assert verdicts(answer)[words].rule == "judges.none"
 
 
 def test_things_of_a_wrong_tint_are_counted_under_their_own() -> None:

@@ -68,6 +68,7 @@ def tagger_calibration() -> TaggerCalibration:
         pictures_without=100,
     )
     return TaggerCalibration(
+        weights="",
         split="calibrate",
         pictures=200,
         precision=0.95,
