@@ -6,6 +6,7 @@ words, and talk that needs no tool. What pictures and recordings show does not d
 so any of the split "test" stands in.
 """
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from nuthatch.mllm.decoding import ContextTooLong
 from nuthatch.tools.ingest import Pixels, Samples
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet, media_kind
-from nuthatch.training.data import generated, mixture
+from nuthatch.tools.vocabulary import singular
+from nuthatch.training.data import generated, mixture, words
 from nuthatch.training.data.sample import HELD_OUT, TRAINING, Draw, Held, Sample
 from nuthatch.training.data.simulation import ARGUMENTS
 from nuthatch.training.data.tool_schemas import Schema, schemas
@@ -63,8 +65,9 @@ def drawn(kind: str, seed: int, index: int) -> Case:
     """A case of one of the sets `DRAWN`; another seed draws others."""
     for attempt in range(TRIES):
         draw = Draw.of("first turn", seed, kind, index, attempt)
-        found = _case(_sample(kind, index, draw))
-        if _belongs(found, kind):
+        sample = _sample(kind, index, draw)
+        found = _case(sample)
+        if _belongs(found, kind) and (not HELD.get(kind, TRAINING).branches or _new_form(sample)):
             return found
     raise ValueError(f"no sample of {TRIES} belongs to the set {kind!r} (index {index})")
 
@@ -75,16 +78,43 @@ def _sample(kind: str, index: int, draw: Draw) -> Sample:
     if kind == "no_tool":
         names = list(mixture.TALK)
         return mixture.dialogue(draw, names[index % len(names)], HELD_OUT["branches"])
+    # Not every tool takes words: where these are on trial, another kind is drawn after a failure.
     names = list(mixture.TOOLS)
-    return mixture.dialogue(draw, names[index % len(names)], HELD[kind], armed=True)
+    name = draw.choice(names) if HELD[kind].words else names[index % len(names)]
+    return mixture.dialogue(draw, name, HELD[kind], armed=True)
 
 
 def _belongs(case: Case, kind: str) -> bool:
-    """Talk is no trial without tools on offer; elsewhere a call is wanted."""
+    """Talk is no trial without tools on offer; elsewhere a call is wanted, with words as due."""
     calls = case.expect[0]
     if kind == "no_tool":
         return bool(case.tools) and not calls
+    if HELD.get(kind, TRAINING).words:
+        return any(_has_unseen_word(call.arguments) for call in calls)
     return bool(calls)
+
+
+def _new_form(sample: Sample) -> bool:
+    """Whether the first question is of a held-out branch of the grammar."""
+    first = re.search(r"\.(h?)\w+", sample.branch)  # names of branches may hold spaces
+    return first is not None and first[1] == "h"
+
+
+def _has_unseen_word(value: Any) -> bool:
+    """Whether a word that training never shows stands anywhere in the arguments."""
+    if isinstance(value, Mapping):
+        return any(_has_unseen_word(each) for each in value.values())
+    if isinstance(value, list):
+        return any(_has_unseen_word(each) for each in value)
+    if not isinstance(value, str):
+        return False
+    return any(singular(word) in _unseen_words() for word in re.findall(r"[^\W\d_]+", value))
+
+
+@cache
+def _unseen_words() -> frozenset[str]:
+    kinds = ("nouns", "adjectives", "common")
+    return frozenset(word for kind in kinds for word in words.words(kind, held=True))
 
 
 def _case(sample: Sample) -> Case:

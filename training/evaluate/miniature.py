@@ -5,7 +5,6 @@ split "calibrate" and are read, never set, here. Rows are kept on disk under a n
 and the weights, so that a run that stops goes on, and results of other code never mix.
 """
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.tools.weights import LOADERS, Weights
 from nuthatch.training.evaluate import asking, checking, perception, pope, report
 from nuthatch.training.evaluate.pope import SETTINGS, Blind, Company
-from nuthatch.training.evaluate.records import Part, Row, measure
+from nuthatch.training.evaluate.records import Part, Row, fingerprint, measure
 from nuthatch.training.evaluate.statistics import Interval, proportion
 from nuthatch.training.evaluate.writer import ERROR_RATE
 from nuthatch.training.world import atlas
@@ -82,7 +81,8 @@ def evaluate(
     rows = measure(_parts(n, seed, unseen), out / f"rows_{_fingerprint()}_{seed}", workers=workers)
     sections = _figures(rows, unseen)
     details = _details(rows, unseen)
-    report.save(out, sections, details, _settings(n, seed, unseen))
+    drawn = report.plot(sections, details)
+    report.save(out, sections, details, _settings(n, seed, unseen), drawn)
     if not quiet:
         notes = [
             f"unseen style: {_STYLES[unseen]}",
@@ -300,10 +300,4 @@ def _has_openmoji() -> bool:
 @cache
 def _fingerprint() -> str:
     """Of all code and weights that a row may depend on."""
-    digest = hashlib.sha256()
-    root = Path(nuthatch.__file__).parent
-    for part in ("tools", "agent", "mllm", "training/world", "training/evaluate"):
-        for path in sorted((root / part).rglob("*")):
-            if path.suffix in (".py", ".json", ".png", ".safetensors"):
-                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return fingerprint("tools", "agent", "mllm", "training/world", "training/evaluate")
