@@ -78,7 +78,7 @@ def _random(config: CoreConfig | None = None) -> Trial:
     from nuthatch.training.tokenizer import train_tokenizer
 
     config = config or CoreConfig.embedded()
-    tokenizer = train_tokenizer(_texts(), config.text_config.vocab_size)
+    tokenizer = train_tokenizer(_texts(), vocab_size=config.text_config.vocab_size)
     config.text_config.vocab_size = len(tokenizer)  # small texts make fewer entries
     torch.manual_seed(0)
     return Trial(Core(config).eval(), CoreProcessor(config, tokenizer))

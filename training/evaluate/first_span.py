@@ -21,7 +21,7 @@ _SMALL_WORDS = frozenset(
     a about an and any are as at be by can could do does for from have how i if in is it its kindly
     many me my of off on one or out please show so tell that the there these this those to us was
     what where which who will with would you your image picture photo recording sound
-    """.split()
+    """.split()  # noqa: SIM905
 )
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[^\w\s]")
 
