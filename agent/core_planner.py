@@ -40,6 +40,7 @@ class CorePlanner:
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
         quoted: hold arguments marked `x-quoted` to the user's own words.
+        always_call: say calls as long as the budget has one, never a text; to try out calls.
         max_calls: of one turn.
         max_new_tokens, temperature: as for `Decoder`; `seed` makes drawn turns repeatable.
 
@@ -54,6 +55,7 @@ class CorePlanner:
         budget: Budget | None = None,
         describe_tools: bool = False,
         quoted: bool = False,
+        always_call: bool = False,
         max_calls: int = 4,
         max_new_tokens: int = 192,
         temperature: float = 0.0,
@@ -64,6 +66,7 @@ class CorePlanner:
         self.budget = budget or Budget()
         self.describe_tools = describe_tools
         self.quoted = quoted
+        self.always_call = always_call
         self.max_calls = max_calls
         self.seed = seed
         self.decoder = Decoder(
@@ -106,7 +109,7 @@ class CorePlanner:
         return turn_grammar(
             talk.tools.schemas(),
             {kind: talk.media.handles(kind) for kind in KINDS},  # type: ignore[arg-type]
-            allow="answer" if no_call_left else "any",
+            allow="answer" if no_call_left else "calls" if self.always_call else "any",
             max_calls=int(min(self.max_calls, max(left, 1))),
             quoted=[exchange.question for exchange in talk.exchanges] if self.quoted else None,
         )

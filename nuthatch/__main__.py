@@ -122,13 +122,26 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
     train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
 
-    evaluate = add("evaluate", _evaluate, "measure on held-out scenes, with intervals")
-    evaluate.add_argument("what", choices=["miniature"])
-    evaluate.add_argument("--n", type=_positive, default=1000, help="scenes")
-    evaluate.add_argument("--seed", type=_not_negative, default=0)
-    evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
-    evaluate.add_argument("--openmoji", action="store_true", help="also the held-out third style")
-    evaluate.add_argument("--json", action="store_true")
+    evaluate = add("evaluate", _evaluate, "measure on held-out cases, with intervals")
+    what = evaluate.add_subparsers(required=True, metavar="WHAT", parser_class=_Parser)
+    words = "the whole house on held-out scenes"
+    miniature = what.add_parser("miniature", help=words, description=words)
+    miniature.add_argument("--n", type=_positive, default=1000, help="scenes")
+    miniature.add_argument("--seed", type=_not_negative, default=0)
+    miniature.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
+    miniature.add_argument("--openmoji", action="store_true", help="also the held-out third style")
+    miniature.add_argument("--json", action="store_true")
+    words = "first turns of the planners, side by side"
+    planning = what.add_parser("planning", help=words, description=words)
+    planning.set_defaults(command=_evaluate_planning)
+    planning.add_argument("--n", type=_positive, default=300, help="cases of each held-out set")
+    planning.add_argument("--requests", type=Path, metavar="FILE", help="requests written by hand")
+    planning.add_argument(
+        "--weights", default="", metavar="DIR", help="a core's folder, or: random, none"
+    )
+    planning.add_argument("--seed", type=_not_negative, default=0)
+    planning.add_argument("--out", type=Path, default=Path("runs/evaluate/planning"))
+    planning.add_argument("--json", action="store_true")
 
     runs = add("runs", _runs, "list, show or remove recorded runs")
     runs.add_argument("action", choices=["list", "show", "prune"])
@@ -218,6 +231,27 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         openmoji=arguments.openmoji,
         quiet=arguments.json,
     )
+    if arguments.json:
+        print(json.dumps({"figures": figures}))
+    return 0
+
+
+def _evaluate_planning(arguments: argparse.Namespace) -> int:
+    from nuthatch.console import refuse
+    from nuthatch.training.evaluate.planning import evaluate
+    from nuthatch.training.evaluate.requests import RequestError
+
+    try:
+        figures = evaluate(
+            requests=arguments.requests,
+            n=arguments.n,
+            seed=arguments.seed,
+            weights=arguments.weights,
+            out=arguments.out,
+            quiet=arguments.json,
+        )
+    except RequestError as error:
+        return refuse("bad_usage", str(error), arguments.json)
     if arguments.json:
         print(json.dumps({"figures": figures}))
     return 0

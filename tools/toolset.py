@@ -1,7 +1,7 @@
 """A set of tools by name: their schemas for a planner, their arguments checked."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -117,13 +117,15 @@ def _schema(args: type[BaseModel]) -> dict[str, Any]:
 @cache
 def media_arguments(args: type[BaseModel]) -> tuple[tuple[str, str], ...]:
     """(argument name, kind) of every argument that takes a handle or a list of handles."""
-
-    def kind_in(schema: dict[str, Any]) -> str | None:
-        if "x-media" in schema:
-            return str(schema["x-media"])
-        inner = [schema["items"]] if "items" in schema else schema.get("anyOf", [])
-        return next((kind for part in inner if (kind := kind_in(part))), None)
-
     properties = args.model_json_schema().get("properties", {})
-    found = ((name, kind_in(schema)) for name, schema in properties.items())
+    found = ((name, media_kind(schema)) for name, schema in properties.items())
     return tuple((name, kind) for name, kind in found if kind)
+
+
+def media_kind(schema: Mapping[str, Any]) -> str | None:
+    """The kind of medium that an argument of this schema takes, alone, in a list, or as a choice;
+    None if it takes none."""
+    if "x-media" in schema:
+        return str(schema["x-media"])
+    inner = [schema["items"]] if "items" in schema else schema.get("anyOf", [])
+    return next((kind for part in inner if (kind := media_kind(part))), None)

@@ -162,6 +162,13 @@ def test_when_the_budget_has_no_call_left_the_planner_answers(tmp_path):
             assert isinstance(turn, Draft)
 
 
+def test_a_planner_that_always_calls_says_no_text_while_it_may_call(tmp_path):
+    conversation = talk(tmp_path)
+    assert isinstance(planner(always_call=True).plan(conversation), list)
+    observe(conversation, LOOK)
+    assert isinstance(planner(always_call=True, budget=Budget(steps=1)).plan(conversation), Draft)
+
+
 def test_no_more_calls_are_made_at_once_than_the_budget_has(tmp_path):
     for seed in range(6):
         made = planner(seed, budget=Budget(calls=1), eager=True).plan(talk(tmp_path))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.tools.vocabulary import SOUNDS, TINTS, plural, with_article
 from nuthatch.training.evaluate.pope import Company, ask, strict
 from nuthatch.training.evaluate.records import Row
@@ -93,7 +93,11 @@ def interview(
             continue
         text, truth = given
         audio = clip.samples if kind in ("sound", "source") else None
-        answer = agent.ask(text, image=scene.image, audio=audio)
+        try:
+            answer = agent.ask(text, image=scene.image, audio=audio)
+        except PlannerFailed as error:  # no room for the talk; no answer is no right one
+            asked.append({"kind": kind, "question": text, "truth": truth, **_failed(error)})
+            continue
         asked.append(
             {
                 "kind": kind,
@@ -104,9 +108,17 @@ def interview(
                 "right_before": read(kind, answer.draft) == truth,
                 "right": answer.finished and read(kind, answer.text) == truth,
                 "seconds": round(answer.timing.total, 4),
+                "verdicts": [[each.rule, each.verdict] for each in answer.verdicts],
             }
         )
     return asked
+
+
+def _failed(error: PlannerFailed) -> Row:
+    return {
+        **{"draft": "", "answer": str(error), "right_before": False, "right": False},
+        **{"seconds": None, "verdicts": []},
+    }
 
 
 def answers(rows: Sequence[Row]) -> dict[str, Interval]:
@@ -119,8 +131,23 @@ def answers(rows: Sequence[Row]) -> dict[str, Interval]:
         figures[f"{kind}_accuracy_draft"] = proportion(
             sum(each["right_before"] for each in group), len(group)
         )
-    figures["seconds_per_answer"] = median([each["seconds"] for each in asked])
+    figures["seconds_per_answer"] = median(
+        [each["seconds"] for each in asked if each["seconds"] is not None]
+    )
     return figures
+
+
+def deciders(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """For each rule of the gate: its verdicts, and how many of the answers it had a part in were
+    right before and after."""
+    table: dict[str, dict[str, int]] = {}
+    for each in (each for row in rows for each in row["asked"]):
+        for rule, _ in each["verdicts"]:
+            counts = table.setdefault(rule, {"verdicts": 0, "right_before": 0, "right": 0})
+            counts["verdicts"] += 1
+            counts["right_before"] += each["right_before"]
+            counts["right"] += each["right"]
+    return dict(sorted(table.items(), key=lambda pair: -pair[1]["verdicts"]))
 
 
 def by_count(rows: Sequence[Row]) -> dict[str, Interval]:

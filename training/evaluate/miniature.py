@@ -5,7 +5,6 @@ split "calibrate" and are read, never set, here. Rows are kept on disk under a n
 and the weights, so that a run that stops goes on, and results of other code never mix.
 """
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,12 +20,24 @@ from rich.console import Console
 
 import nuthatch
 from nuthatch.agent.loop import Agent
+from nuthatch.agent.planner import Planner
+from nuthatch.agent.rules import RulesPlanner
 from nuthatch.tools.verification.verifier import Verifier
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.tools.weights import LOADERS, Weights
-from nuthatch.training.evaluate import asking, checking, perception, pope, report
+from nuthatch.training.evaluate import (
+    asking,
+    checking,
+    core_alone,
+    core_checked,
+    core_figures,
+    cores,
+    perception,
+    pope,
+    report,
+)
 from nuthatch.training.evaluate.pope import SETTINGS, Blind, Company
-from nuthatch.training.evaluate.records import Part, Row, measure
+from nuthatch.training.evaluate.records import Part, Row, fingerprint, measure
 from nuthatch.training.evaluate.statistics import Interval, proportion
 from nuthatch.training.evaluate.writer import ERROR_RATE
 from nuthatch.training.world import atlas
@@ -82,7 +93,8 @@ def evaluate(
     rows = measure(_parts(n, seed, unseen), out / f"rows_{_fingerprint()}_{seed}", workers=workers)
     sections = _figures(rows, unseen)
     details = _details(rows, unseen)
-    report.save(out, sections, details, _settings(n, seed, unseen))
+    drawn = report.plot(sections, details)
+    report.save(out, sections, details, _settings(n, seed, unseen), drawn)
     if not quiet:
         notes = [
             f"unseen style: {_STYLES[unseen]}",
@@ -115,7 +127,7 @@ def _parts(n: int, seed: int, unseen: Appearance) -> list[Part]:
         ("singles_held_out", 1, "held_out", some),
         ("pairs_held_out", 2, "held_out", some),
     ]
-    return [
+    parts = [
         *(
             Part(f"look_{style}", count, partial(_look, first, style), 16)
             for style, count in styles
@@ -126,6 +138,24 @@ def _parts(n: int, seed: int, unseen: Appearance) -> list[Part]:
         ),
         Part("check", n, partial(_check, first), 8),
         Part("ask", n, partial(_ask, first), 8),
+    ]
+    if not cores.is_core(cores.EMBEDDED):
+        return parts
+    half = max(1, n // 2)
+    pairs: list[tuple[str, Parameters, int]] = [("", "seen", half), ("_held_out", "held_out", some)]
+    return [
+        *parts,
+        *(
+            Part(f"core_look_{style}", count, partial(_core_look, first, style), 4)
+            for style, count in styles
+        ),
+        *(
+            Part(f"core_listen{end}", count, partial(_core_listen, first, parameters), 8)
+            for end, parameters, count in pairs
+        ),
+        Part("core_relate", half, partial(_core_relate, first), 8),
+        Part("core_check", half, partial(_core_check, first), 4),
+        Part("core_ask", half, partial(_core_ask, first), 8),
     ]
 
 
@@ -153,11 +183,11 @@ def _check(first: int, indices: Sequence[int]) -> list[Row]:
     )
 
 
-def _ask(first: int, indices: Sequence[int]) -> list[Row]:
+def _ask(first: int, indices: Sequence[int], planner: Planner | None = None) -> list[Row]:
     """A counting question about every scene, and one of another kind, in turn."""
     rows = []
     with TemporaryDirectory() as home:
-        agent = Agent.load("embedded", home=home)
+        agent = Agent.load("embedded", planner=planner or RulesPlanner(), home=home)
         agent.weights = _weights()
         for index in indices:
             scene = make_scene(first + index, "test")
@@ -165,6 +195,47 @@ def _ask(first: int, indices: Sequence[int]) -> list[Row]:
             clip = _clip_for(scene)
             rows.append(asking.interview(agent, scene, clip, kinds, _company(), scene.seed))
     return _numbered(indices, [{"asked": each} for each in rows])
+
+
+# The core: every scene and clip has the next one as the other that may take its place.
+
+
+def _core_look(first: int, appearance: Appearance, indices: Sequence[int]) -> list[Row]:
+    scenes, others = (
+        [make_scene(first + index + step, "test", appearance=appearance) for index in indices]
+        for step in (0, 1)
+    )
+    return _numbered(indices, core_alone.look(_speaker(), scenes, others, _company()))
+
+
+def _core_listen(first: int, parameters: Parameters, indices: Sequence[int]) -> list[Row]:
+    clips, others = (
+        [
+            make_sound(first + index + step, "test", events=2, parameters=parameters)
+            for index in indices
+        ]
+        for step in (0, 1)
+    )
+    return _numbered(indices, core_alone.listen(_speaker(), clips, others))
+
+
+def _core_relate(first: int, indices: Sequence[int]) -> list[Row]:
+    scenes, others = (
+        [make_scene(first + index + step, "test") for index in indices] for step in (0, 1)
+    )
+    pairs, other_pairs = (
+        [(scene, _clip_for(scene)) for scene in group] for group in (scenes, others)
+    )
+    return _numbered(indices, core_alone.relate(_speaker(), pairs, other_pairs))
+
+
+def _core_check(first: int, indices: Sequence[int]) -> list[Row]:
+    scenes = [make_scene(first + index, "test") for index in indices]
+    return _numbered(indices, core_checked.check(_speaker(), scenes, _verifier(), _company()))
+
+
+def _core_ask(first: int, indices: Sequence[int]) -> list[Row]:
+    return _ask(first, indices, cores.load().planner())
 
 
 def _numbered(indices: Sequence[int], rows: Sequence[Row]) -> list[Row]:
@@ -193,6 +264,11 @@ def _weights() -> Weights:
 @cache
 def _verifier() -> Verifier:
     return Verifier(weights=_weights())
+
+
+@cache
+def _speaker() -> core_alone.Speaker:
+    return core_alone.Speaker(cores.load())
 
 
 @cache
@@ -226,6 +302,29 @@ def _figures(rows: Mapping[str, list[Row]], unseen: Appearance) -> dict[str, per
         "a writer with 20 % errors, corrected": checking.repair_figures(rows["check"]),
         report.POPE: checking.pope_figures(rows["check"], _blind()),
         "blind baselines": _blind_baselines(rows),
+        **(_core_figures(rows, unseen) if "core_look_seen" in rows else {}),
+    }
+
+
+def _core_figures(
+    rows: Mapping[str, list[Row]], unseen: Appearance
+) -> dict[str, perception.Figures]:
+    alone = core_figures.sight(rows["core_look_seen"])
+    alone |= core_figures.sight(rows["core_look_variant"], "_variant")
+    if unseen != "variant":
+        alone |= core_figures.sight(rows[f"core_look_{unseen}"], f"_{unseen}")
+    alone |= core_figures.hearing(rows["core_listen"])
+    alone |= core_figures.hearing(rows["core_listen_held_out"], "_held_out")
+    alone |= core_figures.senses(rows["core_relate"])
+    repaired = checking.repair_figures(rows["core_check"])
+    asked = asking.answers(rows["core_ask"])
+    return {
+        "the core by itself": alone,
+        "the core by itself, verified": core_figures.checked(rows["core_check"])
+        | {f"core_caption_{name}": figure for name, figure in repaired.items()},
+        "answers of the core as planner, through tools and gate": {
+            f"core_planner_{name}": figure for name, figure in asked.items()
+        },
     }
 
 
@@ -270,6 +369,16 @@ def _details(rows: Mapping[str, list[Row]], unseen: Appearance) -> dict[str, Any
         "facts": checking.by_fact_kind(rows["check"]),
         "decided_by": checking.deciders(rows["check"]),
         "reliability": checking.reliability(rows["check"]),
+        **(_core_details(rows) if "core_look_seen" in rows else {}),
+    }
+
+
+def _core_details(rows: Mapping[str, list[Row]]) -> dict[str, Any]:
+    return {
+        "core_counts": core_figures.by_count(rows["core_look_seen"]),
+        "core_planner_counts": asking.by_count(rows["core_ask"]),
+        "core_planner_decided_by": asking.deciders(rows["core_ask"]),
+        "core_decided_by": checking.deciders(core_figures.verdicts(rows["core_check"])),
     }
 
 
@@ -300,10 +409,4 @@ def _has_openmoji() -> bool:
 @cache
 def _fingerprint() -> str:
     """Of all code and weights that a row may depend on."""
-    digest = hashlib.sha256()
-    root = Path(nuthatch.__file__).parent
-    for part in ("tools", "agent", "mllm", "training/world", "training/evaluate"):
-        for path in sorted((root / part).rglob("*")):
-            if path.suffix in (".py", ".json", ".png", ".safetensors"):
-                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return fingerprint("tools", "agent", "mllm", "training/world", "training/evaluate")

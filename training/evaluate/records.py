@@ -4,8 +4,9 @@ A row is one line of JSON, appended and flushed as soon as it is known; its `ind
 it is. A line cut off by a kill is dropped when the file is opened again.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+
+import nuthatch
 
 Row = dict[str, Any]
 Work = Callable[[Sequence[int]], list[Row]]
@@ -59,7 +62,7 @@ class Records:
         return [self.rows[index] for index in range(count) if index in self.rows]
 
 
-def measure(parts: Sequence[Part], folder: Path, *, workers: int) -> dict[str, list[Row]]:
+def measure(parts: Sequence[Part], folder: Path, *, workers: int = 1) -> dict[str, list[Row]]:
     """Measure what `folder` does not hold yet; all rows by the name of their part.
 
     Args:
@@ -92,3 +95,16 @@ def _batches(part: Part, records: Records) -> Iterator[list[int]]:
     missing = [index for index in range(part.count) if index not in records.rows]
     for start in range(0, len(missing), part.batch):
         yield missing[start : start + part.batch]
+
+
+def fingerprint(*folders: str, also: Iterable[Path] = ()) -> str:
+    """A short name of all code and weights in folders of the package, and of the files `also`."""
+    digest = hashlib.sha256()
+    root = Path(nuthatch.__file__).parent
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in (".py", ".json", ".jinja", ".png", ".txt", ".safetensors"):
+                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    for path in also:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -13,6 +13,7 @@ from nuthatch.training.evaluate.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 POPE = "POPE"
 Sections = Mapping[str, Mapping[str, Interval]]
@@ -44,21 +45,26 @@ def as_json(value: Any) -> Any:
 
 
 def save(
-    folder: Path, sections: Sections, details: Mapping[str, Any], settings: Mapping[str, Any]
+    folder: Path,
+    sections: Sections,
+    details: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    figure: "Figure",
 ) -> None:
     """Write `report.json` and `plot.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
     report = {
         "settings": settings,
         "figures": as_json(flat(sections)),
         "details": as_json(details),
     }
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    plot(sections, details, folder / "plot.png")
+    figure.savefig(folder / "plot.png", dpi=150)
 
 
 def show(sections: Sections, notes: Sequence[str], console: Console) -> None:
     """The figures as a table, then the notes."""
-    table = Table("held-out scenes", box=None, header_style="dim")
+    table = Table("held out", box=None, header_style="dim")
     for heading in ("value", "95 %", "interval", "n"):
         table.add_column(heading, justify="right")
     for title, figures in sections.items():
@@ -69,7 +75,8 @@ def show(sections: Sections, notes: Sequence[str], console: Console) -> None:
                 table.add_row(f"  {name}", f"{figure.value:.3f}", *ends, f"[dim]{figure.n:,}[/]")
             table.add_row()
     console.print(table)
-    console.print(_pope_table(sections[POPE]))
+    if POPE in sections:
+        console.print(_pope_table(sections[POPE]))
     for note in notes:
         console.print(f"[dim]{note}[/]", soft_wrap=True)
 
@@ -97,29 +104,34 @@ def _with_interval(figure: Interval) -> str:
     return f"{figure.value:.3f}\n[dim]{ends}[/]"
 
 
-def plot(sections: Sections, details: Mapping[str, Any], path: Path) -> None:
-    """Four panels: models, POPE by setting, the corrected writer by kind of fact, counting."""
+def sheet(width: float, height: float) -> "Figure":
+    """An empty figure, inches."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    models = {**sections["sight"], **sections["hearing"]}
     spaces = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15, wspace=0.05, hspace=0.05)
-    sheet = Figure(figsize=(13, 9), layout=spaces, facecolor="white")
-    panels = sheet.subplots(2, 2)
+    return Figure(figsize=(width, height), layout=spaces, facecolor="white")
+
+
+def plot(sections: Sections, details: Mapping[str, Any]) -> "Figure":
+    """Four panels: models, POPE by setting, the corrected writer by kind of fact, counting."""
+    models = {**sections["sight"], **sections["hearing"]}
+    figure = sheet(13, 9)
+    panels = figure.subplots(2, 2)
     _plot_models(panels[0, 0], models)
     _plot_pope(panels[0, 1], sections[POPE])
     _plot_repairs(panels[1, 0], details["facts"])
     _plot_counts(panels[1, 1], details["counts"])
-    sheet.savefig(path, dpi=150)
+    return figure
 
 
 def _plot_models(axes: "Axes", figures: Mapping[str, Interval]) -> None:
-    _frame(axes, "What the models see and hear")
+    frame(axes, "What the models see and hear")
     names = list(figures)[::-1]
     for row, name in enumerate(names):
         unseen = name.endswith(("_unseen_style", "_variant", "_held_out"))
         colour = COLOURS["detector" if unseen else "verified"]
-        _mark(axes, figures[name], row, colour, across=True)
+        mark(axes, figures[name], row, colour, across=True)
         axes.annotate(
             f"{figures[name].value:.3f}", (1.015, row), xycoords=("axes fraction", "data"),
             va="center", fontsize=8, color=INK,
@@ -130,12 +142,12 @@ def _plot_models(axes: "Axes", figures: Mapping[str, Interval]) -> None:
 
 
 def _plot_pope(axes: "Axes", figures: Mapping[str, Interval]) -> None:
-    _frame(axes, "POPE: F1 of “Is there a ... in the image?”")
+    frame(axes, "POPE: F1 of “Is there a ... in the image?”")
     for series, (who, colour) in enumerate(COLOURS.items()):
         for place, setting in enumerate(SETTINGS):
             figure = figures[f"pope_{setting}_f1_{who}"]
             at = place + (series - 1.5) * 0.23
-            _mark(axes, figure, at, colour, label=who if place == 0 else None)
+            mark(axes, figure, at, colour, label=who if place == 0 else None)
             axes.annotate(
                 f"{figure.value:.3f}", (at, figure.high), xytext=(0, 5),
                 textcoords="offset points", ha="center", fontsize=7.5, color=colour,
@@ -145,16 +157,16 @@ def _plot_pope(axes: "Axes", figures: Mapping[str, Interval]) -> None:
     lowest = min(figures[f"pope_{setting}_f1_{who}"].low for setting in SETTINGS for who in COLOURS)
     axes.set_ylim(max(0.0, lowest - 0.03), 1.03)
     axes.grid(axis="y", color=LINE)
-    _legend(axes)
+    legend(axes)
 
 
 def _plot_repairs(axes: "Axes", facts: Mapping[str, Mapping[str, Interval]]) -> None:
-    _frame(axes, "A writer with 20 % errors, corrected")
+    frame(axes, "A writer with 20 % errors, corrected")
     for place, figures in enumerate(facts.values()):
         for name, colour, side in (("removed", "verified", -0.12), ("harmed", "writer", 0.12)):
             figure = figures[name]
             label = f"{'wrong' if name == 'removed' else 'right'} facts {name}"
-            _mark(axes, figure, place + side, COLOURS[colour], label=None if place else label)
+            mark(axes, figure, place + side, COLOURS[colour], label=None if place else label)
             axes.annotate(
                 f"{figure.value:.1%}", (place + side, figure.high), xytext=(0, 4),
                 textcoords="offset points", ha="center", fontsize=7.5, color=COLOURS[colour],
@@ -163,13 +175,13 @@ def _plot_repairs(axes: "Axes", facts: Mapping[str, Mapping[str, Interval]]) -> 
     axes.set_ylim(-0.03, 1.08)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.grid(axis="y", color=LINE)
-    _legend(axes)
+    legend(axes)
 
 
 def _plot_counts(axes: "Axes", counts: Mapping[str, Interval]) -> None:
-    _frame(axes, "Counting through tools, by the true count")
+    frame(axes, "Counting through tools, by the true count")
     for place, figure in enumerate(counts.values()):
-        _mark(axes, figure, place, COLOURS["verified"])
+        mark(axes, figure, place, COLOURS["verified"])
         axes.annotate(
             f"{figure.value:.2f}", (place, figure.high), xytext=(0, 4),
             textcoords="offset points", ha="center", fontsize=8, color=INK,
@@ -180,7 +192,7 @@ def _plot_counts(axes: "Axes", counts: Mapping[str, Interval]) -> None:
     axes.grid(axis="y", color=LINE)
 
 
-def _legend(axes: "Axes") -> None:
+def legend(axes: "Axes") -> None:
     """Below the panel, where it hides nothing."""
     axes.legend(
         frameon=False, fontsize=8.5, labelcolor=INK, ncols=4, handletextpad=0.1,
@@ -188,7 +200,7 @@ def _legend(axes: "Axes") -> None:
     )  # fmt: skip
 
 
-def _frame(axes: "Axes", title: str) -> None:
+def frame(axes: "Axes", title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold", pad=10)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=8.5, labelcolor=INK)
@@ -196,7 +208,7 @@ def _frame(axes: "Axes", title: str) -> None:
         side.set_visible(False)
 
 
-def _mark(
+def mark(
     axes: "Axes",
     figure: Interval,
     at: float,

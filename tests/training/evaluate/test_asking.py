@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from nuthatch.agent.loop import PlannerFailed
 from nuthatch.training.evaluate import asking
 from nuthatch.training.evaluate.pope import Company
 from nuthatch.training.world.scenes import Scene, make_scene
@@ -71,6 +72,7 @@ class Agent:
     def __init__(self, draft: str, text: str, *, finished: bool = True) -> None:
         timing = SimpleNamespace(total=0.25)
         self.answer = SimpleNamespace(draft=draft, text=text, finished=finished, timing=timing)
+        self.answer.verdicts = [SimpleNamespace(rule="count.agree", verdict="supported")]
 
     def ask(self, question: str, **media: object) -> object:
         return self.answer
@@ -97,3 +99,25 @@ def test_an_answer_that_did_not_finish_is_not_right():
     scene = next(scene for scene in SCENES if scene.counts().get(scene.focus, 0) == 2)
     rows = interviewed(Agent("There are two.", "There are two.", finished=False), scene)
     assert asking.answers(rows)["count_accuracy"].value == 0.0
+
+
+class LostAgent:
+    def ask(self, question: str, **media: object) -> object:
+        raise PlannerFailed("the prompt has 3,000 tokens", "run_1")
+
+
+def test_a_planner_that_fails_has_not_answered():
+    scene = next(scene for scene in SCENES if scene.counts().get(scene.focus, 0) == 2)
+    rows = interviewed(LostAgent(), scene)
+    figures = asking.answers(rows)
+    assert figures["count_accuracy"][:1] == (0.0,)
+    assert figures["count_accuracy"].n == 1
+    assert figures["seconds_per_answer"].n == 0
+
+
+def test_deciders_tell_how_answers_fared_that_they_had_a_part_in():
+    scene = next(scene for scene in SCENES if scene.counts().get(scene.focus, 0) == 2)
+    rows = interviewed(Agent("There are five.", "There are two."), scene)
+    rows += interviewed(Agent("There are two.", "There are two."), scene)
+    decided = {"verdicts": 2, "right_before": 1, "right": 2}
+    assert asking.deciders(rows) == {"count.agree": decided}

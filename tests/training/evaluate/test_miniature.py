@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from nuthatch.tools.weights import LOADERS, Weights
-from nuthatch.training.evaluate import miniature
+from nuthatch.training.evaluate import cores, miniature
 from nuthatch.training.world import atlas
 from nuthatch.training.world.scenes import make_scene
 from tests.training.evaluate.oracle import Oracle
+from tests.training.evaluate.trials import save, tiny_trial
 
 PROMISED = """
 detector_ap50 detector_ap50_unseen_style segment_iou tag_top1 sound_pair count_accuracy
@@ -29,8 +30,10 @@ def _sees_everything(monkeypatch, tmp_path):
     monkeypatch.setattr(miniature, "_weights", lambda: weights)
     monkeypatch.setattr(miniature, "REFERENCE_SCENES", 20)
     monkeypatch.setenv("NUTHATCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cores, "EMBEDDED", tmp_path / "none")
+    cores.load.cache_clear()
     yield
-    for kept in (miniature._verifier, miniature._company):
+    for kept in (miniature._verifier, miniature._company, miniature._speaker):
         kept.cache_clear()
 
 
@@ -51,6 +54,27 @@ def test_all_promised_figures_are_measured_and_reported(tmp_path: Path, capsys):
     assert "count_accuracy" in shown
     assert "adversarial" in shown
     assert "no OpenMoji in the cache" in shown
+
+
+def test_a_core_that_ships_is_measured_with_its_baselines(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(cores, "EMBEDDED", save(tiny_trial(), tmp_path / "core"))
+    figures = miniature.evaluate(n=1, out=tmp_path / "out")
+    assert set(PROMISED) <= set(figures)
+    for name in (
+        "core_pope_adversarial_accuracy",
+        "core_count_macro",
+        "core_caption_precision",
+        "core_form_exist",
+    ):
+        assert {name, f"{name}_blind", f"{name}_shuffled"} <= set(figures)
+        assert f"{name}_variant" in figures
+    assert {"core_sound_pair", "core_sound_pair_held_out_deaf"} <= set(figures)
+    assert {"core_sound_to_object_other_sound", "core_two_senses_blind"} <= set(figures)
+    assert {"core_pope_random_f1_unverified", "core_pope_random_f1_verified"} <= set(figures)
+    assert {"core_planner_count_accuracy", "core_planner_count_accuracy_draft"} <= set(figures)
+    details = json.loads((tmp_path / "out" / "report.json").read_text())["details"]
+    assert {"core_decided_by", "core_planner_decided_by", "core_counts"} <= set(details)
+    assert "the core by itself" in capsys.readouterr().out
 
 
 def test_a_second_run_adds_only_what_is_missing_and_quiet_prints_nothing(tmp_path: Path, capsys):

@@ -1,0 +1,97 @@
+"""Cores on trial: the one that ships, one from a folder, or one of random weights."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+import nuthatch
+from nuthatch.agent.core_planner import CorePlanner
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.tools.faults import ToolUnavailable
+
+EMBEDDED = Path(nuthatch.__file__).parent / "mllm" / "embedded"
+RANDOM = "random"
+"""Stands for weights that nobody trained."""
+SAMPLES_READ = 300
+"""Dialogues that the tokenizer of a random core is learned from."""
+
+
+class Trial(NamedTuple):
+    """A core and what prepares its input."""
+
+    core: Core
+    processor: CoreProcessor
+
+    def planner(self, *, always_call: bool = False) -> CorePlanner:
+        """A planner of this core: as it serves, or one that draws its calls at random."""
+        if not always_call:
+            return CorePlanner(self.core, self.processor)
+        return CorePlanner(
+            self.core, self.processor, always_call=True, temperature=1.0, max_new_tokens=96
+        )
+
+
+def is_core(folder: Path) -> bool:
+    """Whether a folder holds a core."""
+    return (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()
+
+
+@cache
+def load(weights: str = "") -> Trial:
+    """The core of a folder, `random`, or (by default) the one that ships.
+
+    Raises:
+        ToolUnavailable: there is none.
+        ValueError, OSError: there is one, and it cannot be read.
+    """
+    if weights == RANDOM:
+        return _random()
+    folder = Path(weights) if weights else EMBEDDED
+    if not is_core(folder):
+        what = f"no core in {folder}" if weights else "no trained core ships with this package yet"
+        raise ToolUnavailable(
+            f"{what}; train one with: nuthatch train embedded, and give --weights its folder "
+            "(one that holds config.json, model.safetensors and tokenizer.json), or give "
+            "--weights random, or --weights none for the baselines alone",
+            "weights_missing",
+        )
+    return Trial(Core.from_pretrained(folder).eval(), CoreProcessor.from_pretrained(folder))
+
+
+def files(weights: str = "") -> list[Path]:
+    """What a core is made of, for fingerprints."""
+    folder = Path(weights) if weights else EMBEDDED
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
+
+
+def _random(config: CoreConfig | None = None) -> Trial:
+    """Of the shipped size, unless another is given, with a tokenizer learned here."""
+    from nuthatch.training.tokenizer import train_tokenizer
+
+    config = config or CoreConfig.embedded()
+    tokenizer = train_tokenizer(_texts(), vocab_size=config.text_config.vocab_size)
+    config.text_config.vocab_size = len(tokenizer)  # small texts make fewer entries
+    torch.manual_seed(0)
+    return Trial(Core(config).eval(), CoreProcessor(config, tokenizer))
+
+
+def _texts() -> Iterator[str]:
+    """What is said and called in some dialogues, and the schemas of their tools."""
+    from nuthatch.training.data.mixture import samples
+
+    for sample in islice(samples(0), SAMPLES_READ):
+        yield json.dumps(sample.tools)
+        for message in sample.messages:
+            content = message.get("content") or ""
+            yield content if isinstance(content, str) else content[-1]["text"]
+            for call in message.get("tool_calls", ()):
+                yield json.dumps(call["function"], separators=(",", ":"))
