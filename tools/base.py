@@ -33,11 +33,22 @@ AudioRef = Annotated[str, _handle("audio", "audio_1")]
 MaskRef = Annotated[str, _handle("mask", "mask_1")]
 DetectionRef = Annotated[str, _handle("detection", "detection_1.2")]
 
+# Quoted: a planner may be held to words of the user's own turns; text that tools read never counts.
+Quoted = Annotated[str, Field(json_schema_extra={"x-quoted": "user"})]
+_BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000"  # white space and control characters
+_SHORT = {"maxLength": 48, "pattern": rf"^[^.{_BLANK}]+( [^.{_BLANK}]+){{0,7}}$"}
+Label = Annotated[Quoted, Field(json_schema_extra=_SHORT)]  # a short noun phrase
+
 
 class Arguments(BaseModel):
     """Base of every tool's `Args`: a name it does not know is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def exactly_one_of(*names: str) -> ConfigDict:
+    """A `model_config` whose schema says that one of these arguments is given, and no other."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in names]})
 
 
 class DetectionSet(BaseModel):

@@ -4,13 +4,22 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from nuthatch.tools.base import Arguments, Context, DetectionRef, ImageRef, Tool
+from nuthatch.tools.base import (
+    Arguments,
+    Context,
+    DetectionRef,
+    ImageRef,
+    Tool,
+    exactly_one_of,
+)
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import MIN_SIDE
 
 
 class CropArgs(Arguments):
+    model_config = exactly_one_of("box", "detection")
+
     image: ImageRef
     box: tuple[float, float, float, float] | None = Field(
         None, description="x1 y1 x2 y2 in pixels of the image"

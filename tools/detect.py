@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Tool
+from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Label, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import Detection
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class DetectArgs(Arguments):
     image: ImageRef
-    labels: list[str] = Field(
+    labels: list[Label] = Field(
         min_length=1, max_length=64, description="short noun phrases to look for, e.g. 'wine glass'"
     )
     threshold: float | None = Field(

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from nuthatch.tools.base import Arguments, Context, DetectionRef, ImageRef, Tool
+from nuthatch.tools.base import (
+    Arguments,
+    Context,
+    DetectionRef,
+    ImageRef,
+    Tool,
+    exactly_one_of,
+)
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box, Mask
 
@@ -13,6 +20,8 @@ if TYPE_CHECKING:
 
 
 class SegmentArgs(Arguments):
+    model_config = exactly_one_of("boxes", "points", "detections")
+
     image: ImageRef
     boxes: list[tuple[float, float, float, float]] | None = Field(
         None, max_length=64, description="x1 y1 x2 y2 in pixels of the image"

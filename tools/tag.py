@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base import Arguments, Context, ImageRef, Label, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.vocabulary import CATEGORIES, canonical
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class TagArgs(Arguments):
     image: ImageRef
-    labels: list[str] | None = Field(
+    labels: list[Label] | None = Field(
         None, min_length=1, max_length=64, description="score these only; default: all known words"
     )
     top_k: int = Field(5, ge=1, le=100)

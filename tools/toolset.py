@@ -67,7 +67,7 @@ class ToolSet:
             {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": tool.Args.model_json_schema(),
+                "parameters": _schema(tool.Args),  # type: ignore[arg-type]
             }
             for tool in self
         ]
@@ -106,6 +106,12 @@ class ToolSet:
                     raise RetryCall(f"{call.tool}.{name}: {error.message}", error.code) from error
                 handles.append(handle)
         return tool, args, handles
+
+
+@cache
+def _schema(args: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments, made once: a planner asks at every step."""
+    return args.model_json_schema()
 
 
 @cache

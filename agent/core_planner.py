@@ -1,0 +1,178 @@
+"""The trained planner: the core reads the talk and speaks the next turn within a grammar.
+
+A talk is rendered the same way at every step, each turn after the last: tools first, media once
+where the user gave them, results as tools observed them. So the core reads only what is new, and
+encodes no picture or sound twice. When a talk outgrows the core's context, the oldest results are
+shortened, four at a time, so that its beginning seldom changes.
+"""
+
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import Any
+
+import torch
+
+from nuthatch.agent.answer import Draft
+from nuthatch.agent.budget import Budget
+from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.planner import Call, Turn
+from nuthatch.mllm.chat import parse_turn, prompt_ids
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
+from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.tools.media import MediaStore
+
+KINDS = ("image", "audio", "mask", "detection")
+SHORT = 60  # characters of a shortened result
+AT_ONCE = 4  # results shortened at once
+EMBEDDED = 32  # media whose vectors are kept
+
+
+class CorePlanner:
+    """Plans with a core; whatever its weights, its calls are valid and name live handles only.
+
+    Args:
+        core, processor: the model, and what prepares its input.
+        budget: of a question; when no call is left in it, the planner answers.
+        describe_tools: add each tool's description to its signature, as in training.
+        quoted: hold arguments marked `x-quoted` to the user's own words.
+        max_calls: of one turn.
+        max_new_tokens, temperature: as for `Decoder`; `seed` makes drawn turns repeatable.
+
+    One planner may serve many runs; it plans for one at a time.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        processor: CoreProcessor,
+        *,
+        budget: Budget | None = None,
+        describe_tools: bool = False,
+        quoted: bool = False,
+        max_calls: int = 4,
+        max_new_tokens: int = 192,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.core = core
+        self.processor = processor
+        self.budget = budget or Budget()
+        self.describe_tools = describe_tools
+        self.quoted = quoted
+        self.max_calls = max_calls
+        self.seed = seed
+        self.decoder = Decoder(
+            core, processor.tokenizer, max_new_tokens=max_new_tokens, temperature=temperature
+        )
+        self._prefix = PrefixCache()
+        self._vectors: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def plan(self, conversation: Conversation) -> Turn:
+        """The next turn of one talk.
+
+        Raises:
+            ContextTooLong: the talk does not fit the core even with all results shortened.
+            GrammarError: a tool's schema cannot be made into a grammar; it names the keyword.
+        """
+        with self._lock:
+            return self._turn(self.decoder.speak([self._row(conversation)], self._prefix)[0])
+
+    def plan_batch(self, conversations: Sequence[Conversation]) -> list[Turn]:
+        """The next turns of several talks, spoken side by side; raises as `plan`."""
+        with self._lock:
+            rows = [self._row(conversation) for conversation in conversations]
+            return [self._turn(ids) for ids in self.decoder.speak(rows)]
+
+    def _turn(self, ids: list[int]) -> Turn:
+        said = parse_turn(self.processor.tokenizer, ids)
+        return Draft(said) if isinstance(said, str) else [Call(*call) for call in said]
+
+    def _row(self, talk: Conversation) -> Row:
+        """What the core reads of a talk, and what it may say next."""
+        turns = sum(len(exchange.turns) for exchange in talk.exchanges)
+        return Row(
+            self._prompt(talk), self._grammar(talk), self._media(talk), seed=self.seed + turns
+        )
+
+    def _grammar(self, talk: Conversation) -> str:
+        left = self.budget.calls - sum(len(calls) for calls in talk.now.turns)
+        no_call_left = left < 1 or len(talk.now.turns) >= self.budget.steps
+        return turn_grammar(
+            talk.tools.schemas(),
+            {kind: talk.media.handles(kind) for kind in KINDS},  # type: ignore[arg-type]
+            allow="answer" if no_call_left else "any",
+            max_calls=int(min(self.max_calls, max(left, 1))),
+            quoted=[exchange.question for exchange in talk.exchanges] if self.quoted else None,
+        )
+
+    def _prompt(self, talk: Conversation) -> list[int]:
+        """The talk as token ids, with as few of its results shortened as will fit."""
+
+        def ids(shortened: int) -> list[int]:
+            return prompt_ids(
+                self.processor.tokenizer,
+                messages(talk, shortened),
+                talk.tools.schemas(),
+                queries=self.processor.config.num_query_tokens,
+                describe_tools=self.describe_tools,
+            )
+
+        whole = ids(0)
+        if len(whole) <= self.decoder.longest_prompt:
+            return whole
+        results = sum(len(exchange.observed) for exchange in talk.exchanges)
+        steps = range(AT_ONCE, results + AT_ONCE, AT_ONCE)
+        enough = bisect_left(
+            steps, x=True, key=lambda n: len(ids(n)) <= self.decoder.longest_prompt
+        )
+        return ids(steps[enough] if enough < len(steps) else results)
+
+    def _media(self, talk: Conversation) -> list[Medium]:
+        """The media that the user gave, in order of appearance."""
+        given = [handle for exchange in talk.exchanges for handle in exchange.given]
+        return [self._medium(talk.media, handle) for handle in given]
+
+    @torch.inference_mode()
+    def _medium(self, store: MediaStore, handle: str) -> Medium:
+        """A picture or sound as vectors (Q, D); known content is not encoded again."""
+        key = store[handle].sha256
+        if key not in self._vectors:
+            if store[handle].type == "image":
+                pixels = self.processor.pixel_values([store.image(handle)])
+                vectors = self.core.embed_image(pixels.to(self.core.device))[0]
+            else:
+                banks = self.processor.filter_banks([store.audio(handle)])
+                vectors = self.core.embed_audio(banks.to(self.core.device))[0]
+            self._vectors[key] = vectors
+            if len(self._vectors) > EMBEDDED:
+                self._vectors.popitem(last=False)
+        self._vectors.move_to_end(key)
+        return Medium(key, self._vectors[key])
+
+
+def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
+    """A talk as chat messages; of the first `shortened` results only the beginning is told."""
+    told: list[dict[str, Any]] = []
+    for exchange in talk.exchanges:
+        given = [{"type": talk.media[h].type, "handle": h} for h in exchange.given]
+        told.append(
+            {"role": "user", "content": [*given, {"type": "text", "text": exchange.question}]}
+        )
+        for calls in exchange.turns:
+            said = [{"name": call.tool, "arguments": call.arguments} for call in calls]
+            told.append({"role": "assistant", "tool_calls": said})
+            for call in calls:
+                if call.id in exchange.results:  # all have one, but in a run that was killed
+                    text = talk.text(exchange.results[call.id])
+                    if shortened > 0:
+                        text, shortened = shorten(text, SHORT, placeholder=" ..."), shortened - 1
+                    told.append({"role": "tool", "content": text})
+        if exchange.answer:
+            told.append({"role": "assistant", "content": exchange.answer})
+    return told

@@ -1,0 +1,342 @@
+"""The grammar of one turn: what the planner may write now, made from tool schemas and live handles.
+
+A turn is a text, or calls. A call's arguments are held to the tool's JSON schema; an argument that
+names a medium is one of the handles that live now, so no other can be written; an argument that is
+quoted from the user is a run of the user's own words. Everything has an end: strings, lists and
+numbers without bounds are given some. Tools that need a medium that nobody has are not offered.
+
+The grammar is text for llguidance, whose JSON follows JSON schema (draft 2020-12) and has one way
+to write a value: no white space, keys in the order of the schema.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import Any, Literal
+
+import regex
+from llguidance import LLMatcher
+
+from nuthatch.mllm.chat import CALL, Schema
+
+MAX_CHARACTERS = 200  # of a string whose schema sets no bound
+MAX_ITEMS = 16  # of a list; also where the schema would take more
+LARGEST = 1_000_000_000  # of a number whose schema sets no bound, on either side of 0
+STEP = 0.0001  # of a number that is no integer: four digits after the point
+QUOTED_WORDS = 8  # in one quotation
+
+Handles = Mapping[str, Sequence[str]]
+"""Live handles by kind, e.g. `{"image": ["image_1"], "detection": ["detection_1.1"]}`."""
+
+_ANNOTATIONS = {
+    *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+    *("discriminator", "$schema", "$id", "$comment", "$defs", "definitions"),
+}
+_KEYWORDS = {
+    "string": {"minLength", "maxLength", "pattern", "format"},
+    "integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+    "array": {"items", "prefixItems", "minItems", "maxItems"},
+    "object": {"properties", "required", "additionalProperties", "oneOf", "anyOf"},
+    "boolean": set(),
+    "null": set(),
+}
+_TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
+_WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
+
+
+class GrammarError(ValueError):
+    """A tool that no grammar can be made for; `tool` and `keyword` say which, and over what."""
+
+    def __init__(self, tool: str, keyword: str, message: str) -> None:
+        super().__init__(f"tool '{tool}': {message}")
+        self.tool = tool
+        self.keyword = keyword
+
+
+def turn_grammar(
+    tools: Sequence[Schema],
+    handles: Handles,
+    *,
+    allow: Literal["any", "calls", "answer"] = "any",
+    max_calls: int = 4,
+    quoted: Sequence[str] | None = None,
+) -> str:
+    """What a planner may write in this turn, as a grammar for llguidance.
+
+    Args:
+        tools: `{name, description, parameters}` each, parameters as JSON schema.
+        handles: the handles that live now.
+        allow: "answer" when the budget has no call left; "calls" when a text would be no use.
+        max_calls: in one turn.
+        quoted: the user's own turns; arguments marked `x-quoted` are then held to runs of words
+            of these. None leaves them free.
+
+    Raises:
+        GrammarError: a schema uses a keyword that no grammar can keep.
+        ValueError: only calls are allowed, and no tool can be called.
+    """
+    spans = None if quoted is None else word_spans(quoted)
+    rules = [] if allow == "answer" else list(_call_rules(tools, handles, spans))
+    if not rules and allow == "calls":
+        names = ", ".join(str(tool["name"]) for tool in tools) or "none"
+        raise ValueError(
+            f"only calls are allowed, and no tool can be called (tools: {names}; live media: "
+            f"{', '.join(kind for kind in handles if handles[kind]) or 'none'})"
+        )
+    lines = [f"TEXT: {_TEXT}"]
+    if rules:
+        lines.append(f"calls: call{{1,{max(1, max_calls)}}}")
+        lines.append(f"call: {CALL} ({' | '.join(f'tool_{n}' for n in range(len(rules)))})")
+        lines += [f"tool_{n}: %json {rule}" for n, rule in enumerate(rules)]
+    start = "calls" if allow == "calls" else "TEXT | calls" if rules else "TEXT"
+    return str(LLMatcher.grammar_from_lark("\n".join([f"start: {start}", *lines])))
+
+
+def word_spans(texts: Iterable[str]) -> list[str]:
+    """Every run of up to eight words that stands in one of the texts with only spaces between."""
+    spans: dict[str, None] = {}
+    for text in texts:
+        words = list(_WORD.finditer(text))
+        for start, first in enumerate(words):
+            span = first.group()
+            spans[span] = None
+            for before, word in zip(words[start:], words[start + 1 : start + QUOTED_WORDS]):  # noqa: B905
+                if not text[before.end() : word.start()].isspace():
+                    break
+                span = f"{span} {word.group()}"
+                spans[span] = None
+    return list(spans)
+
+
+def _call_rules(
+    tools: Sequence[Schema], handles: Handles, spans: list[str] | None
+) -> Iterator[str]:
+    """The JSON schema of a call of each tool that can be called, as text."""
+    for tool in tools:
+        name, parameters = tool["name"], tool.get("parameters") or {"type": "object"}
+        _refuse_early(json.dumps([name, parameters]))
+        arguments = _Bounded(name, parameters, handles, spans).schema
+        if arguments is not None:
+            yield _call_schema(name, arguments)
+
+
+def _call_schema(name: str, arguments: Schema) -> str:
+    return json.dumps(
+        {
+            "type": "object",
+            "properties": {"name": {"const": name}, "arguments": arguments},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+            "x-guidance": {"whitespace_flexible": False},
+        }
+    )
+
+
+@lru_cache(maxsize=1024)
+def _refuse_early(tool: str) -> None:
+    """Find out once for each tool whether the engine takes its schema.
+
+    Raises:
+        GrammarError: it does not.
+    """
+    name, parameters = json.loads(tool)
+    arguments = _Bounded(name, parameters, _AnyHandle(), None).schema
+    grammar = LLMatcher.grammar_from_lark(f"start: %json {_call_schema(name, arguments or {})}")
+    if error := LLMatcher.validate_grammar(grammar):
+        known = next((k for k in ("oneOf", "pattern", "format", "multipleOf") if k in tool), "")
+        keyword = next(iter(re.findall(r'Unimplemented keys: \["(\w+)"', error)), known)
+        reason = error.splitlines()[0].rpartition("JSON schema: ")[2]
+        raise GrammarError(name, keyword, f"the grammar engine refuses its schema: {reason}")
+
+
+class _AnyHandle(dict[str, Sequence[str]]):
+    """As if one medium of every kind were there."""
+
+    def __missing__(self, kind: str) -> Sequence[str]:
+        return [f"{kind}_1"]
+
+    def get(self, kind: str, default: Any = None) -> Sequence[str]:
+        return self[kind]
+
+
+class _Bounded:
+    """A tool's parameters with live handles for media, quotations for quoted strings, and an end to
+    everything. `schema` is None when a required medium or quotation does not exist."""
+
+    def __init__(
+        self, tool: str, parameters: Schema, handles: Handles, spans: list[str] | None
+    ) -> None:
+        self.tool = tool
+        self.defs = parameters.get("$defs") or parameters.get("definitions") or {}
+        self.handles = handles
+        self.spans = spans
+        self.schema = self._value(parameters, ())
+
+    def _value(self, schema: Any, above: tuple[str, ...]) -> Schema | None:
+        """The bounded schema of one value; `above` holds the definitions it stands in."""
+        if not isinstance(schema, Mapping):
+            raise self._error("items", f"its schema holds {schema!r} where a type is expected")
+        if "$ref" in schema:
+            return self._definition(str(schema["$ref"]), above)
+        if "x-media" in schema:
+            live = self.handles.get(schema["x-media"], ())
+            return {"enum": list(live)} if live else None
+        if "const" in schema:
+            return {"const": schema["const"]}
+        if "enum" in schema:
+            return {"enum": list(schema["enum"])}
+        if len(schema.get("allOf", ())) == 1:
+            return self._value(schema["allOf"][0], above)
+        kinds = schema.get("type") or ("object" if "properties" in schema else None)
+        if kinds != "object":
+            for union in ("anyOf", "oneOf"):
+                if union in schema:
+                    return self._union(union, schema[union], above)
+        if isinstance(kinds, list):
+            return self._union("anyOf", [{**schema, "type": kind} for kind in kinds], above)
+        if kinds not in _KEYWORDS:
+            raise self._error("type", f"its schema has a value of type {kinds!r}; {_TYPES}")
+        known = _KEYWORDS[kinds] | _ANNOTATIONS | {"type"}
+        for keyword in schema:
+            if keyword not in known and not keyword.startswith("x-"):
+                raise self._error(
+                    keyword, f"no grammar can keep the keyword '{keyword}' of its schema ({kinds})"
+                )
+        bounds = {word: schema[word] for word in _KEYWORDS[kinds] if word in schema}
+        match kinds:
+            case "string":
+                return self._string(bounds, quoted="x-quoted" in schema)
+            case "integer" | "number":
+                return self._number(kinds, bounds)
+            case "array":
+                return self._array(bounds, above)
+            case "object":
+                return self._object(bounds, above)
+        return {"type": kinds}
+
+    def _definition(self, path: str, above: tuple[str, ...]) -> Schema | None:
+        name = path.rsplit("/", 1)[-1]
+        if name not in self.defs:
+            raise self._error("$ref", f"its schema refers to '{path}', which it does not define")
+        if name in above:
+            raise self._error("$ref", f"'{name}' in its schema holds itself ($ref), without an end")
+        return self._value(self.defs[name], (*above, name))
+
+    def _union(self, union: str, branches: Sequence[Any], above: tuple[str, ...]) -> Schema | None:
+        alive = [part for branch in branches if (part := self._value(branch, above)) is not None]
+        if union == "oneOf" and not all(_exclude(a, b) for a, b in combinations(alive, 2)):
+            raise self._error("oneOf", "branches of a 'oneOf' in its schema overlap; use 'anyOf'")
+        return {"anyOf": alive} if len(alive) > 1 else alive[0] if alive else None
+
+    def _string(self, bounds: dict[str, Any], *, quoted: bool) -> Schema | None:
+        if not quoted or self.spans is None:
+            longest = {} if "format" in bounds else {"maxLength": MAX_CHARACTERS}
+            return {"type": "string", **longest, **bounds}
+        fitting = [
+            span
+            for span in self.spans
+            if bounds.get("minLength", 0) <= len(span) <= bounds.get("maxLength", len(span))
+            and regex.search(bounds.get("pattern", ""), span)
+        ]
+        return {"enum": fitting} if fitting else None
+
+    def _number(self, kind: str, bounds: dict[str, Any]) -> Schema:
+        given = {"multipleOf": STEP} if kind == "number" else {}
+        if not bounds.keys() & {"minimum", "exclusiveMinimum"}:
+            given["minimum"] = -LARGEST
+        if not bounds.keys() & {"maximum", "exclusiveMaximum"}:
+            given["maximum"] = LARGEST
+        return {"type": kind, **given, **bounds}
+
+    def _array(self, bounds: dict[str, Any], above: tuple[str, ...]) -> Schema | None:
+        least = bounds.get("minItems", 0)
+        fixed = [self._value(part, above) for part in bounds.get("prefixItems", ())]
+        if None in fixed:
+            return None
+        more = bounds.get("items", False if fixed else None)
+        if more is None:
+            raise self._error("items", "its schema has a list without 'items'")
+        items = False if more is False else self._value(more, above)
+        if items is None:  # nothing to put in: an empty list would say nothing
+            return None
+        most = len(fixed) if items is False else min(bounds.get("maxItems", MAX_ITEMS), MAX_ITEMS)
+        if fixed and items is False and least == most and all(part == fixed[0] for part in fixed):
+            fixed, items = [], fixed[0]  # the same, and faster to compile
+        inside = {"prefixItems": fixed} if fixed else {}
+        ends = {"minItems": least, "maxItems": max(least, most)}
+        return {"type": "array", **inside, "items": items, **ends}
+
+    def _object(self, bounds: dict[str, Any], above: tuple[str, ...]) -> Schema | None:
+        if isinstance(bounds.get("additionalProperties"), Mapping):
+            raise self._error(
+                "additionalProperties", "its schema has keys of any name (additionalProperties)"
+            )
+        required = set(bounds.get("required", ()))
+        properties: dict[str, Schema] = {}
+        for name, field in bounds.get("properties", {}).items():
+            value = self._value(field if name in required else _without_null(field), above)
+            if value is None and name in required:
+                return None
+            if value is not None:
+                properties[name] = value
+        whole = {"type": "object", "additionalProperties": False}
+        choices = [*self._choices("oneOf", bounds), *self._choices("anyOf", bounds)]
+        if not choices:
+            return {**whole, "properties": properties, "required": sorted(required)}
+        named = {name for choice in bounds.get("oneOf", ()) for name in choice["required"]}
+        ways = [
+            {
+                **whole,
+                "properties": {n: p for n, p in properties.items() if n in way or n not in named},
+                "required": sorted(required | way),
+            }
+            for way in choices
+            if way <= properties.keys()
+        ]
+        return {"anyOf": ways} if len(ways) > 1 else ways[0] if ways else None
+
+    def _choices(self, union: str, bounds: dict[str, Any]) -> Iterator[set[str]]:
+        """Sets of arguments of which one must be given: `"oneOf": [{"required": [...]}, ...]`."""
+        for way in bounds.get(union, ()):
+            if set(way) != {"required"}:
+                raise self._error(
+                    union, f"beside 'properties', '{union}' may only hold {{'required': [...]}}"
+                )
+            yield set(way["required"])
+
+    def _error(self, keyword: str, message: str) -> GrammarError:
+        return GrammarError(self.tool, keyword, message)
+
+
+_TYPES = f"expected one of {', '.join(sorted(_KEYWORDS))}"
+
+
+def _exclude(one: Schema, other: Schema) -> bool:
+    """Whether no value fits both: by its type, by what is listed, or by a field that tells."""
+    listed = [
+        part.get("enum", [part["const"]] if "const" in part else None) for part in (one, other)
+    ]
+    if listed[0] is not None and listed[1] is not None:
+        return not any(value in listed[1] for value in listed[0])
+    kinds = {part.get("type") for part in (one, other)} - {None}
+    if kinds == {"object"}:
+        needed = set(one.get("required", ())) & set(other.get("required", ()))
+        return any(_exclude(one["properties"][n], other["properties"][n]) for n in needed)
+    return len(kinds) == 2 and kinds != {"integer", "number"}
+
+
+def _without_null(schema: Any) -> Any:
+    """An optional argument is left out rather than written as null."""
+    if not isinstance(schema, Mapping):
+        return schema
+    if isinstance(schema.get("type"), list):
+        kinds = [kind for kind in schema["type"] if kind != "null"]
+        return {**schema, "type": kinds[0] if len(kinds) == 1 else kinds}
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            branches = [b for b in schema[union] if b.get("type") != "null"]
+            return {**schema, union: branches} if branches else schema
+    return schema
