@@ -1,0 +1,1 @@
+"""Dialogues to train the planner on: generated, deterministic, with exact truth."""
