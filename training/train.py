@@ -7,6 +7,7 @@ folder under `export/`, with its card; it replaces shipped weights only by hand,
 The stages of the core follow, each with one recipe; a later one reads what earlier ones exported.
 """
 
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -52,5 +53,8 @@ def train_core(stage: str, out: Path, settings: list[str]) -> None:
     module = import_module(f"nuthatch.training.stages.{stage}")
     run = out / "embedded" / stage
     places = [f"out={run}", f"export={run / 'export'}"]
+    # A setting with the name of an earlier stage is the folder of what that stage exported.
+    known = {each.name for each in fields(module.Config)}
+    places += [f"{name}={out / 'embedded' / name / 'export'}" for name in CORE if name in known]
     recipe = RECIPES / f"{CORE[stage]}.yaml"
     module.train(load_config(module.Config, recipe, [*places, *settings]))

@@ -90,9 +90,7 @@ def test_loss_and_logits_of_a_caption_agree_with_the_reference(
     torch.testing.assert_close(
         output.logits[:, -8:][real], expected[real], atol=2 * TOLERANCE, rtol=0
     )
-    torch.testing.assert_close(
-        output.loss, golden[f"stage1/{task}/loss"], atol=TOLERANCE, rtol=0
-    )
+    torch.testing.assert_close(output.loss, golden[f"stage1/{task}/loss"], atol=TOLERANCE, rtol=0)
 
 
 # -- media in their places ------------------------------------------------------------------------
@@ -202,9 +200,7 @@ def test_two_questions_may_share_a_picture_under_a_4d_mask(attention: str, bools
     first = core(torch.tensor([shared + one]), pictures(1)).logits
     second = core(torch.tensor([shared + other]), pictures(1)).logits
     torch.testing.assert_close(packed[:, :start], first, atol=TOLERANCE, rtol=0)
-    torch.testing.assert_close(
-        packed[:, start:], second[:, len(shared) :], atol=TOLERANCE, rtol=0
-    )
+    torch.testing.assert_close(packed[:, start:], second[:, len(shared) :], atol=TOLERANCE, rtol=0)
 
 
 @torch.inference_mode()
@@ -337,7 +333,9 @@ def test_only_the_named_parts_are_left_to_train() -> None:
 
 
 def test_a_part_that_does_not_exist_is_an_error_that_names_those_that_do(core: Core) -> None:
-    with pytest.raises(ValueError, match=r"'perceiver'; the parts are vision_tower.*language_model"):
+    with pytest.raises(
+        ValueError, match=r"'perceiver'; the parts are vision_tower.*language_model"
+    ):
         core.train_only("qformer", "perceiver")
     with pytest.raises(ValueError, match="'qform'"):
         core.train_only("qform")

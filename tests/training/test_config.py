@@ -7,7 +7,7 @@ import pytest
 
 from nuthatch.training.config import ConfigError, load_config
 from nuthatch.training.fit import Schedule
-from nuthatch.training.train import PERCEPTION, RECIPES, train_perception
+from nuthatch.training.train import CORE, PERCEPTION, RECIPES, train_core, train_perception
 
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path):
@@ -54,3 +54,23 @@ def test_settings_need_to_know_their_recipe(tmp_path):
         train_perception("smell", tmp_path, [])
     with pytest.raises(ConfigError, match="--only"):
         train_perception(None, tmp_path, ["steps=1"])
+
+
+@pytest.mark.parametrize(("stage", "recipe"), CORE.items())
+def test_each_stage_of_the_core_has_a_recipe_that_opens_with_its_command_and_fits(stage, recipe):
+    path = RECIPES / f"{recipe}.yaml"
+    assert path.read_text().splitlines()[0] == f"# nuthatch train embedded --stage {stage}"
+    module = import_module(f"nuthatch.training.stages.{stage}")
+    assert load_config(module.Config, path, []).schedule.steps > 1000
+
+
+def test_a_stage_finds_what_earlier_stages_exported(tmp_path):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path / "embedded" / "see" / "export")):
+        train_core("bridge", tmp_path, [])
+
+
+def test_a_wrong_stage_or_setting_of_a_stage_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no stage 'smell'.*see, listen"):
+        train_core("smell", tmp_path, [])
+    with pytest.raises(ConfigError, match="did you mean 'batch'"):
+        train_core("see", tmp_path, ["bach=3"])

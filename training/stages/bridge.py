@@ -68,11 +68,11 @@ BRIDGE_FILE, HEADS_FILE = "bridge.safetensors", "heads.safetensors"
 class Config:
     """Settings of the recipe `5_bridge.yaml`."""
 
-    see: Path
-    """Export folder of stage `see`."""
-    listen: Path
-    """Export folder of stage `listen`."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=3200, lr=6e-4))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4400, lr=6e-4))
+    see: Path = Path("runs/embedded/see/export")
+    """What stage `see` exported."""
+    listen: Path = Path("runs/embedded/listen/export")
+    """What stage `listen` exported."""
     core: dict[str, dict[str, int]] = field(default_factory=dict)
     """Sizes that differ from those of the embedded core, by part, such as `bridge_config`."""
     scenes: int = 16
@@ -87,7 +87,7 @@ class Config:
     """Share of the clips with two events."""
     background: float = 0.06
     """Share of the clips with none."""
-    anchors_until: int = 1600
+    anchors_until: int = 2200
     """Up to this step matching looks at the distance to the anchors only."""
     evaluate_every: int = 300
     watch_scenes: int = 200

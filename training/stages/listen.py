@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
@@ -39,7 +39,7 @@ FIRST_SEED = 1_000_000_000
 class Config:
     """Settings of the recipe `3_listen.yaml`."""
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=3600, lr=7e-4))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=5000, lr=7e-4))
     start: Path | None = EMBEDDED / "tag_sound"
     """The sound tagger to go on from; null: from scratch."""
     audio: dict[str, int] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Config:
     """Share of the clips with two events."""
     background: float = 0.04
     """Share of the clips with none."""
-    evaluate_every: int = 300
+    evaluate_every: int = 500
     watch_clips: int = 300
     """Of the split `calibrate`, two events each, heard during training."""
     measure_clips: int = 2000
@@ -59,8 +59,12 @@ class Config:
     export: Path = Path("runs/embedded/listen/export")
 
 
-class Listener(SoundTagger):
-    """The sound tagger as it is trained here."""
+class Listener(nn.Module):
+    """A sound tagger as it is trained here."""
+
+    def __init__(self, shape: SoundTaggerConfig) -> None:
+        super().__init__()
+        self.tagger = SoundTagger(shape)
 
     def losses(self, fbank: Tensor, present: Tensor, active: Tensor) -> Losses:
         """Binary cross-entropies.
@@ -70,9 +74,9 @@ class Listener(SoundTagger):
             present: (B, events), which events each clip holds.
             active: (B, moments, events), which are heard in each moment of 160 ms.
         """
-        moments = self(fbank)
+        moments = self.tagger(fbank)
         return {
-            "window": entropy(self.of_window(moments), present),
+            "window": entropy(self.tagger.of_window(moments), present),
             "moments": entropy(moments, active),
         }
 
@@ -89,7 +93,7 @@ def train(config: Config) -> None:
 
     def measure(clips: int) -> Figures:
         made = (make_sound(seed, "calibrate", events=2) for seed in range(clips))
-        return {"pair": float(pairs_right(*hear(learner, made)).mean())}
+        return {"pair": float(pairs_right(*hear(learner.tagger, made)).mean())}
 
     run(
         learner,
@@ -102,7 +106,8 @@ def train(config: Config) -> None:
     )
     config.export.mkdir(parents=True, exist_ok=True)
     tower = {
-        f"audio_tower.{k}": v.cpu().contiguous() for k, v in learner.beats.state_dict().items()
+        f"audio_tower.{k}": v.cpu().contiguous()
+        for k, v in learner.tagger.beats.state_dict().items()
     }
     save_file(tower, config.export / AUDIO_FILE)
     text = json.dumps(measure(config.measure_clips), indent=1)
@@ -126,7 +131,7 @@ def start_from(learner: Listener, folder: Path) -> None:
         raise ConfigError(f"start: no sound tagger at {folder}; give its folder, or null")
     weights = {name: tensor.float() for name, tensor in load_file(path).items()}
     try:
-        learner.load_state_dict(weights)
+        learner.tagger.load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"start: the tagger at {folder} has other sizes: {error}") from error
 

@@ -39,17 +39,17 @@ SOUNDS_FILE = "sounds.safetensors"
 class Config:
     """Settings of the recipe `2_see.yaml`."""
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2600, lr=1.2e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4800, lr=1e-3))
     vision: dict[str, int] = field(default_factory=dict)
     """Sizes of the encoder that differ from those of the embedded core."""
-    batch: int = 16
+    batch: int = 8
     vary: float = 0.3
     """Share of the pictures that get another appearance."""
     other_names: float = 0.1
     """Share of the names that are a plural or a synonym instead of the category's own."""
-    names_fixed_at: int = 900
+    names_fixed_at: int = 1600
     """From this step on the phrase encoder rests; its vectors are exported at once."""
-    evaluate_every: int = 300
+    evaluate_every: int = 600
     watch_scenes: int = 100
     """Of the split `calibrate`, looked at during training."""
     measure_scenes: int = 800

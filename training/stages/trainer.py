@@ -40,7 +40,8 @@ LOG_EVERY = 20
 class Learner(Protocol):
     """What a stage trains: a module that turns a batch into named losses; their sum is minimised.
 
-    `losses` takes the batch's tensors by name, each loss is a scalar.
+    `losses` takes the batch's tensors by name, each loss is a scalar. It has no attribute `config`,
+    which `Trainer` would write to.
     """
 
     losses: Callable[..., Losses]

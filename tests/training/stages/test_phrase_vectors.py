@@ -1,0 +1,48 @@
+"""Phrase vectors: unit directions with names, and those of sounds beside their sources'."""
+
+import pytest
+import torch
+
+from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
+from nuthatch.training.stages.phrase_vectors import PhraseVectors, centred, sound_vectors
+
+
+@pytest.fixture
+def categories() -> PhraseVectors:
+    torch.manual_seed(0)
+    return centred(CATEGORIES, 3 + torch.randn(len(CATEGORIES), 96))
+
+
+def test_what_all_names_share_is_taken_off(categories):
+    assert torch.allclose(categories.vectors.norm(dim=-1), torch.ones(len(CATEGORIES)))
+    assert categories.vectors.mean(0).norm() < 0.05
+
+
+def test_what_is_saved_comes_back(categories, tmp_path):
+    path = tmp_path / "export" / "categories.safetensors"
+    categories.save(path)
+    names, vectors = PhraseVectors.load(path)
+    assert names == CATEGORIES
+    assert torch.equal(vectors, categories.vectors)
+
+
+def test_missing_vectors_name_the_stage_that_makes_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="stage `see`"):
+        PhraseVectors.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_sound_is_most_like_what_makes_it_but_not_the_same(categories):
+    sounds = sound_vectors(categories)
+    assert sounds.names == tuple(SOUNDS)
+    like = sounds.vectors @ categories.vectors.T
+    sources = [CATEGORIES.index(sound.object) for sound in SOUNDS.values()]
+    assert like.argmax(-1).tolist() == sources
+    assert 0.85 < like.max() < 0.95
+
+
+def test_sounds_share_a_direction_that_no_category_has(categories):
+    sounds = sound_vectors(categories)
+    sources = [CATEGORIES.index(sound.object) for sound in SOUNDS.values()]
+    shared = sounds.vectors * (1 + 0.5**2) ** 0.5 - categories.vectors[sources]
+    assert torch.allclose(shared, shared[:1].expand_as(shared), atol=1e-5)
+    assert (categories.vectors @ shared[0]).abs().max() < 1e-4
