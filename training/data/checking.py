@@ -36,7 +36,13 @@ def correct(talk: Talk) -> None:
     made, call = asked
     told = statements.correction(talk.draw, _next(talk), call[1]["answer"], made)
     if faults.attempt(talk, call, told) is not None:
-        talk.say(told.final if told.edits else f"Nothing has to be changed: {told.final}")
+        talk.say(told.final if told.edits else _unchanged(made))
+
+
+def _unchanged(made: Statements) -> str:
+    if all(each.verdict == "supported" for each in made):
+        return "Nothing has to be changed."
+    return f"I changed nothing. {verdict(made)}"
 
 
 def verdict(made: Statements) -> str:

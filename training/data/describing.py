@@ -112,14 +112,15 @@ def describe(talk: Talk) -> None:
         talk.say(sight.caption(talk.layout(image)))
         return
     layout = talk.layout(image)
+    tinted = dict.fromkeys(f"{each.tint} {each.category}" for each in layout.things if each.tint)
     told = Description(
         tags=list(layout.counts())[:4],
-        attributes=[f"{each.tint} {each.category}" for each in layout.things if each.tint][:3],
+        attributes=list(tinted)[:3],
         captions=[sight.caption(layout)],
     )
     if faults.attempt(talk, ("describe", {"image": image}), told) is not None:
-        colours = f" I see a {listed(told.attributes)}." if told.attributes else ""
-        talk.say(f"{told.captions[0]}{colours.replace(' a orange', ' an orange')}")
+        colours = f" Colours: {listed(told.attributes)}." if tinted else ""
+        talk.say(f"{told.captions[0]}{colours}")
 
 
 def list_things(talk: Talk) -> None:

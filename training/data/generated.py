@@ -14,7 +14,7 @@ from nuthatch.tools.faults import ToolFailed
 from nuthatch.training.data import words
 from nuthatch.training.data.arguments import Field, draw_field, mention
 from nuthatch.training.data.offers import offer
-from nuthatch.training.data.paraphrase import choose, expand, plain, reword
+from nuthatch.training.data.paraphrase import choose, expand, plain, quote, reword, styled
 from nuthatch.training.data.sample import Draw, Held
 from nuthatch.training.data.talk import Call, Talk
 from nuthatch.training.data.tool_schemas import Reply, Schema
@@ -87,11 +87,11 @@ def invent(draw: Draw, held: bool) -> Invented:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user says to have a tool called, and the call."""
+    """What a user says to have a tool called (slots of an intent), and the call."""
 
-    said: str
+    intent: str
+    slots: dict[str, str]
     arguments: dict[str, Any]
-    branch: str
 
 
 def request(talk: Talk, tool: Invented, image: str | None) -> Request:
@@ -102,19 +102,23 @@ def request(talk: Talk, tool: Invented, image: str | None) -> Request:
     arguments: dict[str, Any] = {"image": image} if tool.image else {}
     arguments |= values
     if tool.image and draw.chance(0.75):
-        slots = talk.mentions(image)
-        said = f"{draw.choice(('for', 'of', 'on'))} {slots['image']} {said}"
+        said = f"{draw.choice(('for', 'of', 'on'))} {talk.mentions(image)['image']} {said}"
     intent = "bid by name" if tool.by_name or draw.chance(0.15) else "bid"
-    text = {
+    slots = {
         "verb": tool.verb,
         "noun": tool.noun,
         "a_noun": f"{article(tool.noun)} {tool.noun}",
-        "tool": tool.name,
-        "args": said,
+        "tool": quote(tool.name, "word"),
+        "args": quote(said, "text"),
     }
-    frame = choose(draw, intent, text, talk.held)
-    written = expand(frame, text, draw).rstrip("?. ")
-    return Request(written, arguments, frame.branch)
+    return Request(intent, slots, arguments)
+
+
+def _bare(talk: Talk, asked: Request) -> str:
+    """The request as a part of a longer sentence."""
+    frame = choose(talk.draw, asked.intent, asked.slots, talk.held)
+    talk.branches.append(frame.branch)
+    return expand(frame, asked.slots, talk.draw).rstrip("?. ")
 
 
 def make(draw: Draw, held: Held) -> Talk:
@@ -134,9 +138,8 @@ def make(draw: Draw, held: Held) -> Talk:
     talk = Talk(draw, held, {schema["name"]: schema for schema in offered})
     image = talk.show() if any(each.image for each in tools) or draw.chance(0.1) else None
     if not fits:
-        said = request(talk, target, image)
-        talk.branches.append(said.branch)
-        talk.user(_sentence(draw, said.said))
+        asked = request(talk, target, image)
+        talk.ask(asked.intent, asked.slots, lower=0.0)
         talk.say(NONE_FITS)
         return talk
     way = draw.random() if not (held.words or held.branches) else 0.0
@@ -151,13 +154,11 @@ def make(draw: Draw, held: Held) -> Talk:
 
 def _one(talk: Talk, tool: Invented, image: str | None) -> None:
     """One request, one call, one answer."""
-    said = request(talk, tool, image)
-    talk.branches.append(said.branch)
+    asked = request(talk, tool, image)
     as_json = talk.draw.chance(0.15)
     also = reword(talk.draw, "as json", {}) if as_json else ""
-    joint = "" if also.startswith(",") or not also else " "
-    talk.user(_sentence(talk.draw, f"{said.said}{joint}{also}"))
-    call: Call = (tool.name, said.arguments)
+    talk.ask(asked.intent, asked.slots, also=also, lower=0.0)
+    call: Call = (tool.name, asked.arguments)
     if talk.draw.chance(0.06) and not talk.held.branches:
         reason = f"the {tool.noun} is {talk.draw.choice(('closed', 'not there', 'busy', 'full'))}"
         talk.call(call, fault=ToolFailed(reason))
@@ -171,9 +172,9 @@ def _one(talk: Talk, tool: Invented, image: str | None) -> None:
 def _both(talk: Talk, first: Invented, second: Invented, image: str | None) -> None:
     """Two requests in one turn, two calls in one turn."""
     asked = [request(talk, each, image) for each in (first, second)]
-    talk.branches += [each.branch for each in asked]
-    joint = talk.draw.choice((" and ", ". Then ", ", and also ", ". "))
-    talk.user(_sentence(talk.draw, joint.join(each.said for each in asked)))
+    joint = talk.draw.choice((" and ", ". then ", ", and also ", ". "))
+    said = joint.join(_bare(talk, each) for each in asked)
+    talk.user(plain(styled(talk.draw, f"{said}.")))
     replies = [_reply(talk.draw, least=1), _reply(talk.draw, least=1)]
     talk.call(
         (first.name, asked[0].arguments),
@@ -189,7 +190,7 @@ def _chain(talk: Talk, first: Invented, second: Invented, image: str | None) -> 
     texts = [field for field in second.fields if field.kind == "str" and field.required]
     if len(second.fields) != 1 or not texts or second.image or second.by_name:
         return _one(talk, first, image)
-    said = request(talk, first, image)
+    asked = request(talk, first, image)
     field = texts[0].name.replace("_", " ")
     slots = {
         **{"verb": second.verb, "noun": second.noun, "field": field},
@@ -197,10 +198,9 @@ def _chain(talk: Talk, first: Invented, second: Invented, image: str | None) -> 
     }
     then = reword(draw, "afterwards", slots, talk.held)
     joint = "" if then.startswith(",") else " "
-    talk.branches.append(said.branch)
-    talk.user(_sentence(draw, f"{said.said}{joint}{then}"))
+    talk.user(plain(styled(draw, f"{_bare(talk, asked)}{joint}{then}.")))
     value = any_word(draw)
-    talk.call((first.name, said.arguments), told=[Reply(**{texts[0].name: value})])
+    talk.call((first.name, asked.arguments), told=[Reply(**{texts[0].name: value})])
     reply = _reply(draw, least=1)
     talk.call((second.name, {texts[0].name: value}), told=[Reply(**reply)])
     talk.say(_answer(reply))
@@ -238,14 +238,3 @@ def _answer(reply: dict[str, Any], *, as_json: bool = False) -> str:
             parts.append(f"the {name.replace('_', ' ')} is {said}")
     text = listed(parts)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _sentence(draw: Draw, text: str) -> str:
-    """With a beginning and an end; what is copied stays as it is."""
-    text = plain(text)
-    if draw.chance(0.3):
-        text = reword(draw, "wrap do", {"it": text}) if draw.chance(0.3) else f"please {text}"
-        text = text.rstrip(".?! ")
-    if draw.chance(0.85):
-        text = f"{text[0].upper()}{text[1:]}"
-    return text + draw.choices((".", "", "!"), (60, 35, 5))[0]

@@ -101,12 +101,12 @@ DRILLS: dict[str, Dialogue] = {
 ALL: dict[str, Dialogue] = {**TOOLS, **FOLLOWING, **TALK, **DRILLS}
 
 SHARES: dict[str, float] = {
-    "tools": 36,
+    "tools": 34,
     "following": 5,
     "generated": 15,
     "talk": 16,
     "drills": 11,
-    "questions": 17,
+    "questions": 19,
 }
 ARMED = 0.88
 """Share of dialogues that are offered every tool they need."""

@@ -29,6 +29,7 @@ _OPEN = {key: chr(0xE000 + index) for index, key in enumerate(_KEYS)}
 _CLOSE = chr(0xE0FF)
 _MARKED = re.compile(f"([{_OPEN[_KEYS[0]]}-{_OPEN[_KEYS[-1]]}])([^{_CLOSE}]*){_CLOSE}")
 _MARKS = re.compile(f"[{chr(0xE000)}-{_CLOSE}]")
+_DOUBLED = re.compile(rf"([.?!]{_CLOSE}?[\"']?) ?[.?]+$")
 _SENTENCE = re.compile(rf"(^|[.?!] )([^\w]*)([a-z])(?!\w*_\d)")
 _SLIP = re.compile(r"(?<![\w'_.])[a-z]{5,}(?![\w'_])")
 
@@ -180,6 +181,7 @@ def word(
     about: str = "",
     also: str = "",
     wraps: bool = True,
+    lower: float = LOWER,
 ) -> Wording:
     """A user's turn of this intent.
 
@@ -188,6 +190,8 @@ def word(
         about: a medium that must be named, e.g. `image_1`, because the turn is not about the
             latest; said at the start where the frame has no place for it.
         also: a clause for the end, e.g. `with a threshold of 0.4`.
+        wraps: whether something may stand around it, e.g. `could you ...?`.
+        lower: share of turns written in lower case throughout.
     """
     frame = choose(draw, intent, slots, held)
     text = expand(frame, slots, draw)
@@ -197,14 +201,15 @@ def word(
         text = f"{text[: len(text) - len(ending)]}{joint}{also}{ending}"
     if about and not frame.slots & {"in", "image", "sound", "in_sound"}:
         text = draw.choice((f"in {about}, {text}", f"look at {about}. {text}", f"{about}: {text}"))
-    if wraps and draw.chance(WRAPPED):
+    several = re.search(r"[.?!] ", text) is not None
+    if wraps and not several and draw.chance(WRAPPED):
         around = Held(branches=held.branches and draw.chance(0.5))
         text = reword(draw, f"wrap {frame.mood}", {"it": _bare(text, frame.mood)}, around)
     else:
         text = _bare(text, frame.mood) + _ending(draw, frame.mood)
     if wraps and draw.chance(WITH_CONTEXT):
         text = f"{reword(draw, 'context', {})} {text}"
-    text = _styled(draw, text)
+    text = styled(draw, text, lower)
     quoted: dict[str, list[str]] = {}
     for mark, copied in _MARKED.findall(text):
         quoted.setdefault(_KEYS[ord(mark) - 0xE000], []).append(copied)
@@ -224,12 +229,12 @@ def _ending(draw: Draw, mood: Mood) -> str:
     return draw.choices((".", "", "!"), (50, 45, 5))[0]
 
 
-def _styled(draw: Draw, text: str) -> str:
+def styled(draw: Draw, text: str, lower: float = 0.0) -> str:
     """Capitals, slips, and no full stop behind a quotation that ends with one."""
-    text = re.sub(r'([.?!]["”»\']?[-]?["”»\']?)[.?]$', r"\1", text)
+    text = _DOUBLED.sub(r"\1", text)
     if draw.chance(SLIPS):
         text = _slip(draw, text)
-    if draw.chance(LOWER):
+    if draw.chance(lower):
         return text.lower()
     return _SENTENCE.sub(lambda found: found[1] + found[2] + found[3].upper(), text)
 

@@ -73,7 +73,7 @@ def ask(
     thing, truth = _thing(draw, kind, layout)
     slots = {**thing_slots(draw, [thing]), "image": reword(draw, "picture", {}), "in": _in(draw)}
     if kind == "is colour":
-        slots["colour"] = truth if draw.chance(0.5) else _other_tint(draw, truth)
+        slots["colour"] = truth if truth in TINTS and draw.chance(0.5) else _other_tint(draw, truth)
     answer = sight.looked(layout, kind, [thing], slots)
     if kind == "is colour":
         truth = answer.startswith("Yes")

@@ -119,13 +119,9 @@ class Talk:
         content: Any = [*parts, {"type": "text", "text": text}] if parts else text
         self.messages.append({"role": "user", "content": content})
 
-    def ask(
-        self, intent: str, slots: Slots, *, about: str = "", also: str = "", wraps: bool = True
-    ) -> Wording:
-        """A turn of the user, in words of an intent."""
-        wording = paraphrase.word(
-            self.draw, intent, slots, self.held, about=about, also=also, wraps=wraps
-        )
+    def ask(self, intent: str, slots: Slots, **options: Any) -> Wording:
+        """A turn of the user, in words of an intent; `options` as for `paraphrase.word`."""
+        wording = paraphrase.word(self.draw, intent, slots, self.held, **options)
         self.branches.append(wording.branch)
         self.user(wording.text)
         return wording
