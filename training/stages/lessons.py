@@ -4,9 +4,9 @@ A batch is a function of its key. It is filled with lessons, groups of dialogues
 they begin with: questions about one picture or sound, dialogues that are offered the same tools.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from nuthatch.training.data.offers import offer
 from nuthatch.training.data.sample import TRAINING, Draw, Held, Picture, Sample, Sound
 from nuthatch.training.data.talk import Talk
 from nuthatch.training.world.scenes import Scene, make_scene
+from nuthatch.training.world.splits import Split
 
 SHARES: dict[str, float] = {
     "sight": 30,
@@ -61,11 +62,11 @@ class Lesson:
 class Lessons:
     """Draws lessons and packs them.
 
-    Args:
+    Attributes:
         tokenizer: with the chat's template.
         queries: tokens that a medium takes.
         scenes: share of pictures that are scenes of the world; the others are layouts alone.
-        first_scene: scenes are taken from `SCENES` seeds from here on.
+        split, first_scene: scenes are of this split, and of `SCENES` seeds from here on.
         colours: whether colours are asked, which only real queries can tell.
     """
 
@@ -74,6 +75,7 @@ class Lessons:
     rows: int = 4
     length: int = 640
     scenes: float = 0.5
+    split: Split = "train"
     first_scene: int = 0
     colours: bool = False
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
@@ -148,9 +150,11 @@ class Lessons:
 
     def picture(self, draw: Draw) -> Picture:
         """A scene that is known by its seed, or a layout that was never drawn."""
-        if not draw.chance(self.scenes):
-            return Picture(draw_layout(draw))
-        return picture_of(self.first_scene + draw.randrange(SCENES))
+        return self._scene(draw) if draw.chance(self.scenes) else Picture(draw_layout(draw))
+
+    def _scene(self, draw: Draw) -> Picture:
+        seed = self.first_scene + draw.randrange(SCENES)
+        return Picture(Layout.of(scene_of(seed, self.split)), seed)
 
     def questions(
         self, draw: Draw, media: Mapping[str, Picture | Sound], number: int, held: Held
@@ -193,7 +197,8 @@ class Lessons:
     def _talk(self, draw: Draw, tools: Mapping[str, Any], *, armed: bool) -> Talk:
         if not draw.chance(self.scenes):
             return Talk(draw, TRAINING, tools, armed=armed)
-        return SceneTalk(draw, TRAINING, tools, armed=armed, first_scene=self.first_scene)
+        scene = partial(self._scene, draw)
+        return SceneTalk(draw, TRAINING, tools, armed=armed, scene=scene)
 
     def _after_tools(self, dialogues: Sequence[Encoded], media: tuple[Any, ...]) -> Group:
         """Dialogues that share the tools and nothing else: each has pictures of its own."""
@@ -218,31 +223,26 @@ class Lessons:
 class SceneTalk(Talk):
     """A talk about scenes of the world instead of layouts that were never drawn."""
 
-    def __init__(self, *args: Any, first_scene: int, **options: Any) -> None:
+    def __init__(self, *args: Any, scene: Callable[[], Picture], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._first_scene = first_scene
+        self._scene = scene
 
     def show(self, layout: Layout | None = None) -> str:
         """Give a scene with the next turn; returns its handle."""
         if layout is not None:
             return super().show(layout)
-        seed = self._first_scene + self.draw.randrange(SCENES)
-        handle = super().show(picture_of(seed).layout)
+        scene = self._scene()
+        handle = super().show(scene.layout)
         given = self.given[handle]
         assert isinstance(given, Picture)
-        self.given[handle] = replace(given, seed=seed)
+        self.given[handle] = replace(given, seed=scene.seed)
         return handle
 
 
 @lru_cache(256)
-def scene_of(seed: int) -> Scene:
-    """The scene of training with this seed; a batch asks for it more than once."""
-    return make_scene(seed, "train")
-
-
-def picture_of(seed: int) -> Picture:
-    """What the scene with this seed shows."""
-    return Picture(Layout.of(scene_of(seed)), seed)
+def scene_of(seed: int, split: Split = "train", size: int = 128) -> Scene:
+    """`make_scene`; a batch asks for a scene more than once."""
+    return make_scene(seed, split, size=size)
 
 
 def names_asked(batch: Batch, filled: Sequence[Sequence[Lesson]]) -> Tensor:

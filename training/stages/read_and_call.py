@@ -8,18 +8,20 @@ bring phrase vectors and boxes into it.
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.chat import encode
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.training.data import mixture
+from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import core_config
 from nuthatch.training.stages.lessons import SHARES, Lessons
@@ -28,7 +30,7 @@ from nuthatch.training.stages.reader import BOX_SCALE, VECTOR_SCALE, Reader
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
 from nuthatch.training.stages.see import CATEGORIES_FILE, SOUNDS_FILE
 from nuthatch.training.stages.simulated import QuerySimulator
-from nuthatch.training.stages.trainer import Batch, Figures, run
+from nuthatch.training.stages.trainer import Batch, run
 from nuthatch.training.tokenizer import train_tokenizer
 
 LANGUAGE_FILE, JOINING_FILE = "language_model.safetensors", "joining.safetensors"
@@ -82,20 +84,25 @@ def train(config: Config) -> None:
         shares=config.shares,
     )
     learner = Reader(core, categories)
-    watch = Quiz(lessons, simulate, config.watch)
+    unseen = replace(lessons, split="calibrate", scenes=1.0)
+
+    def embed(media: Sequence[Picture | Sound], generator: torch.Generator) -> Tensor:
+        queries = simulate(media, generator)
+        return learner.embed_queries(queries.to(learner.device))
+
     run(
         learner,
         lambda step: batch(lessons, simulate, step),
         config.schedule,
         config.out,
         config=config,
-        evaluate=lambda: watch.figures(learner),
+        evaluate=lambda: Quiz(unseen, embed, config.watch).figures(learner),
         evaluate_every=config.evaluate_every,
     )
     export(learner, config.export)
     with torch.inference_mode():
-        figures: Figures = Quiz(lessons, simulate, config.measure).figures(learner)
-        figures |= called_figures(learner, tokenizer, simulate, config.measure // 3)
+        figures = Quiz(unseen, embed, config.measure).figures(learner)
+        figures |= called_figures(learner, unseen, embed, config.measure)
     text = json.dumps(figures, indent=1)
     (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
 
@@ -104,11 +111,7 @@ def batch(lessons: Lessons, simulate: QuerySimulator, step: int) -> Batch:
     """The batch of this step, see `Reader.losses`."""
     packed, names = lessons.batch(SEED, step)
     generator = torch.Generator().manual_seed(step)
-    tensors = {
-        name: value
-        for name, value in vars(packed).items()
-        if name != "media"
-    }
+    tensors = {name: value for name, value in vars(packed).items() if name != "media"}
     return tensors | {"names": names, "queries": simulate(packed.media, generator)}
 
 

@@ -55,8 +55,8 @@ class Reader(nn.Module):
     def embed_queries(self, queries: Tensor) -> Tensor:
         """(M, Q, D + 4) to what stands in the places of placeholders, (M, Q, width)."""
         vectors, boxes = queries[..., :-4], queries[..., -4:]
-        seen: Tensor = self.from_vector(VECTOR_SCALE * vectors)
-        return seen + self.from_box(BOX_SCALE * boxes)
+        said: Tensor = self.from_vector(VECTOR_SCALE * vectors) + self.from_box(BOX_SCALE * boxes)
+        return said
 
     def embed(self, input_ids: Tensor, media_embeds: Tensor | None) -> Tensor:
         """(B, T) tokens with media (M, Q, width) in their places, to (B, T, width)."""
@@ -64,14 +64,21 @@ class Reader(nn.Module):
         if media_embeds is None or not len(media_embeds):
             return embeds
         places = torch.isin(input_ids, input_ids.new_tensor(self.core.media_token_ids))
-        return embeds.masked_scatter(places[..., None], media_embeds.to(embeds.dtype))
+        placed: Tensor = embeds.masked_scatter(places[..., None], media_embeds.to(embeds.dtype))
+        return placed
 
     def forward(
-        self, input_ids: Tensor, media_embeds: Tensor | None = None, **options: Any
+        self,
+        input_ids: Tensor,
+        media_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **options: Any,
     ) -> CausalLMOutputWithPast:
         """As `Core.forward`, for media that are embedded."""
         embeds = self.embed(input_ids, media_embeds)
-        return self.language_model(inputs_embeds=embeds, **options)
+        if attention_mask is not None and attention_mask.dtype == torch.bool:
+            attention_mask = _additive(attention_mask, embeds.dtype)
+        return self.language_model(inputs_embeds=embeds, attention_mask=attention_mask, **options)
 
     def losses(
         self,
@@ -94,8 +101,15 @@ class Reader(nn.Module):
         embeds = self.embed(input_ids, self.embed_queries(queries))
         mask = block_mask(groups, branches)
         return speaking_losses(
-            self.language_model, self.name, self.vectors, embeds, position_ids, mask, labels,
-            weights, names,
+            self.language_model,
+            self.name,
+            self.vectors,
+            embeds,
+            position_ids,
+            mask,
+            labels,
+            weights,
+            names,
         )
 
 

@@ -5,24 +5,24 @@ is the same as that greedy decoding would say it. `called_figures` really decode
 grammar of the turn. Everything comes from seeds that training does not draw.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from nuthatch.mllm.chat import encode, parse_turn, prompt_ids
+from nuthatch.mllm.chat import parse_turn, prompt_ids
 from nuthatch.mllm.decoding import Decoder, Medium, Row
 from nuthatch.mllm.grammar import turn_grammar
 from nuthatch.tools.vocabulary import singular
-from nuthatch.training.collate import IGNORED, Packer, block_mask, share
+from nuthatch.training.collate import IGNORED, Packer, share
 from nuthatch.training.data import mixture, questions
 from nuthatch.training.data.sample import HELD_OUT, TRAINING, Draw, Held, Picture, Sample, Sound
 from nuthatch.training.stages.lessons import Lessons
-from nuthatch.training.stages.reader import Reader
-from nuthatch.training.stages.simulated import QuerySimulator
+from nuthatch.training.stages.trainer import Figures
 
+Embed = Callable[[Sequence[Picture | Sound], torch.Generator], Tensor]
 SEED = 404
 KINDS: dict[str, Held] = {"seen": TRAINING, **HELD_OUT}
 SIGHT = {"exist": "exist", "count": "count", "caption": "caption", "tag sound": "heard"}
@@ -31,32 +31,46 @@ SIGHT = {"exist": "exist", "count": "count", "caption": "caption", "tag sound": 
 
 @dataclass(frozen=True)
 class Quiz:
-    """So many dialogues for each figure."""
+    """So many dialogues for each figure; pictures are scenes that training never shows.
+
+    `embed` gives what stands in the places of media, (M, Q, width).
+    """
 
     lessons: Lessons
-    simulate: QuerySimulator
+    embed: Embed
     number: int
 
-    def figures(self, reader: Reader) -> dict[str, float]:
-        """Shares of right turns: first turns by what is held out, answers by kind of question."""
+    def figures(self, model: nn.Module) -> Figures:
+        """Shares of right turns: first turns by what is held out, answers by kind of question.
+
+        `model` is called as `Core.forward`.
+        """
         figures = {}
         for name, held in KINDS.items():
             asked = [first_turn(held, index) for index in range(self.number)]
-            figures[f"turn_{name}"] = self._right(reader, asked)
+            figures[f"turn_{name}"] = self._right(model, asked)
         for kind, name in SIGHT.items():
             for held in (TRAINING, HELD_OUT["branches"]):
                 asked = [self._question(kind, held, index) for index in range(self.number)]
                 suffix = "_new_forms" if held.branches else ""
-                figures[name + suffix] = self._right(reader, asked)
+                figures[name + suffix] = self._right(model, asked)
         return figures
+
+    def shuffled(self, model: nn.Module) -> Figures:
+        """The same of existence, each question about the picture of another: sight, or a guess?"""
+        asked = [self._question("exist", TRAINING, index) for index in range(self.number)]
+        others = [*asked[1:], asked[0]]
+        swapped = [replace(a, media=b.media) for a, b in zip(asked, others, strict=True)]
+        return {"exist_shuffled": self._right(model, swapped)}
 
     def _question(self, kind: str, held: Held, index: int) -> Sample:
         draw = Draw.of(SEED, kind, index)
         while True:
             media: dict[str, Picture | Sound] = {}
             if kind == "tag sound":
-                media["audio_1"] = questions.draw_sound(draw)
-                asked = questions.ask(draw, kind, None, media["audio_1"], held)  # type: ignore[arg-type]
+                sound = questions.draw_sound(draw)
+                media["audio_1"] = sound
+                asked = questions.ask(draw, kind, None, sound, held)
             else:
                 picture = self.lessons.picture(draw)
                 media["image_1"] = picture
@@ -64,31 +78,30 @@ class Quiz:
             if asked is not None:
                 return questions.sample_of(asked, media)
 
-    def _right(self, reader: Reader, samples: Sequence[Sample]) -> float:
+    def _right(self, model: nn.Module, samples: Sequence[Sample]) -> float:
         """Share of dialogues in which every answer is said right, token by token."""
         generator = torch.Generator().manual_seed(SEED)
+        device = next(model.parameters()).device
         groups = [
             share([self.lessons.encode(each)], tuple(each.media.values())) for each in samples
         ]
         packer = Packer(self.lessons.rows, self.lessons.length)
         right = asked = 0
-        for batch in packer.batches(groups, last=True):
-            queries = self.simulate(batch.media, generator).to(reader.device)
-            batch = batch.to(reader.device)
-            mask = block_mask(batch.groups, batch.branches)
-            logits = reader(
+        for packed in packer.batches(groups, last=True):
+            media = self.embed(packed.media, generator)
+            batch = packed.to(device)
+            logits = model(
                 batch.input_ids,
-                reader.embed_queries(queries),
-                attention_mask=torch.zeros(mask.shape).masked_fill(~mask, -1e9).to(reader.device),
+                media_embeds=media,
+                attention_mask=batch.attention,
                 position_ids=batch.position_ids,
             ).logits
-            wrong = (logits[:, :-1].argmax(-1) != batch.labels[:, 1:]) & (
-                batch.labels[:, 1:] != IGNORED
-            )
-            for row, groups_of_row in enumerate(batch.groups[:, 1:]):
-                for group in range(int(groups_of_row.max()) + 1):
+            labels = batch.labels[:, 1:]
+            wrong = (logits[:, :-1].argmax(-1) != labels) & (labels != IGNORED)
+            for row, members in enumerate(batch.groups[:, 1:]):
+                for group in range(int(members.max()) + 1):
                     asked += 1
-                    right += not bool(wrong[row][groups_of_row == group].any())
+                    right += not bool(wrong[row][members == group].any())
         return right / max(asked, 1)
 
 
@@ -115,40 +128,32 @@ def up_to_first_turn(sample: Sample) -> Sample:
     return Sample(messages, sample.tools, media, sample.kind, sample.branch)
 
 
-def called_figures(
-    reader: Reader, tokenizer: Any, simulate: QuerySimulator, number: int
-) -> dict[str, float]:
+def called_figures(model: nn.Module, lessons: Lessons, embed: Embed, number: int) -> Figures:
     """Share of first turns decoded within the grammar whose calls are right."""
-    decoder = Decoder(reader, tokenizer)
+    decoder = Decoder(model, lessons.tokenizer)
     figures = {}
     for name, held in KINDS.items():
         samples = [first_turn(held, index) for index in range(number)]
-        said = [_said(decoder, reader, tokenizer, simulate, sample) for sample in samples]
-        meant = [calls_of(sample.messages[-1]) for sample in samples]
-        right = [_plain(a) == _plain(b) for a, b in zip(said, meant, strict=True)]
+        right = [
+            _plain(_said(decoder, lessons, embed, each)) == _plain(calls_of(each.messages[-1]))
+            for each in samples
+        ]
         figures[f"called_{name}"] = sum(right) / len(right)
     return figures
 
 
-def _said(
-    decoder: Decoder, reader: Reader, tokenizer: Any, simulate: QuerySimulator, sample: Sample
-) -> Any:
-    generator = torch.Generator().manual_seed(SEED)
-    media = list(sample.media.values())
-    embedded: list[Tensor] = list(reader.embed_queries(simulate(media, generator)))
+def _said(decoder: Decoder, lessons: Lessons, embed: Embed, sample: Sample) -> Any:
+    media = embed(list(sample.media.values()), torch.Generator().manual_seed(SEED))
     handles = {
         kind: [handle for handle in sample.media if handle.startswith(kind)]
         for kind in ("image", "audio")
     }
-    prompt = prompt_ids(
-        tokenizer, sample.messages[:-1], sample.tools, queries=simulate.queries
-    )
     row = Row(
-        prompt,
+        prompt_ids(lessons.tokenizer, sample.messages[:-1], sample.tools, queries=lessons.queries),
         turn_grammar(sample.tools, handles),
-        [Medium(str(index), vectors) for index, vectors in enumerate(embedded)],
+        [Medium(handle, vectors) for handle, vectors in zip(sample.media, media, strict=True)],
     )
-    return parse_turn(tokenizer, decoder.speak([row])[0])
+    return parse_turn(lessons.tokenizer, decoder.speak([row])[0])
 
 
 def calls_of(message: Any) -> Any:
