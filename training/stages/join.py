@@ -37,7 +37,7 @@ from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons, scene_of
 from nuthatch.training.stages.listen import AUDIO_FILE
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
-from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE
+from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE, TIED
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
 from nuthatch.training.stages.see import (
     CATEGORIES_FILE,
@@ -195,8 +195,7 @@ def load_parts(module: torch.nn.Module, path: Path, prefixes: tuple[str, ...]) -
     if not path.is_file():
         raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
     weights, state = load_file(path), module.state_dict()
-    tied = {"language_model.lm_head.weight"}  # the embedding once more
-    expected = {name for name in state if name.startswith(prefixes)} - tied
+    expected = {name for name in state if name.startswith(prefixes)} - {TIED}
     if wrong := expected ^ weights.keys():
         raise RuntimeError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")
     for name, value in weights.items():
@@ -272,6 +271,7 @@ def export(learner: Joiner, processor: CoreProcessor, folder: Path) -> None:
     halved = {
         name: value.to("cpu", torch.bfloat16) if value.is_floating_point() else value.cpu()
         for name, value in core.state_dict().items()
+        if name != TIED
     }
     core.config.dtype = torch.bfloat16
     core.save_pretrained(folder, state_dict=halved)

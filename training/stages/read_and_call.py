@@ -34,6 +34,8 @@ from nuthatch.training.stages.trainer import Batch, run
 from nuthatch.training.tokenizer import train_tokenizer
 
 LANGUAGE_FILE, JOINING_FILE = "language_model.safetensors", "joining.safetensors"
+TIED = "language_model.lm_head.weight"
+"""The embedding once more; files hold each tensor once."""
 TOKENIZER_SEED, SEED = 40, 4
 
 
@@ -143,15 +145,8 @@ def export(learner: Reader, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in learner.state_dict().items()}
-    # The output layer is the embedding; a file holds each tensor once.
-    save_file(
-        {
-            name: value
-            for name, value in state.items()
-            if name.startswith("language_model.") and name != "language_model.lm_head.weight"
-        },
-        folder / LANGUAGE_FILE,
-    )
+    language = {n: v for n, v in state.items() if n.startswith("language_model.") and n != TIED}
+    save_file(language, folder / LANGUAGE_FILE)
     joining: dict[str, Any] = {
         "from_vector.weight": VECTOR_SCALE * state["from_vector.weight"],
         "from_vector.bias": state["from_vector.bias"],

@@ -1,4 +1,4 @@
-"""Lessons: what is packed together, that a batch follows from its key, and where names are asked."""
+"""Lessons: what is packed together, batches that follow from their key, names before answers."""
 
 import pytest
 import torch
@@ -24,7 +24,9 @@ def lessons(tokenizer) -> Lessons:
 
 
 def test_a_batch_follows_from_its_key(lessons):
-    (one, names), (again, same), (other, _) = (lessons.batch(*key) for key in [(1, 5), (1, 5), (6,)])
+    (one, names), (again, same), (other, _) = (
+        lessons.batch(*key) for key in [(1, 5), (1, 5), (6,)]
+    )
     assert torch.equal(one.input_ids, again.input_ids)
     assert torch.equal(names, same)
     assert one.media == again.media

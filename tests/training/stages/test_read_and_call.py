@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.core import Core
 from nuthatch.tools.vocabulary import CATEGORIES
+from nuthatch.training.data.sample import HELD_OUT, TRAINING
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import core_config
 from nuthatch.training.stages.lessons import Lessons
@@ -19,7 +20,6 @@ from nuthatch.training.stages.read_and_call import Config, batch, export, train
 from nuthatch.training.stages.reader import Reader
 from nuthatch.training.stages.reading_quality import calls_of, first_turn, up_to_first_turn
 from nuthatch.training.stages.simulated import QuerySimulator
-from nuthatch.training.data.sample import HELD_OUT, TRAINING
 
 TEXT = {
     "vocab_size": 1024,
