@@ -63,6 +63,8 @@ class Box(BaseModel):
         Raises:
             ValueError: nothing of the box lies inside.
         """
+        if self.x1 >= width or self.y1 >= height:
+            raise ValueError(f"box {self.xyxy} is empty inside the picture")
         return Box(
             x1=min(self.x1, width),
             y1=min(self.y1, height),

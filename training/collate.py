@@ -209,8 +209,15 @@ class Packer:
                     at += len(own)
                 groups[row, start:at] = number
                 media += group.media
-        arrays = (ids, positions, groups, branches, labels, weights)
-        return Batch(*map(torch.from_numpy, arrays), media=tuple(media))
+        return Batch(
+            input_ids=torch.from_numpy(ids),
+            position_ids=torch.from_numpy(positions),
+            groups=torch.from_numpy(groups),
+            branches=torch.from_numpy(branches),
+            labels=torch.from_numpy(labels),
+            weights=torch.from_numpy(weights),
+            media=tuple(media),
+        )
 
 
 def answer_weights(answers: Ints) -> npt.NDArray[np.float32]:

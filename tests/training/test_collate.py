@@ -59,9 +59,7 @@ def test_packed_logits_are_those_of_each_dialogue_alone(llama, attention):
     if attention == "eager":
         mask = torch.where(mask, 0.0, torch.finfo(torch.float32).min)
     with torch.no_grad():
-        packed = llama(
-            batch.input_ids, attention_mask=mask, position_ids=batch.position_ids
-        ).logits
+        packed = llama(batch.input_ids, attention_mask=mask, position_ids=batch.position_ids).logits
     checked = 0
     for row, members in enumerate([talks[:2], talks[2:]]):
         for number, member in enumerate(members):
@@ -121,9 +119,7 @@ def test_labels_stand_only_where_the_assistant_speaks():
 
 def test_batches_have_one_shape_lose_nothing_and_are_nearly_full():
     rng = np.random.default_rng(2)
-    talks = [
-        dialogue(rng, [], [int(n)]) for n in rng.integers(1, 60, 400)
-    ]
+    talks = [dialogue(rng, [], [int(n)]) for n in rng.integers(1, 60, 400)]
     packer = Packer(rows=4, length=128)
     batches = list(packer.batches((share([each]) for each in talks), last=True))
     assert {tuple(each.input_ids.shape) for each in batches} == {(4, 128)}

@@ -74,9 +74,7 @@ def draw_field(draw: Draw, held: bool, *, first: bool, nested: bool = False) -> 
     return Field(name, kind, required, options, inner)
 
 
-def mention(
-    draw: Draw, fields: Sequence[Field], *, held: bool
-) -> tuple[str, dict[str, Any]]:
+def mention(draw: Draw, fields: Sequence[Field], *, held: bool) -> tuple[str, dict[str, Any]]:
     """How a user gives these values, and the values; `with city Oslo and size 4`."""
     values: dict[str, Any] = {}
     pairs: list[tuple[str, str]] = []

@@ -89,6 +89,19 @@ def blind(talk: Talk) -> None:
     talk.say(NO_SOUND if deaf else NO_PICTURE)
 
 
+def dead_handle(talk: Talk) -> None:
+    """A picture is named that is not there."""
+    number = talk.draw.randint(1, 3)
+    for _ in range(number):
+        talk.show()
+    handle = f"image_{number + talk.draw.randint(1, 3)}"
+    intent = talk.draw.choice(("count", "exist", "detect", "caption", "segment", "crop"))
+    asked = words.nouns(talk.draw, talk.held.words, most=2)
+    slots = {**thing_slots(talk.draw, asked), "image": handle, "in": f"in {handle}"}
+    talk.ask(intent, slots, about=handle)
+    talk.say(f"There is no {handle}.")
+
+
 def told(talk: Talk) -> None:
     """Facts in the text, and a question that they answer; a picture beside them is no help."""
     draw, held = talk.draw, talk.held.words

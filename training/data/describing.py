@@ -10,7 +10,7 @@ from nuthatch.training.data.looking import pictures
 from nuthatch.training.data.paraphrase import quote
 from nuthatch.training.data.regions import box, lacks
 from nuthatch.training.data.sample import Draw
-from nuthatch.training.data.talk import NUMBERS, Call, Talk
+from nuthatch.training.data.talk import NUMBERS, Talk
 from nuthatch.training.data.tool_schemas import (
     Caption,
     Captions,
@@ -162,8 +162,7 @@ def read_text(talk: Talk) -> None:
     sides = box(talk, image)[1]
     told = Lines(
         lines=[
-            Line(text=text, score=talk.draw.uniform(0.6, 0.99), box=Box.of(sides))
-            for text in lines
+            Line(text=text, score=talk.draw.uniform(0.6, 0.99), box=Box.of(sides)) for text in lines
         ]
     )
     if faults.attempt(talk, ("read_text", {"image": image, **arguments}), told) is not None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from nuthatch.tools.tag import Tag, Tags
 from nuthatch.training.data import words
 from nuthatch.training.data.looking import counted, finds
 from nuthatch.training.data.regions import shown
-from nuthatch.training.data.talk import ORDINALS, Talk, known_nouns, thing_slots
+from nuthatch.training.data.talk import ORDINALS, Talk, known_nouns, thing_slots, yes_no
 from nuthatch.training.data.words import Noun, listed
 
 
@@ -73,3 +74,29 @@ def _then(talk: Talk, image: str, asked: Noun, found: list[str]) -> None:
         talk.say(f"{made.image} shows the {asked.one}.")
     else:
         talk.say(f"Done: {listed(made.masks)}.")
+
+
+def doubt(talk: Talk) -> None:
+    """ "Are you sure?": a second judge is asked, and where the two differ, that is said."""
+    draw = talk.draw
+    image = talk.show()
+    (asked,) = known_nouns(draw, talk.layout(image))
+    slots = {**thing_slots(draw, [asked]), **talk.mentions(image)}
+    labels = talk.ask("exist", slots).quoted["labels"]
+    (result,) = talk.call(("detect", {"image": image, "labels": labels}))
+    value: Any = result.value
+    there = bool(value.detections)
+    talk.say(yes_no([(asked, len(value.detections))]))
+    talk.ask("doubt", {}, wraps=False)
+    agrees = draw.chance(0.6)
+    score = draw.uniform(0.6, 0.99) if there == agrees else draw.uniform(0.01, 0.3)
+    told = Tags(
+        tags=[Tag(label=labels[0], score=score)], score_kind="best tile's probability", unknown=[]
+    )
+    talk.call(("tag", {"image": image, "labels": labels}), told=[told])
+    word = f"{labels[0]} {score:.2f}"
+    seen = asked.with_a if there else f"no {asked.one}"
+    if agrees:
+        talk.say(f"Yes: the detector found {seen}, and the tagger gives {word}.")
+    else:
+        talk.say(f"I am not sure: the detector found {seen}, but the tagger gives {word}.")

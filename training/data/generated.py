@@ -5,7 +5,6 @@ read it instead of remembering names.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -109,7 +108,7 @@ def request(talk: Talk, tool: Invented, image: str | None) -> Request:
         "noun": tool.noun,
         "a_noun": f"{article(tool.noun)} {tool.noun}",
         "tool": quote(tool.name, "word"),
-        "args": quote(said, "text"),
+        "args": quote(said, "text") if said else "",
     }
     return Request(intent, slots, arguments)
 
@@ -233,8 +232,8 @@ def _answer(reply: dict[str, Any], *, as_json: bool = False) -> str:
     for name, value in reply.items():
         said = f"{value:.2f}" if isinstance(value, float) else value
         if isinstance(value, list):
-            parts.append(f"the {name.replace('_', ' ')} are {', '.join(value)}")
-        else:
-            parts.append(f"the {name.replace('_', ' ')} is {said}")
+            said = ", ".join(value)
+        be = "are" if name.endswith("s") and name != "address" else "is"
+        parts.append(f"the {name.replace('_', ' ')} {be} {said}")
     text = listed(parts)
     return f"{text[0].upper()}{text[1:]}."

@@ -233,7 +233,7 @@ def _two(talk: Talk, intent: str) -> tuple[list[Noun], list[Detection], str] | N
             known(name) for name in talk.draw.sample([n for n in names if n not in several], 2)
         ]
     first, second = (f"the {quote(each.one, 'labels')}" for each in asked)
-    words = {"first": first, "second": second, "relation": _spoken(talk, said)}
+    words: dict[str, Any] = {"first": first, "second": second, "relation": _spoken(talk, said)}
     if talk.draw.chance(0.5):
         words["in_first"] = talk.mentions(image)["in"] or "here"
     found = _look(talk, intent, image, asked, **words)

@@ -98,7 +98,7 @@ def formula(draw: Draw) -> str:
         sign = draw.choices(("+", "-", "*", "/", "**", "//", "%"), (30, 22, 24, 16, 3, 2, 3))[0]
         parts += [sign, str(draw.randint(2, 3)) if sign == "**" else _operand(draw)]
     if len(parts) >= 5 and "**" not in parts and draw.chance(0.5):
-        start = draw.choice([place for place in range(0, len(parts) - 2, 2)])
+        start = draw.choice(range(0, len(parts) - 2, 2))
         parts[start] = f"({parts[start]}"
         parts[start + 2] = f"{parts[start + 2]})"
     return space.join(parts)

@@ -1,7 +1,7 @@
 """The mixture: which dialogues there are, and how often each is drawn.
 
-`sample(seed, index)` is a pure function. About half of all first turns call a tool; with the answers
-that follow every observation, turns without a call outnumber those with one.
+`sample(seed, index)` is a pure function. About half of all first turns call a tool; with the
+answers that follow every observation, turns without a call outnumber those with one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +76,7 @@ TOOLS: dict[str, Dialogue] = {
 
 FOLLOWING: dict[str, Dialogue] = {
     "follow": Dialogue(following.follow, ("detect",), 4),
+    "doubt": Dialogue(following.doubt, ("detect", "tag"), 1),
     "edit mask": Dialogue(regions.edit_mask, ("segment", "edit_image"), 1),
     "observed": Dialogue(drills.observed, ("detect",), 2),
 }
@@ -88,6 +89,7 @@ TALK: dict[str, Dialogue] = {
     "who": Dialogue(chatting.who, weight=1),
     "opinion": Dialogue(chatting.opinion, weight=3),
     "blind": Dialogue(chatting.blind, weight=4),
+    "dead handle": Dialogue(chatting.dead_handle, weight=1),
     "told": Dialogue(chatting.told, weight=6),
     "recall": Dialogue(chatting.recall, weight=3),
 }

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from nuthatch.training.data.sample import Draw, Held
+from nuthatch.training.data.sample import TRAINING, Draw, Held
 
 Slot = str | Callable[[], str]
 Slots = Mapping[str, Slot]
@@ -27,10 +27,11 @@ _KEYS = ("labels", "text", "number", "second", "option", "word")
 """What marked words are: their places in the private area of Unicode."""
 _OPEN = {key: chr(0xE000 + index) for index, key in enumerate(_KEYS)}
 _CLOSE = chr(0xE0FF)
+_PLACES = {"in", "inside", "image", "sound", "in_sound", "inside_sound"}
 _MARKED = re.compile(f"([{_OPEN[_KEYS[0]]}-{_OPEN[_KEYS[-1]]}])([^{_CLOSE}]*){_CLOSE}")
 _MARKS = re.compile(f"[{chr(0xE000)}-{_CLOSE}]")
 _DOUBLED = re.compile(rf"([.?!]{_CLOSE}?[\"']?) ?[.?]+$")
-_SENTENCE = re.compile(rf"(^|[.?!] )([^\w]*)([a-z])(?!\w*_\d)")
+_SENTENCE = re.compile(r"(^|[.?!] )([^\w]*)([a-z])(?!\w*_\d)")
 _SLIP = re.compile(r"(?<![\w'_.])[a-z]{5,}(?![\w'_])")
 
 LOWER, SLIPS, WRAPPED, WITH_CONTEXT = 0.1, 0.06, 0.5, 0.08
@@ -110,7 +111,7 @@ def _frames(intent: str, lines: str, mark: str) -> tuple[Frame, ...]:
 def _frame(branch: str, line: str) -> Frame:
     endings: dict[str, Mood] = {"?": "ask", ".": "tell", "!": "tell"}
     mood = endings.get(line[-1], "do")
-    tokens = re.findall(r"[()\[\]|]|\{\w+\}|[^()\[\]|{}]+", line)
+    tokens = re.findall(r"\\[()]|[()\[\]|]|\{\w+\}|[^()\[\]|{}\\]+", line)
     options, rest = _parse(tokens)
     if rest or len(options) != 1:
         raise ValueError(f"{branch}: brackets do not match in {line!r}")
@@ -133,7 +134,8 @@ def _parse(tokens: list[str]) -> tuple[tuple[tuple[Node, ...], ...], list[str]]:
         elif token == "|":
             options.append([])
         else:
-            options[-1].append(Name(token[1:-1]) if token[0] == "{" else token)
+            known = Name(token[1:-1]) if token[0] == "{" else token.removeprefix("\\")
+            options[-1].append(known)
     return tuple(map(tuple, options)), []
 
 
@@ -167,7 +169,7 @@ def choose(draw: Draw, intent: str, slots: Slots, held: Held) -> Frame:
     return draw.choice([frame for frame in frames if frame.slots <= slots.keys()])
 
 
-def reword(draw: Draw, intent: str, slots: Slots, held: Held = Held()) -> str:
+def reword(draw: Draw, intent: str, slots: Slots, held: Held = TRAINING) -> str:
     """A form of an intent without anything around it: for answers and parts of sentences."""
     return expand(choose(draw, intent, slots, held), slots, draw)
 
@@ -186,20 +188,27 @@ def word(
     """A user's turn of this intent.
 
     Args:
-        slots: what the frames' slots stand for, marked where it is to be copied.
+        slots: what the frames' slots stand for, marked where it is to be copied. Where `in` (or
+            `in_sound`) may be empty, `inside` never is: "what is in the picture?".
         about: a medium that must be named, e.g. `image_1`, because the turn is not about the
             latest; said at the start where the frame has no place for it.
         also: a clause for the end, e.g. `with a threshold of 0.4`.
         wraps: whether something may stand around it, e.g. `could you ...?`.
         lower: share of turns written in lower case throughout.
     """
+    inside = {
+        f"inside{kind and f'_{kind}'}": slots[name] or reword(draw, f"in {kind or 'picture'}", {})
+        for name, kind in (("in", ""), ("in_sound", "sound"))
+        if name in slots
+    }
+    slots = {**slots, **inside}
     frame = choose(draw, intent, slots, held)
     text = expand(frame, slots, draw)
     if also:
         ending = text[-1] if text[-1] in "?." else ""
         joint = "" if also.startswith(",") else " "
         text = f"{text[: len(text) - len(ending)]}{joint}{also}{ending}"
-    if about and not frame.slots & {"in", "image", "sound", "in_sound"}:
+    if about and not frame.slots & _PLACES:
         text = draw.choice((f"in {about}, {text}", f"look at {about}. {text}", f"{about}: {text}"))
     several = re.search(r"[.?!] ", text) is not None
     if wraps and not several and draw.chance(WRAPPED):

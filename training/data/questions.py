@@ -40,6 +40,10 @@ SOUND_KINDS: dict[str, float] = {"tag sound": 50, "is sound": 50}
 BOTH_KINDS: dict[str, float] = {**PICTURE_KINDS, "tag sound": 15, "is sound": 15, "source": 25}
 
 
+_COUNTS = (1.0, 1.2, 3.0, 9.0, 12.0, 14.0)
+"""Weights of the numbers 0 to 5 among those that a picture offers: large ones are rare in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question with its answer; `category` is the thing that it is about, where it is one."""
@@ -89,7 +93,8 @@ def _thing(draw: Draw, kind: str, layout: Layout) -> tuple[Noun, Any]:
         name = present if there else negative(draw, layout, present)
         return world_noun(draw, name), there
     if kind == "count":
-        number = draw.choice([0, *sorted(set(counts.values()))])
+        offered = [0, *sorted(set(counts.values()))]
+        number = draw.choices(offered, [_COUNTS[min(each, 5)] for each in offered])[0]
         names = [name for name, count in counts.items() if count == number]
         name = draw.choice(names) if names else negative(draw, layout, present)
         return world_noun(draw, name), number

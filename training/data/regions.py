@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nuthatch.tools.base import ToolResult
 from nuthatch.training.data import faults
 from nuthatch.training.data.layouts import Thing
 from nuthatch.training.data.looking import of, pictures, things
@@ -24,6 +25,8 @@ from nuthatch.training.data.words import (
 )
 
 BOX_FORMS = ("{} {} {} {}", "({}, {}, {}, {})", "[{}, {}, {}, {}]", "{},{},{},{}")
+OUTSIDE = 0.05
+"""Share of boxes that lie outside the picture."""
 POINT_FORMS = ("{} {}", "({}, {})", "{}, {}", "x {} y {}")
 
 
@@ -56,7 +59,7 @@ def segment_box(talk: Talk) -> None:
     """ "Segment the box 10 20 60 80." """
     image = pictures(talk)
     number = 1 if talk.draw.chance(0.85) else 2
-    boxes = [box(talk, image) for _ in range(number)]
+    boxes = [box(talk, image, beyond=number == 1) for _ in range(number)]
     said = listed([text for text, _ in boxes])
     _cut(talk, image, "segment box", {"box": said}, {"boxes": [each for _, each in boxes]})
 
@@ -69,14 +72,12 @@ def segment_point(talk: Talk) -> None:
     _cut(talk, image, "segment point", {"point": form.format(*point)}, {"points": [point]})
 
 
-def _cut(
-    talk: Talk, image: str, intent: str, said: dict[str, str], prompt: dict[str, Any]
-) -> None:
+def _cut(talk: Talk, image: str, intent: str, said: dict[str, str], prompt: dict[str, Any]) -> None:
     talk.ask(intent, {**talk.mentions(image), **said}, about=talk.about(image))
     if lacks(talk, "cut things out"):
         return
     result = faults.attempt(talk, ("segment", {"image": image, **prompt}))
-    if result is not None:
+    if result is not None and not _outside(talk, image, result):
         value: Any = result.value
         talk.say(f"Done: {listed(value.masks)}.")
 
@@ -104,25 +105,32 @@ def crop(talk: Talk) -> None:
 def crop_box(talk: Talk) -> None:
     """ "Crop to 10 20 60 80." """
     image = pictures(talk)
-    text, sides = box(talk, image)
+    text, sides = box(talk, image, beyond=True)
     margin, also = _margin(talk)
     slots = {**talk.mentions(image), "box": text}
     talk.ask("crop box", slots, about=talk.about(image), also=also)
     if lacks(talk, "crop pictures"):
         return
     result = faults.attempt(talk, ("crop", {"image": image, "box": sides, **margin}))
-    if result is not None:
+    if result is not None and not _outside(talk, image, result):
         value: Any = result.value
         talk.say(f"{value.image} shows this region.")
+
+
+def _outside(talk: Talk, image: str, result: ToolResult) -> bool:
+    """Whether the region lay outside the picture; it is said then."""
+    if result.fault is None:
+        return False
+    layout = talk.layout(image)
+    talk.say(f"This lies outside the picture, which is {layout.width}x{layout.height} pixels.")
+    return True
 
 
 def _margin(talk: Talk) -> tuple[dict[str, float], str]:
     if not talk.armed or not talk.draw.chance(0.12):
         return {}, ""
     margin = round(talk.draw.uniform(0.05, 0.8), talk.draw.choice((1, 2)))
-    return {"margin": margin}, reword(
-        talk.draw, "with margin", {"number": str(margin)}, talk.held
-    )
+    return {"margin": margin}, reword(talk.draw, "with margin", {"number": str(margin)}, talk.held)
 
 
 def attributes(talk: Talk) -> None:
@@ -157,15 +165,15 @@ def ask_region(talk: Talk) -> None:
         return
     asked = wording.quoted["text"][0]
     call = ("ask_region", {"image": image, "question": asked, "boxes": [sides]})
-    _answered(talk, call, any_word(talk.draw, talk.held.words))
+    closed = asked.lower().startswith(("is ", "does "))
+    answer = talk.draw.choice(("yes", "no")) if closed else any_word(talk.draw, talk.held.words)
+    _answered(talk, call, answer)
 
 
 def ask_options(talk: Talk) -> None:
     """ "What is it made of? Choose from wood and glass." """
     image = pictures(talk)
-    options = [
-        some_words(talk.draw, talk.held.words, 1, 2) for _ in range(talk.draw.randint(2, 4))
-    ]
+    options = [some_words(talk.draw, talk.held.words, 1, 2) for _ in range(talk.draw.randint(2, 4))]
     marked = [quote(each, "option") for each in options]
     slots = {
         **talk.mentions(image),
@@ -251,7 +259,6 @@ def edit(talk: Talk) -> None:
     asked = things(talk, image, most=1) if talk.armed else nouns(talk.draw, most=1)
     prompt = quote(description(talk.draw, talk.held.words), "text")
     slots = {**thing_slots(talk.draw, asked), **talk.mentions(image), "prompt": prompt}
-    slots["in"] = ""  # "replace the cup in the picture with ..." would end the thing's name
     also, seed = _seed(talk)
     wording = talk.ask("edit", slots, about=talk.about(image), also=also)
     if lacks(talk, "change pictures"):
@@ -285,9 +292,7 @@ def _seed(talk: Talk) -> tuple[str, dict[str, int]]:
     return reword(talk.draw, "with seed", {"number": str(seed)}, talk.held), {"seed": seed}
 
 
-def made(
-    talk: Talk, call: tuple[str, dict[str, Any]], number: int, seed: dict[str, int]
-) -> None:
+def made(talk: Talk, call: tuple[str, dict[str, Any]], number: int, seed: dict[str, int]) -> None:
     """Call a tool that makes pictures, and name what it made."""
     if faults.strike(talk):
         problem = faults.fault(talk, call[0])
@@ -316,10 +321,16 @@ def _find(talk: Talk, image: str, labels: list[str], asked: Any) -> Any:
     return value.detections
 
 
-def box(talk: Talk, image: str) -> tuple[str, list[int]]:
-    """A box as a user writes it, around a thing of the picture or anywhere in it."""
+def box(talk: Talk, image: str, *, beyond: bool = False) -> tuple[str, list[int]]:
+    """A box as a user writes it, around a thing of the picture or anywhere in it.
+
+    `beyond`: seldom a box outside the picture.
+    """
     layout = talk.layout(image)
-    if layout.things and talk.draw.chance(0.8):
+    if beyond and talk.draw.chance(OUTSIDE):
+        x, y = layout.width + talk.draw.randint(1, 300), talk.draw.randrange(layout.height)
+        sides = [x, y, x + talk.draw.randint(10, 200), y + talk.draw.randint(10, 200)]
+    elif layout.things and talk.draw.chance(0.8):
         thing: Thing = talk.draw.choice(layout.things)
         sides = [round(side) for side in thing.box]
     else:

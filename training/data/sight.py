@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.tools.verification.words import OPPOSITE
+from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.data.layouts import Layout, Thing
 from nuthatch.training.data.sample import Sound
 from nuthatch.training.data.talk import NUMBERS, there_are, yes_no
@@ -82,7 +82,8 @@ def relation(
     for noun, thing in ((a, first), (b, second)):
         if thing is None:
             return f"No, there is no {noun.one}."
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     names = layout.relation(first, second)
     if said in names:
         return f"Yes, the {a.one} {a.be} {said} the {b.one}."
@@ -92,14 +93,13 @@ def relation(
     return f"The {a.one} and the {b.one} are about level: too close to call."
 
 
-def which_side(
-    layout: Layout, a: Noun, b: Noun, first: Thing | None, second: Thing | None
-) -> str:
+def which_side(layout: Layout, a: Noun, b: Noun, first: Thing | None, second: Thing | None) -> str:
     """`The cup is left of the dog.`; both names where both are clear."""
     for noun, thing in ((a, first), (b, second)):
         if thing is None:
             return f"There is no {noun.one}."
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     names = layout.relation(first, second)
     if not names:
         return f"The {a.one} and the {b.one} are about level: too close to call."
@@ -152,9 +152,7 @@ def sources(layout: Layout, sound: Sound) -> str:
     if not sound.events:
         return heard(sound)
     counts = layout.counts()
-    return " ".join(
-        source(event, SOUNDS[event].object in counts) for event in sound.events
-    )
+    return " ".join(source(event, SOUNDS[event].object in counts) for event in sound.events)
 
 
 def source(event: str, seen: bool) -> str:

@@ -21,7 +21,7 @@ from nuthatch.tools.describe_attributes import (
     ScoredWord,
 )
 from nuthatch.tools.detect import DetectArgs, Found
-from nuthatch.tools.faults import Fault, ToolFault
+from nuthatch.tools.faults import Fault, RetryCall, ToolFault
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.locate_sound_source import MIN_SCORE, SoundLink, SoundSources
 from nuthatch.tools.measure import Measure
@@ -159,7 +159,9 @@ class Simulation:
             for name, label in asked.items()
             for thing in self._shown(args.image, name)
         ]
-        found = self._enter(args.image, [(seen.category, thing) for seen, thing in pairs], threshold)
+        found = self._enter(
+            args.image, [(seen.category, thing) for seen, thing in pairs], threshold
+        )
         hit = {each.label for each in found}
         return Found(
             detections=found,
@@ -209,7 +211,7 @@ class Simulation:
                 for each in layout.things
                 if each.category == category and each.tint == COLOURS[first]
             ]
-        number = self.draw.choices(range(7), (26, 36, 16, 9, 6, 4, 3))[0]
+        number = self.draw.choices(range(7), (18, 40, 18, 10, 6, 5, 3))[0]
         return [self._somewhere(layout, name) for _ in range(number)]
 
     def _somewhere(self, layout: Layout, name: str) -> Thing:
@@ -223,7 +225,7 @@ class Simulation:
             found = [d for handle in args.detections for d in self.media.detections(handle)]
             areas = [each.box.area for each in found]
         elif args.boxes is not None:
-            areas = [Box.of(box).area for box in args.boxes]
+            areas = [self._inside(args.image, Box.of(box)).area for box in args.boxes]
         else:
             areas = [self.draw.uniform(200, 4000) for _ in args.points or ()]
         layout = self.layouts[args.image]
@@ -289,13 +291,21 @@ class Simulation:
     def _crop(self, args: CropArgs) -> Crop:
         layout = self.layouts[args.image]
         box = self.media.detection(args.detection).box if args.detection else Box.of(args.box or ())
-        box = box.clip(layout.width, layout.height).grow(args.margin, layout.width, layout.height)
+        box = self._inside(args.image, box).grow(args.margin, layout.width, layout.height)
         x1, y1, x2, y2 = (round(side) for side in box.xyxy)
         inside = tuple(
             each for each in layout.things if x1 < each.centre[0] < x2 and y1 < each.centre[1] < y2
         )
         part = Layout(inside, layout.focus, layout.theme, x2 - x1, y2 - y1)
         return Crop(image=self.picture(part, made_by="crop"), box=Box.of((x1, y1, x2, y2)))
+
+    def _inside(self, image: str, box: Box) -> Box:
+        layout = self.layouts[image]
+        try:
+            return box.clip(layout.width, layout.height)
+        except ValueError as error:
+            size = f"{layout.width}x{layout.height}"
+            raise RetryCall(f"{error}; the picture is {size} pixels") from error
 
     def _tag_sound(self, args: TagSoundArgs) -> SoundEvents:
         sound = self.sounds[args.audio]

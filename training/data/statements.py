@@ -24,7 +24,7 @@ ERRORS = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`front` + `said` + `back` makes the sentence; where it is wrong, `truth` stands for `said`."""
+    """`front` + `said` + `back` is the sentence; right with `truth` in place of `said`."""
 
     kind: ClaimKind
     subject: str
@@ -73,7 +73,7 @@ def statements(
         else:
             assert layout is not None
             one = draw.choice((_counted, _tinted, _related))(draw, layout) or _counted(draw, layout)
-        if one.subject not in [each.subject for each in made]:
+        if all(one.subject != each.subject and one.said != each.said for each in made):
             made.append(one)
         if len(made) == wanted:
             break
@@ -83,7 +83,7 @@ def statements(
 def _open(draw: Draw, held: bool) -> Statement:
     """Of a thing outside the world: nobody can judge it."""
     thing = noun(draw, held, longest=3)
-    adjective = draw.choice(words("adjectives", held))
+    adjective = draw.choice([w for w in words("adjectives", held) if w not in thing.one])
     return Statement(
         "other", thing.one, "is", f"the {thing.one} {thing.be} ", adjective, "", None, adjective
     )

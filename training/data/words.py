@@ -16,10 +16,13 @@ from nuthatch.training.data.sample import Draw
 _FOLDER = Path(__file__).parent / "words"
 _PAIRS = frozenset({"scissors", "skis", "tongs", "tweezers", "sunglasses", "goggles"})
 _MASS = frozenset(
-    "bamboo butter cheese coffee copper corn cotton garlic ginger glue grass hail hay honey iron "
-    "ivy jelly juice lace lemonade lettuce milk paper parsley pasta police popcorn rice smoke soap "
-    "soda spinach squash steak string sugar tea trash wheat wool yarn yogurt sheep celery cabbage "
-    "silver bread water sand jam".split()
+    (
+        *("bamboo", "butter", "cheese", "coffee", "copper", "corn", "cotton", "garlic", "ginger"),
+        *("glue", "grass", "hail", "hay", "honey", "iron", "ivy", "jelly", "juice", "lace"),
+        *("lemonade", "lettuce", "milk", "paper", "parsley", "pasta", "police", "powder", "rice"),
+        *("smoke", "soap", "soda", "spinach", "squash", "steak", "string", "sugar", "tea", "trash"),
+        *("wheat", "wool", "yarn", "yogurt", "sheep", "celery", "cabbage", "silver"),
+    )
 )
 """Nouns that are not counted in the plural; they are used where one thing is meant."""
 _PLACES = (
@@ -193,7 +196,9 @@ def made_up(draw: Draw, *, syllables: tuple[int, int] = (2, 4)) -> str:
 def code(draw: Draw) -> str:
     """Letters and digits in no order: `k7-qx2`, `B4T9`."""
     letters = "abcdefghjkmnpqrstuvwxyz23456789"
-    parts = ["".join(draw.choices(letters, k=draw.randint(2, 4))) for _ in range(draw.randint(1, 2))]
+    parts = [
+        "".join(draw.choices(letters, k=draw.randint(2, 4))) for _ in range(draw.randint(1, 2))
+    ]
     text = draw.choice(("-", "_", "")).join(parts)
     return text.upper() if draw.chance(0.4) else text
 
