@@ -58,7 +58,7 @@ MOST = {"image": 12, "audio": 2}
 NEAR = 3.0
 """Weight of the distance to the anchors, once the predictions count too."""
 DEEP = {2: 0.5, 4: 0.5}
-"""Layers that also answer, counted from 1, with the weight of their losses."""
+"""Layers that answer beside the last, counted from 1, with the weight of their losses."""
 FIRST_SCENE, FIRST_CLIP = 10_000_000, 2_000_000_000
 """Scenes and clips of this stage come after those of the stages before."""
 BRIDGE_FILE, HEADS_FILE = "bridge.safetensors", "heads.safetensors"
@@ -175,13 +175,13 @@ class Bridge(nn.Module):
         if not by_anchors:
             cost = NEAR * cost + prediction_cost(*answers[-1], wanted, vectors)
         owner = match(cost, wanted)
+        last = len(answers)
+        weights = {layer: weight for layer, weight in DEEP.items() if layer < last} | {last: 1.0}
         total: dict[str, Tensor] = {}
-        for layer, weight in [*DEEP.items(), (len(answers), 1.0)]:
-            if layer > len(answers) or (layer == len(answers) and weight != 1.0):
-                continue
+        for layer, weight in weights.items():
             for name, loss in bridge_losses(*answers[layer - 1], owner, wanted, vectors).items():
                 key = f"{sense}_{name}"
-                total[key] = total.get(key, torch.zeros_like(loss)) + weight * loss
+                total[key] = total.get(key, 0.0) + weight * loss
         return total
 
 

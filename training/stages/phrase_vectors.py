@@ -49,8 +49,12 @@ class PhraseVectors(NamedTuple):
 
 def centred(names: tuple[str, ...], vectors: Tensor) -> PhraseVectors:
     """Vectors (names, D) as an encoder gives them: their mean taken off, at unit length."""
-    vectors = vectors.detach().float().cpu()
-    return PhraseVectors(names, functional.normalize(vectors - vectors.mean(0), dim=-1))
+    return PhraseVectors(names, apart(vectors.detach().float().cpu()))
+
+
+def apart(vectors: Tensor) -> Tensor:
+    """Vectors (names, D) without what all have in common, at unit length."""
+    return functional.normalize(vectors - vectors.mean(0), dim=-1)
 
 
 def sound_vectors(categories: PhraseVectors) -> PhraseVectors:

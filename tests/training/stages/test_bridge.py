@@ -125,6 +125,16 @@ def test_a_few_steps_on_one_batch_lower_its_loss(learner, step, anchors_until):
     assert totals[-1] < 0.7 * totals[0]
 
 
+def test_each_layer_answers_and_the_last_one_is_what_the_core_passes_on(learner):
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        answers = learner.answers(pictures, "image")
+        passed_on = learner.qformer(learner.features(pictures, "image"), "image")
+    assert len(answers) == TINY["bridge_config"]["num_hidden_layers"]
+    assert torch.allclose(answers[-1][0], learner.itc(passed_on), atol=1e-5)
+    assert not torch.allclose(answers[-2][0], answers[-1][0], atol=1e-2)
+
+
 def test_eye_and_ear_stay_as_they_are(learner):
     given = batch(tiny(Path("unused")), core_config(TINY), 1)
     torch.stack(list(learner.losses(**given).values())).sum().backward()

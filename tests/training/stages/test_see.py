@@ -124,3 +124,11 @@ def test_names_are_exported_when_they_come_to_rest_and_do_not_change_after(tmp_p
         train(tiny(out, schedule=schedule, names_fixed_at=2))
         vectors.append(PhraseVectors.load(out / "export" / "categories.safetensors").vectors)
     assert torch.equal(*vectors)
+
+
+def test_a_narrow_eye_starts_with_weights_that_keep_the_scale_of_what_they_read() -> None:
+    tower = DenseDetector(core_config({}).vision_config, words=9).tower
+    layer = tower.encoder.layers[0]
+    for matrix in (layer.self_attn.qkv.weight, layer.mlp.fc2.weight):
+        assert abs(matrix.std() * matrix.shape[1] ** 0.5 - 0.75) < 0.05
+    assert layer.self_attn.qkv.bias.abs().max() == 0
