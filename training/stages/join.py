@@ -78,8 +78,8 @@ class Config:
         default_factory=lambda: {"core.qformer": 0.5, "core.audio_tower": 0.1}
     )
     """By what the learning rate is multiplied in parts of the model."""
-    rows: int = 4
-    length: int = 640
+    tokens: int = 2560
+    """In a batch."""
     shares: dict[str, float] = field(
         default_factory=lambda: {
             "sight": 62,
@@ -119,8 +119,7 @@ def train(config: Config) -> None:
     lessons = Lessons(
         tokenizer,
         core.num_query_tokens,
-        rows=config.rows,
-        length=config.length,
+        tokens=config.tokens,
         scenes=1.0,
         first_scene=FIRST_SCENE,
         colours=True,

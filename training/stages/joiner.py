@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from nuthatch.training.collate import block_mask
 from nuthatch.training.fit import Losses
 from nuthatch.training.stages.bridge import NEAR
 from nuthatch.training.stages.bridge_loss import (
@@ -25,6 +24,7 @@ from nuthatch.training.stages.bridge_loss import (
     places,
     prediction_cost,
 )
+from nuthatch.training.stages.grouped_attention import NAME as GROUPED
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
 from nuthatch.training.stages.reader import speaking_losses
 
@@ -46,6 +46,7 @@ class Joiner(nn.Module):
         super().__init__()
         self.core = Core(config)
         self.core.vision_tower.requires_grad_(False)
+        self.core.language_model.set_attn_implementation(GROUPED)
         width, named = config.bridge_config.hidden_size, categories.vectors.shape[1]
         spoken = config.text_config.hidden_size
         self.itc, self.box = nn.Linear(width, named), nn.Linear(width, 4)
@@ -131,7 +132,8 @@ class Joiner(nn.Module):
             self.image_vectors,
             embeds,
             position_ids,
-            block_mask(groups, branches),
+            groups,
+            branches,
             labels,
             weights,
             names,

@@ -65,6 +65,7 @@ class Lessons:
     Attributes:
         tokenizer: with the chat's template.
         queries: tokens that a medium takes.
+        tokens: of a batch.
         scenes: share of pictures that are scenes of the world; the others are layouts alone.
         split, first_scene: scenes are of this split, and of `SCENES` seeds from here on.
         colours: whether colours are asked, which only real queries can tell.
@@ -72,8 +73,7 @@ class Lessons:
 
     tokenizer: Any
     queries: int
-    rows: int = 4
-    length: int = 640
+    tokens: int = 2560
     scenes: float = 0.5
     split: Split = "train"
     first_scene: int = 0
@@ -81,25 +81,22 @@ class Lessons:
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
 
     def batch(self, *key: int | str) -> tuple[Batch, Tensor]:
-        """Rows of lessons, and (B, T) the category asked about at the token before the answer.
+        """One row of lessons, and (1, T) the category asked about at the token before the answer.
 
         Names are -1 at all other tokens.
         """
-        packer = Packer(self.rows, self.length)
-        filled: list[list[Lesson]] = [[] for _ in range(self.rows)]
-        room, misses = [self.length] * self.rows, 0
+        chosen: list[Lesson] = []
+        room, misses = self.tokens, 0
         for lesson in self.stream(*key):
-            size = len(lesson.group)
-            row = next((row for row in range(self.rows) if room[row] >= size), None)
-            if row is not None:
-                filled[row].append(lesson)
-                room[row] -= size
+            if len(lesson.group) <= room:
+                chosen.append(lesson)
+                room -= len(lesson.group)
                 continue
             misses += 1
             if misses == MISSES:
                 break
-        packed = packer.batch([[lesson.group for lesson in row] for row in filled])
-        return packed, names_asked(packed, filled)
+        packed = Packer(1, self.tokens).batch([[lesson.group for lesson in chosen]])
+        return packed, names_asked(packed, chosen)
 
     def stream(self, *key: int | str) -> Iterator[Lesson]:
         """Lessons without end."""
@@ -245,15 +242,14 @@ def scene_of(seed: int, split: Split = "train", size: int = 128) -> Scene:
     return make_scene(seed, split, size=size)
 
 
-def names_asked(batch: Batch, filled: Sequence[Sequence[Lesson]]) -> Tensor:
-    """(B, T): `Lesson.names` at the token before each branch's first answer, else -1."""
+def names_asked(batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
+    """(1, T): `Lesson.names` at the token before each branch's first answer, else -1."""
     names = torch.full_like(batch.labels, -1)
     said = batch.labels != IGNORED
-    for row, lessons in enumerate(filled):
-        for number, lesson in enumerate(lessons):
-            for branch, name in enumerate(lesson.names, start=1):
-                here = (batch.groups[row] == number) & (batch.branches[row] == branch) & said[row]
-                names[row, int(here.int().argmax()) - 1] = name
+    for number, lesson in enumerate(lessons):
+        for branch, name in enumerate(lesson.names, start=1):
+            here = (batch.groups == number) & (batch.branches == branch) & said
+            names[0, int(here[0].int().argmax()) - 1] = name
     return names
 
 

@@ -50,9 +50,8 @@ class Config:
     )
     core: dict[str, dict[str, int]] = field(default_factory=dict)
     """Sizes that differ from those of the embedded core, by part, such as `text_config`."""
-    rows: int = 4
-    length: int = 640
-    """A batch has so many rows of so many tokens."""
+    tokens: int = 2560
+    """In a batch."""
     scenes: float = 0.5
     """Share of pictures that are scenes of the world; the others are layouts alone."""
     shares: dict[str, float] = field(default_factory=lambda: SHARES)
@@ -80,8 +79,7 @@ def train(config: Config) -> None:
     lessons = Lessons(
         tokenizer,
         core.num_query_tokens,
-        rows=config.rows,
-        length=config.length,
+        tokens=config.tokens,
         scenes=config.scenes,
         shares=config.shares,
     )

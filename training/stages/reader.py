@@ -12,9 +12,11 @@ from transformers import LlamaForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.training.collate import IGNORED, block_mask
+from nuthatch.training.collate import IGNORED
 from nuthatch.training.fit import Losses
 from nuthatch.training.stages.bridge_loss import SHARPNESS
+from nuthatch.training.stages.grouped_attention import NAME as GROUPED
+from nuthatch.training.stages.grouped_attention import spans_of
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
 
 VECTOR_SCALE, BOX_SCALE = 8.0, 2.0
@@ -37,6 +39,7 @@ class Reader(nn.Module):
         self.core = config
         width, named = config.text_config.hidden_size, categories.vectors.shape[1]
         self.language_model = LlamaForCausalLM(config.text_config)
+        self.language_model.set_attn_implementation(GROUPED)
         self.from_vector = nn.Linear(named, width)
         self.from_box = nn.Linear(4, width)
         self.name = nn.Linear(width, named)
@@ -99,14 +102,14 @@ class Reader(nn.Module):
             queries: of the media, in order of appearance.
         """
         embeds = self.embed(input_ids, self.embed_queries(queries))
-        mask = block_mask(groups, branches)
         return speaking_losses(
             self.language_model,
             self.name,
             self.vectors,
             embeds,
             position_ids,
-            mask,
+            groups,
+            branches,
             labels,
             weights,
             names,
@@ -119,18 +122,20 @@ def speaking_losses(
     vectors: Tensor,
     embeds: Tensor,
     position_ids: Tensor,
-    mask: Tensor,
+    groups: Tensor,
+    branches: Tensor,
     labels: Tensor,
     weights: Tensor,
     names: Tensor,
 ) -> Losses:
     """Of packed rows: `answer`, the cross entropy of all answers, and `name`.
 
+    The model's attention must be `grouped_attention`; for the arguments see `Reader.losses`.
     Logits are computed only where something is to be said.
     """
     read = model.model(
         inputs_embeds=embeds,
-        attention_mask=_additive(mask, embeds.dtype),
+        spans=spans_of(groups, branches, embeds.dtype),
         position_ids=position_ids,
         use_cache=False,
         output_hidden_states=True,

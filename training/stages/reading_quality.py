@@ -24,6 +24,7 @@ from nuthatch.training.stages.trainer import Figures
 
 Embed = Callable[[Sequence[Picture | Sound], torch.Generator], Tensor]
 SEED = 404
+ROWS, LENGTH = 2, 1024
 KINDS: dict[str, Held] = {"seen": TRAINING, **HELD_OUT}
 SIGHT = {"exist": "exist", "count": "count", "caption": "caption", "tag sound": "heard"}
 """Kind of question -> name of its figure."""
@@ -85,7 +86,7 @@ class Quiz:
         groups = [
             share([self.lessons.encode(each)], tuple(each.media.values())) for each in samples
         ]
-        packer = Packer(self.lessons.rows, self.lessons.length)
+        packer = Packer(ROWS, LENGTH)
         right = asked = 0
         for packed in packer.batches(groups, last=True):
             media = self.embed(packed.media, generator)

@@ -93,8 +93,7 @@ def tiny(stages: Path, out: Path, **changes: object) -> Config:
         bridge=stages / "bridge",
         schedule=Schedule(steps=2, lr=1e-3, save_every=1),
         core=TINY,
-        rows=1,
-        length=1024,
+        tokens=1000,
         evaluate_every=0,
         watch=1,
         measure=1,
@@ -114,7 +113,7 @@ def parts(stages, tmp_path) -> tuple[Joiner, MediaMaker, Lessons]:
     maker = MediaMaker(
         CoreProcessor(learner.core.config, tokenizer), QuerySimulator(categories, sounds, 32)
     )
-    return learner, maker, Lessons(tokenizer, 32, rows=1, length=1024, scenes=1.0, colours=True)
+    return learner, maker, Lessons(tokenizer, 32, tokens=1000, scenes=1.0, colours=True)
 
 
 def _processor(stages: Path, out: Path) -> Path:
