@@ -62,14 +62,12 @@ def grouped_attention(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
         return attended
-    parts = [
-        functional.scaled_dot_product_attention(
-            *(each[span.row, :, span.start : span.end][None] for each in (query, key, value)),
-            attn_mask=span.mask,
-            scale=scaling,
+    parts = []
+    for row, start, end, mask in spans:
+        q, k, v = (each[row, :, start:end][None] for each in (query, key, value))
+        parts.append(
+            functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
         )
-        for span in spans
-    ]
     # All parts in a row, then the rows apart: (1, H, B * T, D / H) to (B, T, H, D / H).
     together = torch.cat(parts, 2)[0].transpose(0, 1)
     return together.unflatten(0, (len(query), -1)), None

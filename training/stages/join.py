@@ -9,7 +9,7 @@ serve.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.training.config import ConfigError
 from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import (
@@ -36,12 +37,11 @@ from nuthatch.training.stages.bridge import (
 from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons, scene_of
 from nuthatch.training.stages.listen import AUDIO_FILE
-from nuthatch.training.stages.phrase_vectors import PhraseVectors
+from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors
 from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE, TIED
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
 from nuthatch.training.stages.see import (
     CATEGORIES_FILE,
-    SOUNDS_FILE,
     VISION_FILE,
     appearances,
     framing_of,
@@ -83,7 +83,7 @@ class Config:
     shares: dict[str, float] = field(
         default_factory=lambda: {
             "sight": 62,
-            "offered": 16,
+            "offered": 10,
             "generated": 8,
             "following": 3,
             "drills": 7,
@@ -107,8 +107,7 @@ def train(config: Config) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     core = core_config(config.core)
-    categories = PhraseVectors.load(config.see / CATEGORIES_FILE)
-    sounds = PhraseVectors.load(config.see / SOUNDS_FILE)
+    categories, sounds = shared_vectors(config.see / CATEGORIES_FILE)
     learner = composed(config, core, categories, sounds)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(config.read_and_call)
     media = MediaMaker(
@@ -175,7 +174,7 @@ def composed(
     load_parts(learner.core, config.read_and_call / LANGUAGE_FILE, ("language_model.",))
     learner.core.tie_weights()
     load_parts(learner, config.bridge / HEADS_FILE, ("itc.", "box."))
-    load_parts(learner, config.read_and_call / JOINING_FILE, ("from_vector.", "from_box.", "name."))
+    load_joining(learner, config.read_and_call / JOINING_FILE)
     heads = load_file(config.bridge / HEADS_FILE)
     weight, bias = joining_linear(heads, learner.from_vector, learner.from_box)
     with torch.no_grad():
@@ -184,8 +183,26 @@ def composed(
     return learner
 
 
-def load_parts(module: torch.nn.Module, path: Path, prefixes: tuple[str, ...]) -> None:
-    """Load all weights under these prefixes from a file that holds them and no others.
+def load_joining(learner: Joiner, path: Path) -> None:
+    """Load the layers from phrase vectors and boxes into the language model.
+
+    Raises:
+        FileNotFoundError: there is no such file; its stage has not been run.
+        ConfigError: the language model learned other phrase vectors than stage `see` exported.
+        RuntimeError: weights are missing, left over, or of another size.
+    """
+    load_parts(learner, path, ("from_vector.", "from_box.", "name."), beside=("vectors",))
+    if not torch.allclose(load_file(path)["vectors"], learner.image_vectors.cpu(), atol=1e-3):
+        raise ConfigError(
+            f"{path}: the language model learned other phrase vectors than stage `see` exported; "
+            "run the stages read_and_call and bridge again"
+        )
+
+
+def load_parts(
+    module: torch.nn.Module, path: Path, prefixes: tuple[str, ...], beside: Collection[str] = ()
+) -> None:
+    """Load all weights under these prefixes from a file that holds them and `beside`, no others.
 
     Raises:
         FileNotFoundError: there is no such file; its stage has not been run.
@@ -193,7 +210,8 @@ def load_parts(module: torch.nn.Module, path: Path, prefixes: tuple[str, ...]) -
     """
     if not path.is_file():
         raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
-    weights, state = load_file(path), module.state_dict()
+    weights = {name: value for name, value in load_file(path).items() if name not in beside}
+    state = module.state_dict()
     expected = {name for name in state if name.startswith(prefixes)} - {TIED}
     if wrong := expected ^ weights.keys():
         raise RuntimeError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")

@@ -25,17 +25,19 @@ from nuthatch.training.world.splits import Split
 
 SHARES: dict[str, float] = {
     "sight": 30,
-    "offered": 32,
+    "offered": 20,
     "generated": 16,
     "following": 4,
-    "drills": 14,
-    "talk": 4,
+    "drills": 12,
+    "talk": 3,
 }
 """How often each kind of lesson is drawn."""
 QUESTIONS = 6
 """About one picture or sound."""
-TOGETHER = 2
+TOGETHER = 4
 """Dialogues that are offered the same tools."""
+FIRST_TURNS = 0.4
+"""Share of these that end with the assistant's first turn: what to call is the hardest part."""
 TALKS = 0.2
 """Share of these that need no tool."""
 COLOURS = frozenset({"colour", "is colour"})
@@ -184,7 +186,8 @@ class Lessons:
                 continue
             talk = self._talk(draw, tools, armed=armed)
             mixture.ALL[kind].make(talk)
-            samples.append(talk.sample(kind))
+            sample = talk.sample(kind)
+            samples.append(up_to_first_turn(sample) if draw.chance(FIRST_TURNS) else sample)
         if not samples:
             return self.offered(draw)
         encoded = [self.encode(sample) for sample in samples]
@@ -234,6 +237,21 @@ class SceneTalk(Talk):
         assert isinstance(given, Picture)
         self.given[handle] = replace(given, seed=scene.seed)
         return handle
+
+
+def up_to_first_turn(sample: Sample) -> Sample:
+    """The sample without what follows the assistant's first turn."""
+    end = next(i for i, each in enumerate(sample.messages) if each["role"] == "assistant")
+    messages = sample.messages[: end + 1]
+    given = [
+        part["handle"]
+        for message in messages
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+        if "handle" in part
+    ]
+    media = {handle: sample.media[handle] for handle in given}
+    return Sample(messages, sample.tools, media, sample.kind, sample.branch)
 
 
 @lru_cache(256)

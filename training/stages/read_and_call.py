@@ -25,10 +25,10 @@ from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import core_config
 from nuthatch.training.stages.lessons import SHARES, Lessons
-from nuthatch.training.stages.phrase_vectors import PhraseVectors
+from nuthatch.training.stages.phrase_vectors import shared_vectors
 from nuthatch.training.stages.reader import BOX_SCALE, VECTOR_SCALE, Reader
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
-from nuthatch.training.stages.see import CATEGORIES_FILE, SOUNDS_FILE
+from nuthatch.training.stages.see import CATEGORIES_FILE
 from nuthatch.training.stages.simulated import QuerySimulator
 from nuthatch.training.stages.trainer import Batch, run
 from nuthatch.training.tokenizer import train_tokenizer
@@ -72,8 +72,7 @@ def train(config: Config) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     core = core_config(config.core)
-    categories = PhraseVectors.load(config.see / CATEGORIES_FILE)
-    sounds = PhraseVectors.load(config.see / SOUNDS_FILE)
+    categories, sounds = shared_vectors(config.see / CATEGORIES_FILE)
     tokenizer = tokenizer_of(config, core)
     simulate = QuerySimulator(categories, sounds, core.num_query_tokens)
     lessons = Lessons(
@@ -152,5 +151,6 @@ def export(learner: Reader, folder: Path) -> None:
         "from_box.bias": state["from_box.bias"],
         "name.weight": state["name.weight"],
         "name.bias": state["name.bias"],
+        "vectors": learner.vectors.cpu(),
     }
     save_file(joining, folder / JOINING_FILE)

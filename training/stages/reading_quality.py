@@ -19,7 +19,7 @@ from nuthatch.tools.vocabulary import singular
 from nuthatch.training.collate import IGNORED, Packer, share
 from nuthatch.training.data import mixture, questions
 from nuthatch.training.data.sample import HELD_OUT, TRAINING, Draw, Held, Picture, Sample, Sound
-from nuthatch.training.stages.lessons import Lessons
+from nuthatch.training.stages.lessons import Lessons, up_to_first_turn
 from nuthatch.training.stages.trainer import Figures
 
 Embed = Callable[[Sequence[Picture | Sound], torch.Generator], Tensor]
@@ -112,21 +112,6 @@ def first_turn(held: Held, index: int) -> Sample:
     kind = kinds[index % len(kinds)]
     sample = mixture.dialogue(Draw.of(SEED, kind, index), kind, held, armed=True)
     return up_to_first_turn(sample)
-
-
-def up_to_first_turn(sample: Sample) -> Sample:
-    """The sample without what follows the assistant's first turn."""
-    end = next(i for i, each in enumerate(sample.messages) if each["role"] == "assistant")
-    messages = sample.messages[: end + 1]
-    given = [
-        part["handle"]
-        for message in messages
-        if isinstance(message.get("content"), list)
-        for part in message["content"]
-        if "handle" in part
-    ]
-    media = {handle: sample.media[handle] for handle in given}
-    return Sample(messages, sample.tools, media, sample.kind, sample.branch)
 
 
 def called_figures(model: nn.Module, lessons: Lessons, embed: Embed, number: int) -> Figures:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
+from nuthatch.training.config import ConfigError
 from nuthatch.training.data.layouts import draw_layout
 from nuthatch.training.data.sample import Draw, Picture, Sound
 from nuthatch.training.fit import Schedule
@@ -19,7 +20,7 @@ from nuthatch.training.stages.bridge import export as export_bridge
 from nuthatch.training.stages.join import Config, MediaMaker, batch, composed, train
 from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons
-from nuthatch.training.stages.phrase_vectors import PhraseVectors, centred, sound_vectors
+from nuthatch.training.stages.phrase_vectors import centred, shared_vectors
 from nuthatch.training.stages.read_and_call import export as export_reader
 from nuthatch.training.stages.read_and_call import texts
 from nuthatch.training.stages.reader import Reader
@@ -67,9 +68,8 @@ def stages(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     core = core_config(TINY)
     categories = centred(CATEGORIES, torch.randn(len(CATEGORIES), WIDTH))
-    sounds = sound_vectors(categories)
     categories.save(out / "see" / "categories.safetensors")
-    sounds.save(out / "see" / "sounds.safetensors")
+    categories, sounds = shared_vectors(out / "see" / "categories.safetensors")
     bridge = Bridge(core, categories, sounds)
     for folder, part in (("see", "vision_tower"), ("listen", "audio_tower")):
         (out / folder).mkdir(exist_ok=True)
@@ -106,8 +106,7 @@ def tiny(stages: Path, out: Path, **changes: object) -> Config:
 @pytest.fixture
 def parts(stages, tmp_path) -> tuple[Joiner, MediaMaker, Lessons]:
     config = tiny(stages, tmp_path)
-    categories = PhraseVectors.load(stages / "see" / "categories.safetensors")
-    sounds = PhraseVectors.load(stages / "see" / "sounds.safetensors")
+    categories, sounds = shared_vectors(stages / "see" / "categories.safetensors")
     learner = composed(config, core_config(TINY), categories, sounds)
     tokenizer = CoreProcessor.from_pretrained(_processor(stages, tmp_path)).tokenizer
     maker = MediaMaker(
@@ -192,3 +191,12 @@ def test_weights_of_other_sizes_are_refused(stages, tmp_path):
     wider = {**TINY, "text_config": {**TINY["text_config"], "intermediate_size": 72}}
     with pytest.raises(RuntimeError, match="expected"):
         train(tiny(stages, tmp_path, core=wider))
+
+
+def test_a_language_model_that_learned_other_vectors_is_refused(stages, tmp_path):
+    others = centred(CATEGORIES, torch.randn(len(CATEGORIES), WIDTH))
+    others.save(tmp_path / "see" / "categories.safetensors")
+    vision = "vision_tower.safetensors"
+    (tmp_path / "see" / vision).write_bytes((stages / "see" / vision).read_bytes())
+    with pytest.raises(ConfigError, match="other phrase vectors"):
+        train(tiny(stages, tmp_path / "run", see=tmp_path / "see"))

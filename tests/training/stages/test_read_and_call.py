@@ -14,11 +14,11 @@ from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.data.sample import HELD_OUT, TRAINING
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import core_config
-from nuthatch.training.stages.lessons import Lessons
+from nuthatch.training.stages.lessons import Lessons, up_to_first_turn
 from nuthatch.training.stages.phrase_vectors import centred, sound_vectors
 from nuthatch.training.stages.read_and_call import Config, batch, export, train
 from nuthatch.training.stages.reader import Reader
-from nuthatch.training.stages.reading_quality import calls_of, first_turn, up_to_first_turn
+from nuthatch.training.stages.reading_quality import calls_of, first_turn
 from nuthatch.training.stages.simulated import QuerySimulator
 
 TEXT = {
@@ -60,7 +60,6 @@ def name_things(folder: Path) -> None:
     vectors = torch.randn(len(CATEGORIES), WIDTH, generator=torch.Generator().manual_seed(0))
     categories = centred(CATEGORIES, vectors)
     categories.save(folder / "categories.safetensors")
-    sound_vectors(categories).save(folder / "sounds.safetensors")
 
 
 def learner_of(run: Path) -> tuple[Reader, Lessons, QuerySimulator]:
