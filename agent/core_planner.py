@@ -147,7 +147,7 @@ class CorePlanner:
                 pixels = self.processor.pixel_values([store.image(handle)])
                 vectors = self.core.embed_image(pixels.to(self.core.device))[0]
             else:
-                banks = self.processor.filter_banks([store.audio(handle)])
+                banks = self.processor.filter_banks([store.audio(handle).copy()])
                 vectors = self.core.embed_audio(banks.to(self.core.device))[0]
             self._vectors[key] = vectors
             if len(self._vectors) > EMBEDDED:

@@ -11,12 +11,13 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import llguidance.hf
 import numpy as np
 import torch
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
@@ -98,6 +99,12 @@ def _shared(one: list[Hashable], other: list[Hashable]) -> int:
     return min(len(one), len(other))
 
 
+@lru_cache(maxsize=4)
+def _vocabulary(tokenizer: Any) -> LLTokenizer:
+    """The tokenizer as llguidance knows it; half a second's work."""
+    return llguidance.hf.from_tokenizer(tokenizer, n_vocab=len(tokenizer))
+
+
 class Decoder:
     """Speaks turns with a core, or with any causal language model of transformers.
 
@@ -114,7 +121,7 @@ class Decoder:
         self.temperature = temperature
         self.context: int = model.config.get_text_config().max_position_embeddings
         self._size = len(tokenizer)
-        self._vocabulary = llguidance.hf.from_tokenizer(tokenizer, n_vocab=self._size)
+        self._vocabulary = _vocabulary(tokenizer)
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
         self._end: int = tokenizer.eos_token_id
         self._pad: int = self._end if tokenizer.pad_token_id is None else tokenizer.pad_token_id

@@ -43,6 +43,7 @@ _KEYWORDS = {
     "boolean": set(),
     "null": set(),
 }
+_ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
 _TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
 
@@ -51,7 +52,7 @@ class GrammarError(ValueError):
     """A tool that no grammar can be made for; `tool` and `keyword` say which, and over what."""
 
     def __init__(self, tool: str, keyword: str, message: str) -> None:
-        super().__init__(f"tool '{tool}': {message}")
+        super().__init__(f"tool '{tool}', keyword '{keyword}': {message}")
         self.tool = tool
         self.keyword = keyword
 
@@ -196,15 +197,19 @@ class _Bounded:
                 if union in schema:
                     return self._union(union, schema[union], above)
         if isinstance(kinds, list):
-            return self._union("anyOf", [{**schema, "type": kind} for kind in kinds], above)
-        if kinds not in _KEYWORDS:
-            raise self._error("type", f"its schema has a value of type {kinds!r}; {_TYPES}")
-        known = _KEYWORDS[kinds] | _ANNOTATIONS | {"type"}
+            others = {kind: _ALL_KEYWORDS - _KEYWORDS.get(kind, set()) for kind in kinds}
+            branches = [
+                {word: schema[word] for word in schema if word not in others[kind]} | {"type": kind}
+                for kind in kinds
+            ]
+            return self._union("anyOf", branches, above)
+        kinds = str(kinds)
+        known = _KEYWORDS.get(kinds, set()) | _ANNOTATIONS | {"type"}
         for keyword in schema:
             if keyword not in known and not keyword.startswith("x-"):
-                raise self._error(
-                    keyword, f"no grammar can keep the keyword '{keyword}' of its schema ({kinds})"
-                )
+                raise self._error(keyword, "no grammar can keep this keyword of its schema")
+        if kinds not in _KEYWORDS:
+            raise self._error("type", f"its schema has a value of type {kinds}; {_TYPES}")
         bounds = {word: schema[word] for word in _KEYWORDS[kinds] if word in schema}
         match kinds:
             case "string":
@@ -222,7 +227,7 @@ class _Bounded:
         if name not in self.defs:
             raise self._error("$ref", f"its schema refers to '{path}', which it does not define")
         if name in above:
-            raise self._error("$ref", f"'{name}' in its schema holds itself ($ref), without an end")
+            raise self._error("$ref", f"'{name}' in its schema holds itself")
         return self._value(self.defs[name], (*above, name))
 
     def _union(self, union: str, branches: Sequence[Any], above: tuple[str, ...]) -> Schema | None:
@@ -271,9 +276,7 @@ class _Bounded:
 
     def _object(self, bounds: dict[str, Any], above: tuple[str, ...]) -> Schema | None:
         if isinstance(bounds.get("additionalProperties"), Mapping):
-            raise self._error(
-                "additionalProperties", "its schema has keys of any name (additionalProperties)"
-            )
+            raise self._error("additionalProperties", "its schema has keys of any name")
         required = set(bounds.get("required", ()))
         properties: dict[str, Schema] = {}
         for name, field in bounds.get("properties", {}).items():

@@ -92,7 +92,7 @@ class ToolSet:
             value = getattr(args, name)
             named = value if isinstance(value, (list, tuple)) else [value]
             for handle in named:
-                if handle is None:
+                if not isinstance(handle, str):  # left out, or a box in place of a detection
                     continue
                 try:
                     if kind == "detection":

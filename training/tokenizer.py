@@ -1,6 +1,6 @@
 """Train the core's tokenizer: a byte-level BPE that keeps JSON's marks apart from words and digits.
 
-A text is first split into letters with the space before them, single digits, runs of other marks,
+A text is first split into letters or a single digit with the space before, runs of other marks,
 and white space (after GPT-4's splits); merges never cross a split. So `"cup"` is one label between
 two marks wherever it stands, `"]}}` can be one token, and every number is spelt digit by digit.
 """
@@ -12,12 +12,10 @@ from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.chat import BOS, CHAT_TEMPLATE, END, PAD, SPECIAL_TOKENS
 
-SPLITS = r" ?[\p{L}\p{M}]+|\p{N}|[^\s\p{L}\p{M}\p{N}]+|\s"
+SPLITS = r" ?[\p{L}\p{M}]+| ?\p{N}|[^\s\p{L}\p{M}\p{N}]+|\s"
 
 
-def train_tokenizer(
-    texts: Iterable[str], *, vocab_size: int = 2048, model_max_length: int = 1024
-) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 2048) -> PreTrainedTokenizerFast:
     """A tokenizer with the special tokens of the chat (ids 0 to 9) and its template.
 
     Every byte has its own token, so there is no text that it cannot write. `save_pretrained`
@@ -52,5 +50,4 @@ def train_tokenizer(
         additional_special_tokens=[t for t in SPECIAL_TOKENS if t not in (PAD, BOS, END)],
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
-        model_max_length=model_max_length,
     )

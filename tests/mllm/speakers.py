@@ -81,16 +81,16 @@ class Teacher:
         self.whole = whole
         text = SimpleNamespace(max_position_embeddings=4096)
         self.config = SimpleNamespace(get_text_config=lambda: text)
-        self.passes = 0
 
-    def forward(self, input_ids: Tensor, position_ids: Tensor, **_: Any) -> CausalLMOutputWithPast:
-        self.passes += 1
+    def forward(
+        self, input_ids: Tensor, position_ids: Tensor, logits_to_keep: Tensor, **_: Any
+    ) -> CausalLMOutputWithPast:
         logits = torch.zeros(*input_ids.shape, len(tokenizer()))
         end = tokenizer().convert_tokens_to_ids(END)
         following = [*self.whole[1:], end]
         for row, places in enumerate(position_ids.tolist()):
             for column, place in enumerate(places):
                 logits[row, column, following[min(place, len(following) - 1)]] = 1.0
-        return CausalLMOutputWithPast(logits=logits)  # type: ignore[arg-type]
+        return CausalLMOutputWithPast(logits=logits[:, logits_to_keep])  # type: ignore[arg-type]
 
     __call__ = forward

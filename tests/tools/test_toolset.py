@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool, ToolCall
+from nuthatch.tools.describe_attributes import DescribeAttributes
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import Detection, MediaStore
@@ -104,6 +105,14 @@ def test_a_dead_handle_in_a_list_is_found_too(media):
 def test_a_handle_of_another_kind_is_refused(media):
     fault = refused({"image": "audio_1"}, media)
     assert "of type audio, not image" in fault.message
+
+
+def test_where_a_box_may_stand_for_a_detection_its_numbers_are_no_handles(media):
+    arguments = {"image": "image_1", "region": [1, 2, 5, 6]}
+    call = ToolCall("call_1", "describe_attributes", arguments)
+    _, args, handles = ToolSet([DescribeAttributes()]).check(call, media)
+    assert args.region == (1, 2, 5, 6)
+    assert handles == ["image_1"]
 
 
 def test_two_tools_of_one_name_are_refused():

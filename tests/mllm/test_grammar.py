@@ -1,0 +1,249 @@
+"""What may be written in a turn, and what may not."""
+
+import json
+
+import llguidance.hf
+import pytest
+from llguidance import LLMatcher
+
+from nuthatch.mllm.grammar import GrammarError, turn_grammar, word_spans
+from tests.mllm.speakers import CALLS, HANDLES, SCHEMAS, tokenizer
+
+VOCABULARY = llguidance.hf.from_tokenizer(tokenizer(), n_vocab=len(tokenizer()))
+
+
+def fits(text: str, grammar: str) -> bool:
+    """Whether the grammar takes this turn, to its end."""
+    matcher = LLMatcher(VOCABULARY, grammar, log_level=0)
+    assert not matcher.is_error(), matcher.get_error()
+    ids = tokenizer()(text)["input_ids"]
+    return matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
+
+
+def said(*calls: dict) -> str:
+    return "".join(
+        "<|call|>" + json.dumps(call, separators=(",", ":"), ensure_ascii=False) for call in calls
+    )
+
+
+def tool(parameters: dict, name: str = "t") -> dict:
+    return {"name": name, "parameters": {"type": "object", **parameters}}
+
+
+def takes(value: object, schema: dict, **more) -> bool:
+    """Whether this value may be written for a required argument of this schema."""
+    one = tool({"properties": {"a": schema}, "required": ["a"], **more})
+    return fits(said({"name": "t", "arguments": {"a": value}}), turn_grammar([one], HANDLES))
+
+
+# -- a turn ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call["name"])
+def test_every_shipped_tool_can_be_called(call):
+    assert fits(said(call), turn_grammar(SCHEMAS, HANDLES))
+
+
+def test_a_turn_is_a_text_or_calls_and_not_both():
+    grammar = turn_grammar(SCHEMAS, HANDLES)
+    assert fits("There are two cups.\nAnd a dog — é中😀", grammar)
+    assert fits(said(CALLS[0], CALLS[4]), grammar)
+    assert not fits("Look: " + said(CALLS[0]), grammar)
+    assert not fits(said(CALLS[0]) + " Look!", grammar)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", "\u00a0", "\u3000x", "\x1c"])
+def test_a_text_is_never_blank(blank):
+    assert not fits(blank, turn_grammar(SCHEMAS, HANDLES))
+
+
+def test_only_so_many_calls_fit_in_a_turn():
+    grammar = turn_grammar(SCHEMAS, HANDLES, max_calls=2)
+    assert fits(said(*CALLS[:2]), grammar)
+    assert not fits(said(*CALLS[:3]), grammar)
+
+
+def test_when_no_call_is_left_only_an_answer_can_be_written():
+    grammar = turn_grammar(SCHEMAS, HANDLES, allow="answer")
+    assert fits("Two.", grammar)
+    assert not fits(said(CALLS[0]), grammar)
+
+
+def test_when_only_calls_are_allowed_no_text_can_be_written():
+    grammar = turn_grammar(SCHEMAS, HANDLES, allow="calls")
+    assert fits(said(CALLS[0]), grammar)
+    assert not fits("Two.", grammar)
+
+
+def test_only_calls_of_no_tool_is_an_error_that_tells_what_there_is():
+    with pytest.raises(ValueError, match="tools: tag_sound; live media: image"):
+        turn_grammar([SCHEMAS[4]], {"image": ["image_1"]}, allow="calls")
+
+
+def test_without_tools_there_is_only_text():
+    assert fits("Two.", turn_grammar([], {}))
+    assert not fits(said(CALLS[0]), turn_grammar([], {}))
+
+
+# -- handles --------------------------------------------------------------------------------------
+
+
+def test_a_medium_is_one_of_the_handles_that_live():
+    grammar = turn_grammar(SCHEMAS, HANDLES)
+    for handle, live in (("image_2", True), ("image_3", False), ("audio_1", False), ("", False)):
+        call = {"name": "detect", "arguments": {"image": handle, "labels": ["cup"]}}
+        assert fits(said(call), grammar) == live
+
+
+def test_a_tool_whose_medium_nobody_has_is_not_offered():
+    grammar = turn_grammar(SCHEMAS, {"image": ["image_1"]})
+    assert fits(said(CALLS[0]), grammar)
+    assert not fits('<|call|>{"name":"tag_sound"', grammar)
+    assert not fits('<|call|>{"name":"measure"', grammar)
+
+
+def test_an_optional_medium_that_nobody_has_is_left_out():
+    call = {"name": "verify_answer", "arguments": {"answer": "Two.", "audio": "audio_1"}}
+    assert fits(said(call), turn_grammar(SCHEMAS, HANDLES))
+    assert not fits(said(call), turn_grammar(SCHEMAS, {"image": ["image_1"]}))
+    del call["arguments"]["audio"]
+    assert fits(said(call), turn_grammar(SCHEMAS, {"image": ["image_1"]}))
+
+
+def test_of_arguments_that_exclude_each_other_exactly_one_is_given():
+    grammar = turn_grammar(SCHEMAS, HANDLES)
+    box, found = {"box": [1, 2, 3, 4]}, {"detection": "detection_1"}
+    for given, valid in ((box, True), (found, True), ({}, False), (box | found, False)):
+        call = {"name": "crop", "arguments": {"image": "image_1", **given}}
+        assert fits(said(call), grammar) == valid
+    call = {"name": "crop", "arguments": {"image": "image_1", **found}}
+    assert not fits(said(call), turn_grammar(SCHEMAS, {"image": ["image_1"]}))
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "string"}, ["", "a" * 200, 'q"\\\n\té中'], ["a" * 201, 3]),
+        ({"type": "string", "minLength": 2, "maxLength": 3}, ["ab"], ["a", "abcd"]),
+        ({"type": "string", "pattern": "^[a-z]+$"}, ["abc"], ["", "A"]),
+        ({"type": "integer", "minimum": 1, "maximum": 13}, [1, 13], [0, 14, 1.5]),
+        ({"type": "integer"}, [-(10**9), 10**9], [10**9 + 1]),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, [0.35], [0, 1, 0.0]),
+        ({"type": "number"}, [5, 5.0, -2.25], [1e12, 0.123456]),
+        ({"type": "boolean"}, [True], ["true"]),
+        ({"enum": ["left", 2, None]}, ["left", 2, None], ["right"]),
+        ({"const": "on"}, ["on"], ["off"]),
+        ({"type": "array", "items": {"type": "integer"}}, [[], list(range(16))], [[1] * 17]),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 1}, [[1]], [[]]),
+        (
+            {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2},
+            [[1, 2]],
+            [[1], [1, 2, 3]],
+        ),
+        (
+            {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]},
+            [[1, "a"]],
+            [["a", 1]],
+        ),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, [1, None], ["a"]),
+        ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, [1, "a"], [True]),
+        ({"type": ["integer", "null"], "minimum": 1}, [1, None], ["a", 0]),
+        ({"allOf": [{"type": "integer"}]}, [1], ["a"]),
+        (
+            {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]},
+            [{"b": 1}],
+            [{}, {"b": 1, "c": 2}],
+        ),
+    ],
+)
+def test_a_value_keeps_to_its_schema_and_has_an_end(schema, good, bad):
+    assert [takes(value, schema) for value in good] == [True] * len(good)
+    assert [takes(value, schema) for value in bad] == [False] * len(bad)
+
+
+def test_references_and_tagged_unions():
+    cat = {"type": "object", "properties": {"is": {"const": "cat"}}, "required": ["is"]}
+    dog = {"type": "object", "properties": {"is": {"const": "dog"}}, "required": ["is"]}
+    defs = {"$defs": {"Cat": cat, "Dog": dog}}
+    either = {"oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]}
+    assert takes({"is": "dog"}, either, **defs)
+    assert not takes({"is": "cow"}, either, **defs)
+
+
+def test_an_optional_argument_is_left_out_rather_than_null():
+    one = tool({"properties": {"a": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}})
+    grammar = turn_grammar([one], {})
+    for arguments, valid in (({}, True), ({"a": 1}, True), ({"a": None}, False)):
+        assert fits(said({"name": "t", "arguments": arguments}), grammar) == valid
+
+
+# -- quotations -----------------------------------------------------------------------------------
+
+
+def test_spans_are_runs_of_words_with_only_spaces_between():
+    assert word_spans(["A wine  glass, where's it?"]) == [
+        *("A", "A wine", "A wine glass", "wine", "wine glass", "glass"),
+        *("where's", "where's it", "it"),
+    ]
+    assert word_spans(["?!", ""]) == []
+    assert max(span.count(" ") for span in word_spans(["x " * 20])) == 7
+
+
+def labels(*words: str) -> str:
+    return said({"name": "detect", "arguments": {"image": "image_1", "labels": list(words)}})
+
+
+def test_a_quoted_argument_is_a_run_of_the_users_own_words():
+    turns = ["How many wine glasses are there?", "And é-bikes?"]
+    grammar = turn_grammar(SCHEMAS, HANDLES, quoted=turns)
+    assert fits(labels("wine glasses"), grammar)
+    assert fits(labels("é-bikes", "glasses"), grammar)
+    for words in ("cups", "wine", "glasses wine", "win"):
+        assert fits(labels(words), grammar) == (words == "wine")
+
+
+def test_without_the_option_any_words_will_do():
+    assert fits(labels("cups"), turn_grammar(SCHEMAS, HANDLES))
+
+
+def test_a_tool_that_must_quote_is_not_offered_when_there_is_nothing_to_quote():
+    grammar = turn_grammar(SCHEMAS, HANDLES, quoted=["?"])
+    assert not fits('<|call|>{"name":"detect"', grammar)
+    assert not fits(labels("cup"), grammar)
+    assert fits(said({"name": "tag", "arguments": {"image": "image_1"}}), grammar)
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+TREE = {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyword"),
+    [
+        ({"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, "uniqueItems"),
+        ({"type": "string", "not": {"const": "x"}}, "not"),
+        ({"type": "object", "properties": {}, "patternProperties": {}}, "patternProperties"),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, "additionalProperties"),
+        ({"type": "string", "pattern": "(?<=x)a"}, "pattern"),
+        ({"type": "string", "format": "colour"}, "format"),
+        ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "oneOf"),
+        ({"allOf": [{"type": "integer"}, {"minimum": 3}]}, "allOf"),
+        ({"not": {"type": "string"}}, "not"),
+        ({"$ref": "#/$defs/T"}, "$ref"),
+        ({"$ref": "#/$defs/Gone"}, "$ref"),
+        ({"type": ["array", "null"], "items": {"type": "null"}, "contains": {}}, "contains"),
+        ({"type": "array"}, "items"),
+        ({}, "type"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_schema_that_no_grammar_can_keep_is_refused_by_tool_and_keyword(schema, keyword):
+    one = tool({"properties": {"a": schema}, "required": ["a"], "$defs": TREE}, name="paint")
+    with pytest.raises(GrammarError, match="tool 'paint'") as refusal:
+        turn_grammar([SCHEMAS[0], one], HANDLES)
+    assert (refusal.value.tool, refusal.value.keyword) == ("paint", keyword)
+    assert f"'{keyword}'" in str(refusal.value)
