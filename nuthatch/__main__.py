@@ -116,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
 
     train = add("train", _train, "train the models that ship with the package")
     train.add_argument("preset", choices=["embedded"])
-    stages = ["perceive", "see", "listen", "bridge"]
-    train.add_argument("--stage", choices=stages, default="perceive")
+    stages = ["perceive", "see", "listen", "read_and_call", "bridge", "join"]
+    train.add_argument("--stage", choices=stages, help="one stage (default: all, in order)")
     train.add_argument("--only", metavar="MODEL", help="one model of the stage perceive")
     train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
     train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
@@ -208,10 +208,12 @@ def _world(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     from nuthatch.training.config import ConfigError
-    from nuthatch.training.train import train_core, train_perception
+    from nuthatch.training.train import train_all, train_core, train_perception
 
     try:
-        if arguments.stage == "perceive":
+        if arguments.stage is None and arguments.only is None:
+            train_all(arguments.out, arguments.settings)
+        elif arguments.stage in (None, "perceive"):
             train_perception(arguments.only, arguments.out, arguments.settings)
         else:
             train_core(arguments.stage, arguments.out, arguments.settings)

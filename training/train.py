@@ -15,9 +15,17 @@ from nuthatch.training.config import ConfigError, load_config
 
 RECIPES = Path(__file__).parent / "recipes" / "embedded"
 PERCEPTION = ("detect", "segment", "tag", "tag_sound")
-CORE = {"see": "2_see", "listen": "3_listen", "bridge": "5_bridge"}
+CORE = {
+    "see": "2_see",
+    "listen": "3_listen",
+    "read_and_call": "4_read_and_call",
+    "bridge": "5_bridge",
+    "join": "6_join",
+}
 """Stage -> its recipe, in the order in which they run."""
 STAGES = ("perceive", *CORE)
+FINISHED = "figures.json"
+"""The last thing that a stage of the core writes."""
 
 
 def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
@@ -39,6 +47,22 @@ def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
             continue
         places = [f"out={run}", f"export={run / 'export'}"]
         module.train(load_config(module.Config, recipe, [*places, *settings]))
+
+
+def train_all(out: Path, settings: list[str]) -> None:
+    """Run the whole chain in order, or go on with it; what is finished is skipped.
+
+    Raises:
+        ConfigError: settings, which belong to one recipe.
+    """
+    if settings:
+        raise ConfigError("settings belong to one recipe: name it with --stage STAGE")
+    train_perception(None, out, [])
+    for stage in CORE:
+        if (out / "embedded" / stage / FINISHED).is_file():
+            print(f"{stage}: finished; its figures: {out / 'embedded' / stage / FINISHED}")
+            continue
+        train_core(stage, out, [])
 
 
 def train_core(stage: str, out: Path, settings: list[str]) -> None:

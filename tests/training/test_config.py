@@ -7,7 +7,14 @@ import pytest
 
 from nuthatch.training.config import ConfigError, load_config
 from nuthatch.training.fit import Schedule
-from nuthatch.training.train import CORE, PERCEPTION, RECIPES, train_core, train_perception
+from nuthatch.training.train import (
+    CORE,
+    PERCEPTION,
+    RECIPES,
+    train_all,
+    train_core,
+    train_perception,
+)
 
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path):
@@ -74,3 +81,20 @@ def test_a_wrong_stage_or_setting_of_a_stage_is_named(tmp_path):
         train_core("smell", tmp_path, [])
     with pytest.raises(ConfigError, match="did you mean 'batch'"):
         train_core("see", tmp_path, ["bach=3"])
+
+
+def test_the_whole_chain_runs_in_order_and_skips_what_is_finished(tmp_path, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr("nuthatch.training.train.train_core", lambda stage, *_: ran.append(stage))
+    for name in PERCEPTION:
+        card = tmp_path / "embedded" / name / "export" / "README.md"
+        card.parent.mkdir(parents=True)
+        card.touch()
+    finished = tmp_path / "embedded" / "listen" / "figures.json"
+    finished.parent.mkdir()
+    finished.touch()
+    train_all(tmp_path, [])
+    assert ran == ["see", "read_and_call", "bridge", "join"]
+    assert "listen: finished" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="--stage"):
+        train_all(tmp_path, ["steps=1"])

@@ -41,10 +41,9 @@ from nuthatch.training.stages.bridge_loss import (
 )
 from nuthatch.training.stages.bridge_quality import hearing_figures, seeing_figures
 from nuthatch.training.stages.listen import AUDIO_FILE, training_clip
-from nuthatch.training.stages.phrase_vectors import PhraseVectors
+from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors
 from nuthatch.training.stages.see import (
     CATEGORIES_FILE,
-    SOUNDS_FILE,
     VISION_FILE,
     appearances,
     framing_of,
@@ -190,11 +189,7 @@ def train(config: Config) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     core = core_config(config.core)
-    learner = Bridge(
-        core,
-        PhraseVectors.load(config.see / CATEGORIES_FILE),
-        PhraseVectors.load(config.see / SOUNDS_FILE),
-    )
+    learner = Bridge(core, *shared_vectors(config.see / CATEGORIES_FILE))
     load_part(learner.vision_tower, config.see / VISION_FILE, "vision_tower.")
     load_part(learner.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
 

@@ -57,6 +57,31 @@ def apart(vectors: Tensor) -> Tensor:
     return functional.normalize(vectors - vectors.mean(0), dim=-1)
 
 
+def shared_vectors(path: Path) -> tuple[PhraseVectors, PhraseVectors]:
+    """The categories' and the sounds' vectors as bridge and language model use them.
+
+    Args:
+        path: the categories' vectors as stage `see` exported them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    categories = decorrelated(PhraseVectors.load(path))
+    return categories, sound_vectors(categories)
+
+
+def decorrelated(given: PhraseVectors) -> PhraseVectors:
+    """The vectors nearest to these whose names are all equally far from each other.
+
+    The eye's names of things that look alike have nearly one direction (bear and teddy bear, 0.96),
+    and half a query's noise would turn one into the other. So all directions in which names differ
+    get the same weight (symmetric orthogonalisation: Löwdin, 1950).
+    """
+    left, sizes, right = torch.linalg.svd(apart(given.vectors), full_matrices=False)
+    kept = sizes > 1e-3 * sizes[0]  # the mean was taken off, so one direction is empty
+    return PhraseVectors(given.names, functional.normalize(left[:, kept] @ right[kept], dim=-1))
+
+
 def sound_vectors(categories: PhraseVectors) -> PhraseVectors:
     """One vector for every sound event: that of what makes it, marked as heard.
 

@@ -57,6 +57,7 @@ def run(
     evaluate: Callable[[], Figures] | None = None,
     evaluate_every: int = 0,
     at_step: Callable[[int], None] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> None:
     """Train `learner` (see `Learner`) in place, or go on where `out` holds a whole checkpoint.
 
@@ -65,6 +66,7 @@ def run(
         evaluate: returns named figures, written beside the losses every `evaluate_every` steps.
         at_step: called before each step with its number, to freeze parts on the way. After a
             restart it is first called with the step that the run goes on from.
+        rates: modules by name, and by what the learning rate is multiplied in each; 1 elsewhere.
 
     Raises:
         ConfigError: the checkpoint was trained with other settings.
@@ -75,7 +77,7 @@ def run(
     last = last_checkpoint(out)
     record_settings(config, out, going_on=last is not None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    optimizer, rate = optimizer_and_rate(learner.to(device), schedule)
+    optimizer, rate = optimizer_and_rate(learner.to(device), schedule, rates or {})
     trainer = StageTrainer(
         model=learner,
         args=TrainingArguments(
@@ -239,13 +241,27 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
 
 
 def optimizer_and_rate(
-    learner: nn.Module, schedule: Schedule
+    learner: nn.Module, schedule: Schedule, rates: Mapping[str, float]
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW with weight decay on matrices only, and the schedule's learning rate."""
-    trainable = [p for p in learner.parameters() if p.requires_grad]
+    """AdamW with weight decay on matrices only, and the schedule's learning rate.
+
+    Raises:
+        ValueError: `rates` names a module that has nothing to train.
+    """
+    members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    slowed = set()
+    for name, parameter in learner.named_parameters():
+        if parameter.requires_grad:
+            module = next((each for each in rates if name.startswith(f"{each}.")), "")
+            slowed.add(module)
+            decay = schedule.weight_decay if parameter.ndim >= 2 else 0.0
+            members[rates.get(module, 1.0), decay].append(parameter)
+    if missing := rates.keys() - slowed:
+        raise ValueError(f"rates: no module with something to train is {', '.join(missing)}")
+    # The full rate comes first: it is the one that the journal shows.
     groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+        {"params": members[key], "lr": schedule.lr * key[0], "weight_decay": key[1]}
+        for key in sorted(members, reverse=True)
     ]
     optimizer = torch.optim.AdamW(groups, lr=schedule.lr, betas=(0.9, 0.98))
     share = partial(_share_of_rate, schedule)

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
-from nuthatch.training.stages.phrase_vectors import PhraseVectors, centred, sound_vectors
+from nuthatch.training.stages.phrase_vectors import (
+    PhraseVectors,
+    centred,
+    decorrelated,
+    shared_vectors,
+    sound_vectors,
+)
 
 
 @pytest.fixture
@@ -46,3 +52,19 @@ def test_sounds_share_a_direction_that_no_category_has(categories):
     shared = sounds.vectors * (1 + 0.5**2) ** 0.5 - categories.vectors[sources]
     assert torch.allclose(shared, shared[:1].expand_as(shared), atol=1e-5)
     assert (categories.vectors @ shared[0]).abs().max() < 1e-4
+
+
+def test_names_that_look_alike_are_told_apart_as_well_as_any(tmp_path):
+    torch.manual_seed(0)
+    few = torch.randn(len(CATEGORIES), 4) @ torch.randn(4, 96)  # nearly one plane
+    alike = centred(CATEGORIES, few + 0.1 * torch.randn(len(CATEGORIES), 96))
+    apart = decorrelated(alike)
+    others = ~torch.eye(len(CATEGORIES), dtype=torch.bool)
+    assert (alike.vectors @ alike.vectors.T)[others].max() > 0.9
+    assert (apart.vectors @ apart.vectors.T)[others].abs().max() < 0.05
+    assert ((apart.vectors * alike.vectors).sum(-1) > 0).float().mean() > 0.95
+
+    alike.save(tmp_path / "categories.safetensors")
+    categories, sounds = shared_vectors(tmp_path / "categories.safetensors")
+    assert torch.equal(categories.vectors, apart.vectors)
+    assert torch.equal(sounds.vectors, sound_vectors(apart).vectors)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Schedule
-from nuthatch.training.stages.trainer import Batch, last_checkpoint, run
+from nuthatch.training.stages.trainer import Batch, last_checkpoint, optimizer_and_rate, run
 
 
 class Line(nn.Module):
@@ -167,3 +167,14 @@ def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path):
     learn(tmp_path, 5)
     with pytest.raises(ConfigError, match="other settings"):
         learn(tmp_path, 6)
+
+
+def test_parts_may_learn_more_slowly_and_a_part_that_is_not_there_is_named(tmp_path):
+    schedule = Schedule(steps=10, lr=0.5, warmup_steps=0)
+    learner = nn.ModuleDict({"fast": nn.Linear(2, 2), "slow": nn.Linear(2, 2)})
+    optimizer, _ = optimizer_and_rate(learner, schedule, {"slow": 0.1})
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert rates[id(learner["fast"].weight)] == rates[id(learner["fast"].bias)] == 0.5
+    assert rates[id(learner["slow"].weight)] == pytest.approx(0.05)
+    with pytest.raises(ValueError, match="bridge"):
+        optimizer_and_rate(learner, schedule, {"bridge": 0.1})

@@ -1,0 +1,202 @@
+"""Stage `join`: a core composed of the stages before, trained on, and exported whole."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
+from nuthatch.training.config import ConfigError
+from nuthatch.training.data.layouts import draw_layout
+from nuthatch.training.data.sample import Draw, Picture, Sound
+from nuthatch.training.fit import Schedule
+from nuthatch.training.stages.bridge import Bridge, core_config
+from nuthatch.training.stages.bridge import export as export_bridge
+from nuthatch.training.stages.join import Config, MediaMaker, batch, composed, train
+from nuthatch.training.stages.joiner import Joiner
+from nuthatch.training.stages.lessons import Lessons
+from nuthatch.training.stages.phrase_vectors import centred, shared_vectors
+from nuthatch.training.stages.read_and_call import export as export_reader
+from nuthatch.training.stages.read_and_call import texts
+from nuthatch.training.stages.reader import Reader
+from nuthatch.training.stages.simulated import QuerySimulator
+from nuthatch.training.tokenizer import train_tokenizer
+
+TINY = {
+    "vision_config": {
+        "image_size": 64,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    },
+    "audio_config": {
+        "embed_dim": 16,
+        "encoder_layers": 1,
+        "encoder_embed_dim": 48,
+        "encoder_ffn_embed_dim": 64,
+        "encoder_attention_heads": 2,
+    },
+    "bridge_config": {
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "encoder_hidden_size": 32,
+    },
+    "text_config": {
+        "vocab_size": 1024,
+        "hidden_size": 40,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    },
+}
+WIDTH = 28
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory) -> Path:
+    """What the stages before would have exported, untrained."""
+    out = tmp_path_factory.mktemp("join")
+    torch.manual_seed(0)
+    core = core_config(TINY)
+    categories = centred(CATEGORIES, torch.randn(len(CATEGORIES), WIDTH))
+    categories.save(out / "see" / "categories.safetensors")
+    categories, sounds = shared_vectors(out / "see" / "categories.safetensors")
+    bridge = Bridge(core, categories, sounds)
+    for folder, part in (("see", "vision_tower"), ("listen", "audio_tower")):
+        (out / folder).mkdir(exist_ok=True)
+        weights = {
+            name: value.contiguous()
+            for name, value in bridge.state_dict().items()
+            if name.startswith(part)
+        }
+        save_file(weights, out / folder / f"{part}.safetensors")
+    export_bridge(bridge, out / "bridge")
+    export_reader(Reader(core, categories), out / "read_and_call")
+    train_tokenizer(texts(60), vocab_size=1024).save_pretrained(out / "read_and_call")
+    return out
+
+
+def tiny(stages: Path, out: Path, **changes: object) -> Config:
+    config = Config(
+        see=stages / "see",
+        listen=stages / "listen",
+        read_and_call=stages / "read_and_call",
+        bridge=stages / "bridge",
+        schedule=Schedule(steps=2, lr=1e-3, save_every=1),
+        core=TINY,
+        tokens=1000,
+        evaluate_every=0,
+        watch=1,
+        measure=1,
+        out=out,
+        export=out / "export",
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def parts(stages, tmp_path) -> tuple[Joiner, MediaMaker, Lessons]:
+    config = tiny(stages, tmp_path)
+    categories, sounds = shared_vectors(stages / "see" / "categories.safetensors")
+    learner = composed(config, core_config(TINY), categories, sounds)
+    tokenizer = CoreProcessor.from_pretrained(_processor(stages, tmp_path)).tokenizer
+    maker = MediaMaker(
+        CoreProcessor(learner.core.config, tokenizer), QuerySimulator(categories, sounds, 32)
+    )
+    return learner, maker, Lessons(tokenizer, 32, tokens=1000, scenes=1.0, colours=True)
+
+
+def _processor(stages: Path, out: Path) -> Path:
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(stages / "read_and_call")
+    CoreProcessor(core_config(TINY), tokenizer).save_pretrained(out / "processor")
+    return out / "processor"
+
+
+def test_the_composed_core_puts_into_the_language_model_what_its_queries_say(parts):
+    learner, _, _ = parts
+    images = torch.randn(2, 3, 64, 64)
+    carried = learner.queries(images, "image")
+    said = learner.from_vector(learner.itc(carried)) + learner.from_box(learner.box(carried))
+    assert torch.allclose(learner.core.embed_image(images), said, atol=1e-4)
+
+
+def test_the_media_of_a_batch_stand_in_their_order(parts):
+    learner, maker, _ = parts
+    scene = Picture(draw_layout(Draw.of(0)), seed=3)
+    drawn = Picture(draw_layout(Draw.of(1)))
+    sound = Sound(tuple(SOUNDS)[:1])
+    media = [sound, drawn, scene, Sound((), silent=True)]
+    made = maker(media, 0, torch.Generator().manual_seed(0))
+    assert [Joiner.KINDS[int(kind)] for kind in made["kinds"]] == [
+        *("audio", "simulated", "image", "audio")
+    ]
+    placed = learner.embed_media(**Joiner.media_of(made))
+    assert torch.allclose(placed[2:3], learner.core.embed_image(made["pixels"]), atol=1e-5)
+    heard = learner.core.embed_audio(made["filter_banks"])
+    assert torch.allclose(placed[[0, 3]], heard, atol=1e-5)
+    assert made["image_names"].shape[0] == 1
+    assert made["audio_names"].tolist() == [[0, -1], [-1, -1]]
+
+
+def test_everything_but_the_eye_learns(parts):
+    learner, maker, lessons = parts
+    seeing = replace(lessons, shares={"sight": 1})
+    batches = (batch(seeing, maker, step) for step in range(20))
+    made = next(each for each in batches if {"pixels", "filter_banks"} <= each.keys())
+    losses = learner.losses(**made)
+    assert set(losses) == {"answer", "name", "bridge_image", "bridge_audio"}
+    torch.stack(list(losses.values())).sum().backward()
+    still = {name for name, p in learner.named_parameters() if p.grad is None}
+    assert {name for name in still if not name.startswith("core.vision_tower.")} <= {
+        # Nothing is simulated in this batch.
+        *("from_vector.weight", "from_vector.bias", "from_box.weight", "from_box.bias")
+    }
+
+
+def test_a_run_exports_a_core_that_loads_and_goes_on_after_a_kill(stages, tmp_path):
+    config = tiny(stages, tmp_path)
+    train(config)
+    core = Core.from_pretrained(config.export)
+    parameters = sum(each.numel() for each in core.parameters())
+    assert (config.export / "model.safetensors").stat().st_size < 2 * parameters + 30_000
+    processor = CoreProcessor.from_pretrained(config.export)
+    assert processor.tokenizer.chat_template
+    assert core.config.num_query_tokens == 32
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert {"exist", "exist_shuffled", "called_seen"} <= figures.keys()
+    first = {name: value.clone() for name, value in core.state_dict().items()}
+    (tmp_path / "checkpoint-2" / "complete").unlink()
+    train(config)
+    again = Core.from_pretrained(config.export).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_stage_that_was_not_run_is_named(stages, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        train(tiny(stages, tmp_path, bridge=tmp_path / "nowhere"))
+
+
+def test_weights_of_other_sizes_are_refused(stages, tmp_path):
+    wider = {**TINY, "text_config": {**TINY["text_config"], "intermediate_size": 72}}
+    with pytest.raises(RuntimeError, match="expected"):
+        train(tiny(stages, tmp_path, core=wider))
+
+
+def test_a_language_model_that_learned_other_vectors_is_refused(stages, tmp_path):
+    others = centred(CATEGORIES, torch.randn(len(CATEGORIES), WIDTH))
+    others.save(tmp_path / "see" / "categories.safetensors")
+    vision = "vision_tower.safetensors"
+    (tmp_path / "see" / vision).write_bytes((stages / "see" / vision).read_bytes())
+    with pytest.raises(ConfigError, match="other phrase vectors"):
+        train(tiny(stages, tmp_path / "run", see=tmp_path / "see"))

@@ -1,0 +1,295 @@
+"""Stage `join`: eye, ear, bridge and language model become one, and speak of what is there.
+
+Each part comes from its own stage, and the layer between bridge and language model is composed of
+what both have learned about phrase vectors and boxes (`bridge.joining_linear`), so that the core
+answers before this stage begins. Then everything but the eye is trained on, with the losses of the
+language model and half of the bridge's. Pictures without a scene stay simulated; tools, text and
+drills stay in every batch, so that nothing is forgotten. What it exports: a whole core, ready to
+serve.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.training.config import ConfigError
+from nuthatch.training.data.sample import Picture, Sound
+from nuthatch.training.fit import Schedule
+from nuthatch.training.stages.bridge import (
+    BRIDGE_FILE,
+    HEADS_FILE,
+    core_config,
+    heard,
+    joining_linear,
+    load_part,
+    shown,
+)
+from nuthatch.training.stages.joiner import Joiner
+from nuthatch.training.stages.lessons import Lessons, scene_of
+from nuthatch.training.stages.listen import AUDIO_FILE
+from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors
+from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE, TIED
+from nuthatch.training.stages.reading_quality import Quiz, called_figures
+from nuthatch.training.stages.see import (
+    CATEGORIES_FILE,
+    VISION_FILE,
+    appearances,
+    framing_of,
+)
+from nuthatch.training.stages.simulated import QuerySimulator
+from nuthatch.training.stages.trainer import Batch, run
+from nuthatch.training.world.scenes import Scene
+from nuthatch.training.world.sounds import Clip, make_sound
+from nuthatch.training.world.splits import Split
+
+SEED, FIRST_SCENE, FIRST_CLIP = 6, 20_000_000, 3_000_000_000
+"""Scenes and clips of this stage come after those of the stages before."""
+CLIPS = 64
+"""Seeds of clips that a batch may take."""
+SILENCE = 48_000
+"""Samples of a recording in which nothing is recorded."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the recipe `6_join.yaml`."""
+
+    see: Path = Path("runs/embedded/see/export")
+    listen: Path = Path("runs/embedded/listen/export")
+    read_and_call: Path = Path("runs/embedded/read_and_call/export")
+    bridge: Path = Path("runs/embedded/bridge/export")
+    """Export folders of the stages before."""
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(steps=1500, lr=6e-4, warmup_steps=60)
+    )
+    core: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Sizes that differ from those of the embedded core, by part."""
+    rates: dict[str, float] = field(
+        default_factory=lambda: {"core.qformer": 0.5, "core.audio_tower": 0.1}
+    )
+    """By what the learning rate is multiplied in parts of the model."""
+    tokens: int = 2560
+    """In a batch."""
+    shares: dict[str, float] = field(
+        default_factory=lambda: {
+            "sight": 62,
+            "offered": 10,
+            "generated": 8,
+            "following": 3,
+            "drills": 7,
+            "talk": 4,
+        }
+    )
+    """How often each kind of lesson is drawn."""
+    vary: float = 0.3
+    """Share of the pictures that get another appearance."""
+    evaluate_every: int = 300
+    watch: int = 60
+    """Dialogues of each figure during training."""
+    measure: int = 300
+    """In the end."""
+    out: Path = Path("runs/embedded/join")
+    export: Path = Path("runs/embedded/join/export")
+
+
+def train(config: Config) -> None:
+    """Compose the core, train or resume, export it whole, and measure what it says."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    core = core_config(config.core)
+    categories, sounds = shared_vectors(config.see / CATEGORIES_FILE)
+    learner = composed(config, core, categories, sounds)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(config.read_and_call)
+    media = MediaMaker(
+        CoreProcessor(core, tokenizer),
+        QuerySimulator(categories, sounds, core.num_query_tokens),
+        vary=config.vary,
+    )
+    lessons = Lessons(
+        tokenizer,
+        core.num_query_tokens,
+        tokens=config.tokens,
+        scenes=1.0,
+        first_scene=FIRST_SCENE,
+        colours=True,
+        shares=config.shares,
+    )
+    unseen = replace(lessons, split="calibrate", first_scene=0)
+    maker = replace(media, split="calibrate", vary=0.0)
+
+    def embed(given: Sequence[Picture | Sound], generator: torch.Generator) -> Tensor:
+        made = maker(given, FIRST_CLIP, generator)
+        tensors = {name: each.to(learner.device) for name, each in made.items()}
+        return learner.embed_media(**Joiner.media_of(tensors))
+
+    def measure(number: int) -> dict[str, float]:
+        quiz = Quiz(unseen, embed, number)
+        return quiz.figures(learner.core) | quiz.shuffled(learner.core)
+
+    run(
+        learner,
+        lambda step: batch(lessons, media, step),
+        config.schedule,
+        config.out,
+        config=config,
+        evaluate=lambda: measure(config.watch),
+        evaluate_every=config.evaluate_every,
+        rates=config.rates,
+    )
+    with torch.inference_mode():
+        figures = measure(config.measure)
+        figures |= called_figures(learner.core, unseen, embed, config.measure)
+    export(learner, media.processor, config.export)
+    text = json.dumps(figures, indent=1)
+    (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
+
+
+def composed(
+    config: Config, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
+) -> Joiner:
+    """The core out of what the stages before have exported.
+
+    Raises:
+        FileNotFoundError: a stage has not exported what it should.
+        RuntimeError: weights are missing, left over, or of another size.
+    """
+    learner = Joiner(core, categories, sounds)
+    load_part(learner.core.vision_tower, config.see / VISION_FILE, "vision_tower.")
+    load_part(learner.core.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
+    load_parts(
+        learner.core,
+        config.bridge / BRIDGE_FILE,
+        ("qformer.", "audio_norm.", "audio_projection."),
+    )
+    load_parts(learner.core, config.read_and_call / LANGUAGE_FILE, ("language_model.",))
+    learner.core.tie_weights()
+    load_parts(learner, config.bridge / HEADS_FILE, ("itc.", "box."))
+    load_joining(learner, config.read_and_call / JOINING_FILE)
+    heads = load_file(config.bridge / HEADS_FILE)
+    weight, bias = joining_linear(heads, learner.from_vector, learner.from_box)
+    with torch.no_grad():
+        learner.core.llm_projection.weight.copy_(weight)
+        learner.core.llm_projection.bias.copy_(bias)
+    return learner
+
+
+def load_joining(learner: Joiner, path: Path) -> None:
+    """Load the layers from phrase vectors and boxes into the language model.
+
+    Raises:
+        FileNotFoundError: there is no such file; its stage has not been run.
+        ConfigError: the language model learned other phrase vectors than stage `see` exported.
+        RuntimeError: weights are missing, left over, or of another size.
+    """
+    load_parts(learner, path, ("from_vector.", "from_box.", "name."), beside=("vectors",))
+    if not torch.allclose(load_file(path)["vectors"], learner.image_vectors.cpu(), atol=1e-3):
+        raise ConfigError(
+            f"{path}: the language model learned other phrase vectors than stage `see` exported; "
+            "run the stages read_and_call and bridge again"
+        )
+
+
+def load_parts(
+    module: torch.nn.Module, path: Path, prefixes: tuple[str, ...], beside: Collection[str] = ()
+) -> None:
+    """Load all weights under these prefixes from a file that holds them and `beside`, no others.
+
+    Raises:
+        FileNotFoundError: there is no such file; its stage has not been run.
+        RuntimeError: weights are missing, left over, or of another size.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
+    weights = {name: value for name, value in load_file(path).items() if name not in beside}
+    state = module.state_dict()
+    expected = {name for name in state if name.startswith(prefixes)} - {TIED}
+    if wrong := expected ^ weights.keys():
+        raise RuntimeError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")
+    for name, value in weights.items():
+        if state[name].shape != value.shape:
+            raise RuntimeError(
+                f"{path}: {name} is {tuple(value.shape)}, expected {tuple(state[name].shape)}"
+            )
+        state[name].copy_(value)
+
+
+@dataclass(frozen=True)
+class MediaMaker:
+    """Makes what a batch's media are for `Joiner`: pixels, filter banks, simulated queries."""
+
+    processor: CoreProcessor
+    simulate: QuerySimulator
+    split: Split = "train"
+    vary: float = 0.3
+
+    def __call__(
+        self, media: Sequence[Picture | Sound], first: int, generator: torch.Generator
+    ) -> Batch:
+        """Tensors for `Joiner.losses`; clips take their seeds from `first` on."""
+        core = self.processor.config
+        scenes: list[Scene] = []
+        clips: list[Clip] = []
+        imagined: list[Picture | Sound] = []
+        kinds = []
+        for number, each in enumerate(media):
+            if isinstance(each, Sound):
+                kinds.append("audio")
+                clips.append(self.clip(each, first + number))
+            elif each.seed is None:
+                kinds.append("simulated")
+                imagined.append(each)
+            else:
+                kinds.append("image")
+                scenes.append(scene_of(each.seed, self.split, core.vision_config.image_size))
+        made: dict[str, Tensor] = {
+            "kinds": torch.tensor([Joiner.KINDS.index(kind) for kind in kinds], dtype=torch.long),
+            "queries": self.simulate(imagined, generator),
+        }
+        if scenes:
+            seed = int(torch.randint(2**31, (), generator=generator))
+            images = appearances(scenes, self.vary, seed)
+            made["pixels"] = framing_of(core).normalise(images)
+            made |= {f"image_{name}": value for name, value in shown(scenes).items()}
+        if clips:
+            made["filter_banks"] = self.processor.filter_banks([each.samples for each in clips])
+            made |= {f"audio_{name}": value for name, value in heard(clips, core).items()}
+        return made
+
+    def clip(self, sound: Sound, seed: int) -> Clip:
+        """A recording of these events; where nothing was recorded, zeros."""
+        if sound.silent:
+            none: Any = np.zeros((0, SILENCE // 160), np.float32)
+            return Clip(np.zeros(SILENCE, np.float32), (), (), none, seed, self.split)
+        return make_sound(seed, self.split, events=sound.events or 0)
+
+
+def batch(lessons: Lessons, media: MediaMaker, step: int) -> Batch:
+    """The batch of this step, see `Joiner.losses`."""
+    packed, names = lessons.batch(SEED, step)
+    tensors = {name: value for name, value in vars(packed).items() if name != "media"}
+    generator = torch.Generator().manual_seed(step)
+    made = media(packed.media, FIRST_CLIP + step * CLIPS, generator)
+    return tensors | {"names": names} | made
+
+
+def export(learner: Joiner, processor: CoreProcessor, folder: Path) -> None:
+    """Write the core in bfloat16, with tokenizer and chat template; it stays float32 in memory."""
+    core = learner.core
+    halved = {
+        name: value.to("cpu", torch.bfloat16) if value.is_floating_point() else value.cpu()
+        for name, value in core.state_dict().items()
+        if name != TIED
+    }
+    core.config.dtype = torch.bfloat16
+    core.save_pretrained(folder, state_dict=halved)
+    processor.save_pretrained(folder)
