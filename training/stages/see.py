@@ -2,7 +2,7 @@
 
 What it exports: the encoder's weights under the core's names, and the phrase vectors of the
 categories and of the sounds, which are fixed on the way so that the language model's stage can run
-beside the rest of this one.
+beside the rest of this one. The whole learner is exported too: a further run can start from it.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -33,6 +33,7 @@ PHRASE_TOKENS = 24
 VISION_FILE = "vision_tower.safetensors"
 CATEGORIES_FILE = "categories.safetensors"
 SOUNDS_FILE = "sounds.safetensors"
+LEARNER_FILE = "learner.safetensors"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Config:
     """Share of the names that are a plural or a synonym instead of the category's own."""
     names_fixed_at: int = 1600
     """From this step on the phrase encoder rests; its vectors are exported at once."""
+    start: Path | None = None
+    """`learner.safetensors` of an earlier run to start from, with its names at rest."""
     evaluate_every: int = 600
     watch_scenes: int = 100
     """Of the split `calibrate`, looked at during training."""
@@ -65,6 +68,10 @@ def train(config: Config) -> None:
     core = core_config(config.vision)
     tokenizer = build_tokenizer()
     learner = DenseDetector(core.vision_config, tokenizer.get_vocab_size())
+    if config.start is not None:
+        weights = load_file(config.start)
+        learner.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    rest_from = config.names_fixed_at if config.start is None else 0
     framing = framing_of(core)
 
     def measure(scenes: int) -> Figures:
@@ -77,9 +84,7 @@ def train(config: Config) -> None:
         }
 
     def fix_names(step: int) -> None:
-        if step >= config.names_fixed_at and any(
-            p.requires_grad for p in learner.phrases.parameters()
-        ):
+        if step >= rest_from and any(p.requires_grad for p in learner.phrases.parameters()):
             learner.phrases.requires_grad_(False)
             export_names(learner, tokenizer, config.export)
 
@@ -98,6 +103,12 @@ def train(config: Config) -> None:
         f"vision_tower.{k}": v.cpu().contiguous() for k, v in learner.tower.state_dict().items()
     }
     save_file(tower, config.export / VISION_FILE)
+    # Names stay to the bit what later stages were trained with; the rest is rounded.
+    whole = {
+        name: (tensor if name.startswith("phrases.") else tensor.bfloat16()).cpu().contiguous()
+        for name, tensor in learner.state_dict().items()
+    }
+    save_file(whole, config.export / LEARNER_FILE)
     with torch.inference_mode():
         figures = measure(config.measure_scenes)
     text = json.dumps(figures, indent=1)

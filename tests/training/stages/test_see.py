@@ -13,7 +13,16 @@ from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.detect import build_tokenizer
 from nuthatch.training.stages.dense_detector import DenseDetector
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
-from nuthatch.training.stages.see import Config, batch, core_config, owners, train
+from nuthatch.training.stages.see import (
+    CATEGORIES_FILE,
+    LEARNER_FILE,
+    VISION_FILE,
+    Config,
+    batch,
+    core_config,
+    owners,
+    train,
+)
 from nuthatch.training.world.scenes import make_scene
 
 TINY = {
@@ -124,6 +133,20 @@ def test_names_are_exported_when_they_come_to_rest_and_do_not_change_after(tmp_p
         train(tiny(out, schedule=schedule, names_fixed_at=2))
         vectors.append(PhraseVectors.load(out / "export" / "categories.safetensors").vectors)
     assert torch.equal(*vectors)
+
+
+def test_a_further_run_starts_from_what_an_earlier_one_learned(tmp_path) -> None:
+    train(tiny(tmp_path / "first"))
+    first = tmp_path / "first" / "export"
+    still = Schedule(steps=1, lr=1e-12)
+    train(tiny(tmp_path / "more", start=first / LEARNER_FILE, schedule=still))
+    before, after = (load_file(f / VISION_FILE) for f in (first, tmp_path / "more" / "export"))
+    for name, tensor in before.items():
+        assert torch.allclose(after[name], tensor, atol=1e-2, rtol=1e-2), name  # bfloat16 between
+    names = [
+        PhraseVectors.load(f / CATEGORIES_FILE).vectors for f in (first, tmp_path / "more/export")
+    ]
+    assert torch.equal(*names)
 
 
 def test_a_narrow_eye_starts_with_weights_that_keep_the_scale_of_what_they_read() -> None:
