@@ -37,7 +37,7 @@ from nuthatch.training.stages.bridge import (
 from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons, scene_of
 from nuthatch.training.stages.listen import AUDIO_FILE
-from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors
+from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors, sound_vectors
 from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE, TIED
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
 from nuthatch.training.stages.see import (
@@ -174,7 +174,7 @@ def composed(
     load_parts(learner.core, config.read_and_call / LANGUAGE_FILE, ("language_model.",))
     learner.core.tie_weights()
     load_parts(learner, config.bridge / HEADS_FILE, ("itc.", "box."))
-    load_joining(learner, config.read_and_call / JOINING_FILE)
+    load_joining(learner, categories, config.read_and_call / JOINING_FILE)
     heads = load_file(config.bridge / HEADS_FILE)
     weight, bias = joining_linear(heads, learner.from_vector, learner.from_box)
     with torch.no_grad():
@@ -183,20 +183,32 @@ def composed(
     return learner
 
 
-def load_joining(learner: Joiner, path: Path) -> None:
+def load_joining(learner: Joiner, categories: PhraseVectors, path: Path) -> None:
     """Load the layers from phrase vectors and boxes into the language model.
+
+    It may have learned other vectors than the bridge, from another run of stage `see`. Both are
+    sets of unit vectors with the same angles between them, so a rotation makes one of the other.
 
     Raises:
         FileNotFoundError: there is no such file; its stage has not been run.
-        ConfigError: the language model learned other phrase vectors than stage `see` exported.
+        ConfigError: no rotation makes one set of the other.
         RuntimeError: weights are missing, left over, or of another size.
     """
     load_parts(learner, path, ("from_vector.", "from_box.", "name."), beside=("vectors",))
-    if not torch.allclose(load_file(path)["vectors"], learner.image_vectors.cpu(), atol=1e-3):
+    learned = PhraseVectors(categories.names, load_file(path)["vectors"])
+    of_bridge, of_language = (
+        torch.cat([each.vectors, sound_vectors(each).vectors]).T for each in (categories, learned)
+    )
+    rotation = of_language @ torch.linalg.pinv(of_bridge, rtol=1e-3)
+    if not torch.allclose(rotation @ of_bridge, of_language, atol=0.02):
         raise ConfigError(
-            f"{path}: the language model learned other phrase vectors than stage `see` exported; "
-            "run the stages read_and_call and bridge again"
+            f"{path}: the language model learned phrase vectors that are not at the same angles "
+            "as the bridge's; run the stage read_and_call again"
         )
+    with torch.no_grad():
+        learner.from_vector.weight.copy_(learner.from_vector.weight @ rotation)
+        learner.name.weight.copy_(rotation.T @ learner.name.weight)
+        learner.name.bias.copy_(rotation.T @ learner.name.bias)
 
 
 def load_parts(

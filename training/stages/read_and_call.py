@@ -117,9 +117,8 @@ def batch(lessons: Lessons, simulate: QuerySimulator, step: int) -> Batch:
 def tokenizer_of(config: Config, core: CoreConfig) -> PreTrainedTokenizerFast:
     """The tokenizer in the export folder; it is trained if there is none yet."""
     if not (config.export / "tokenizer.json").is_file():
-        trained = train_tokenizer(
-            texts(config.tokenizer_samples), vocab_size=core.text_config.vocab_size
-        )
+        vocabulary = core.text_config.vocab_size
+        trained = train_tokenizer(texts(config.tokenizer_samples), vocab_size=vocabulary)
         trained.save_pretrained(config.export)
     return PreTrainedTokenizerFast.from_pretrained(config.export)
 

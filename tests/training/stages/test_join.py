@@ -17,10 +17,16 @@ from nuthatch.training.data.sample import Draw, Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import Bridge, core_config
 from nuthatch.training.stages.bridge import export as export_bridge
-from nuthatch.training.stages.join import Config, MediaMaker, batch, composed, train
+from nuthatch.training.stages.join import Config, MediaMaker, batch, composed, load_joining, train
 from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons
-from nuthatch.training.stages.phrase_vectors import centred, shared_vectors
+from nuthatch.training.stages.phrase_vectors import (
+    PhraseVectors,
+    centred,
+    decorrelated,
+    shared_vectors,
+    sound_vectors,
+)
 from nuthatch.training.stages.read_and_call import export as export_reader
 from nuthatch.training.stages.read_and_call import texts
 from nuthatch.training.stages.reader import Reader
@@ -193,10 +199,34 @@ def test_weights_of_other_sizes_are_refused(stages, tmp_path):
         train(tiny(stages, tmp_path, core=wider))
 
 
-def test_a_language_model_that_learned_other_vectors_is_refused(stages, tmp_path):
-    others = centred(CATEGORIES, torch.randn(len(CATEGORIES), WIDTH))
-    others.save(tmp_path / "see" / "categories.safetensors")
-    vision = "vision_tower.safetensors"
-    (tmp_path / "see" / vision).write_bytes((stages / "see" / vision).read_bytes())
-    with pytest.raises(ConfigError, match="other phrase vectors"):
-        train(tiny(stages, tmp_path / "run", see=tmp_path / "see"))
+def test_a_language_model_that_learned_other_vectors_is_turned_towards_those_of_the_bridge(
+    tmp_path,
+):
+    torch.manual_seed(1)
+    core = core_config(TINY)
+    learned, of_bridge = (
+        decorrelated(centred(CATEGORIES, torch.randn(len(CATEGORIES), 96))) for _ in range(2)
+    )
+    reader = Reader(core, learned)
+    joiner = Joiner(core, of_bridge, sound_vectors(of_bridge))
+    export_reader(reader, tmp_path)
+    load_joining(joiner, of_bridge, tmp_path / "joining.safetensors")
+    for old, new in ((learned, of_bridge), (sound_vectors(learned), sound_vectors(of_bridge))):
+        said = reader.embed_queries(torch.cat([old.vectors, torch.zeros(len(old.names), 4)], -1))
+        boxless = joiner.from_vector(new.vectors) + joiner.from_box.bias
+        assert torch.allclose(boxless, said, atol=0.05)
+    guess = torch.randn(5, core.text_config.hidden_size)
+    names = reader.name(guess) @ learned.vectors.T
+    assert torch.allclose(joiner.name(guess) @ of_bridge.vectors.T, names, atol=0.05)
+
+
+def test_vectors_at_other_angles_are_refused(stages, tmp_path):
+    few = PhraseVectors(CATEGORIES, torch.ones(len(CATEGORIES), WIDTH))
+    export_reader(Reader(core_config(TINY), few), tmp_path)
+    learner = Joiner(core_config(TINY), *shared_vectors(stages / "see" / "categories.safetensors"))
+    with pytest.raises(ConfigError, match="angles"):
+        load_joining(
+            learner,
+            shared_vectors(stages / "see" / "categories.safetensors")[0],
+            tmp_path / "joining.safetensors",
+        )
