@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Sequence
 from textwrap import shorten
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -24,9 +24,9 @@ from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
 from nuthatch.mllm.grammar import turn_grammar
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media import MediaKind, MediaStore
 
-KINDS = ("image", "audio", "mask", "detection")
+KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask", "detection")
 SHORT = 60  # characters of a shortened result
 AT_ONCE = 4  # results shortened at once
 EMBEDDED = 32  # media whose vectors are kept
@@ -108,7 +108,7 @@ class CorePlanner:
         no_call_left = left < 1 or len(talk.now.turns) >= self.budget.steps
         return turn_grammar(
             talk.tools.schemas(),
-            {kind: talk.media.handles(kind) for kind in KINDS},  # type: ignore[arg-type]
+            {kind: talk.media.handles(kind) for kind in KINDS},
             allow="answer" if no_call_left else "calls" if self.always_call else "any",
             max_calls=int(min(self.max_calls, max(left, 1))),
             quoted=[exchange.question for exchange in talk.exchanges] if self.quoted else None,

@@ -105,9 +105,8 @@ class Journal:
             line = json.dumps(plain).encode("ascii")
         line += b"\n"
         try:
-            while (written := self._file.write(line)) < len(
-                line
-            ):  # e.g. a disk that is nearly full
+            # A disk that is nearly full takes a part.
+            while (written := self._file.write(line)) < len(line):
                 line = line[written:]
         except OSError as error:
             message = f"run {self.run_id} cannot be written on: {error}; make room, then resume it"

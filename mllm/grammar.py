@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Literal
 
 import regex
@@ -104,7 +104,7 @@ def word_spans(texts: Iterable[str]) -> list[str]:
         for start, first in enumerate(words):
             span = first.group()
             spans[span] = None
-            for before, word in zip(words[start:], words[start + 1 : start + QUOTED_WORDS]):  # noqa: B905
+            for before, word in pairwise(words[start : start + QUOTED_WORDS]):
                 if not text[before.end() : word.start()].isspace():
                     break
                 span = f"{span} {word.group()}"

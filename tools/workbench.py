@@ -136,9 +136,11 @@ class Workbench:
 
     def _load(self, calls: Sequence[ToolCall], seconds: float | None) -> None:
         """Load the models of these calls before their clocks run: it is slow once, and no fault
-        of the first who asks. What cannot be loaded the calls will tell themselves."""
+        of the first who asks. What cannot be loaded the calls will tell themselves; a tool in a
+        process of its own loads its own."""
         tools = [self.tools[call.tool] for call in calls if call.tool in self.tools]
-        names = {name for tool in tools for name in tool.weights} - set(self.weights.loaded)
+        here = [tool for tool in tools if tool.isolation == "thread"]
+        names = {name for tool in here for name in tool.weights} - set(self.weights.loaded)
 
         def load() -> None:
             for name in sorted(names):

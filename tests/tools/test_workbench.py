@@ -281,6 +281,17 @@ def test_loading_a_model_is_no_part_of_a_calls_time(bench, monkeypatch):
     assert result.value == Text(text="slow model")
 
 
+def test_models_of_a_tool_in_its_own_process_are_not_loaded_in_this_one(bench, monkeypatch):
+    class Away(Far):
+        name, weights = "away", ("slow model",)
+
+    loaded: list[str] = []
+    monkeypatch.setattr(bench.weights, "get", loaded.append)
+    bench.tools = bench.tools.with_tools(Away())
+    bench._load(calls(("away", {})), None)
+    assert loaded == []
+
+
 def test_a_hung_tool_returns_control_and_retires_its_worker_and_its_weights(bench, monkeypatch):
     retired: list[str] = []  # the abandoned worker may still hold the model
     monkeypatch.setattr(bench.weights, "retire", retired.append)
