@@ -86,20 +86,23 @@ class Agent:
         verify: bool = True,
         home: str | Path | None = None,
     ) -> Self:
-        """An agent on released weights; weights are read when a tool first needs them.
+        """An agent on released weights; a tool's weights are read when it is first called.
+
+        The planner is the preset's core unless another is given.
 
         Raises:
             ValueError: there is no such preset.
+            ToolUnavailable: the core's weights or a package are missing.
         """
-        from nuthatch.agent.rules import RulesPlanner
         from nuthatch.tools.catalogue import default_tools
 
         if preset not in PRESETS:
             raise ValueError(f"there is no preset '{preset}'; there is: {', '.join(PRESETS)}")
+        weights = Weights(PRESETS[preset])
         return cls(
-            planner or RulesPlanner(),
+            planner or _core_planner(weights, budget),
             tools or default_tools(),
-            weights=Weights(PRESETS[preset]),
+            weights=weights,
             budget=budget,
             verify=verify,
             home=home,
@@ -355,3 +358,10 @@ def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
     return given if isinstance(given, list) else [given]
+
+
+def _core_planner(weights: Weights, budget: Budget | None) -> Planner:
+    from nuthatch.agent.core_planner import CorePlanner  # it imports torch
+
+    speaker = weights.get("core")
+    return CorePlanner(speaker.core, speaker.processor, budget=budget)

@@ -1,6 +1,8 @@
 """All tools that work with the shipped weights, in one set."""
 
+from nuthatch.tools.ask_region import AskRegion
 from nuthatch.tools.calculate import Calculate
+from nuthatch.tools.caption import CaptionPicture
 from nuthatch.tools.crop import CropPicture
 from nuthatch.tools.describe_attributes import DescribeAttributes
 from nuthatch.tools.detect import Detect
@@ -21,6 +23,8 @@ def default_tools() -> ToolSet:
             Segment(),
             TagPicture(),
             DescribeAttributes(),
+            CaptionPicture(),
+            AskRegion(),
             TagSound(),
             LocateSoundSource(),
             Measure(),

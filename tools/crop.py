@@ -14,7 +14,7 @@ from nuthatch.tools.base import (
 )
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
-from nuthatch.tools.ingest import MIN_SIDE
+from nuthatch.tools.regions import box_of, cut
 
 
 class CropArgs(Arguments):
@@ -55,23 +55,10 @@ class CropPicture(Tool[CropArgs, Crop]):
 
     def run(self, args: CropArgs, context: Context) -> Crop:
         pixels = context.media.image(args.image)
-        height, width = pixels.shape[:2]
-        try:
-            if args.detection is not None:
-                (found,) = context.media.detections(args.detection)
-                if found.image != args.image:
-                    raise RetryCall(f"{args.detection} lies on {found.image}, not {args.image}")
-                box = found.box
-            else:
-                box = Box.of(args.box or ())
-            box = box.clip(width, height).grow(args.margin, width, height)
-        except ValueError as error:
-            raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
-        x1, y1 = int(box.x1), int(box.y1)
-        x2, y2 = min(width, round(box.x2 + 0.5)), min(height, round(box.y2 + 0.5))
-        if min(x2 - x1, y2 - y1) < MIN_SIDE:
-            raise RetryCall(
-                f"the region is {x2 - x1}x{y2 - y1} pixels; take one of {MIN_SIDE} a side"
-            )
-        made = context.add_image(pixels[y1:y2, x1:x2].copy(), parents=(args.image,))
-        return Crop(image=made.handle, box=Box.of((x1, y1, x2, y2)))
+        if args.detection is not None:
+            found = context.media.detection(args.detection)
+            if found.image != args.image:
+                raise RetryCall(f"{args.detection} lies on {found.image}, not {args.image}")
+        part, box = cut(pixels, box_of(args.detection or args.box, pixels, context), args.margin)
+        made = context.add_image(part, parents=(args.image,))
+        return Crop(image=made.handle, box=box)

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, DetectionRef, ImageRef, Tool
-from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.geometry import Box
+from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
+from nuthatch.tools.regions import REGION, Region, box_of
 
 if TYPE_CHECKING:
     from nuthatch.tools.taggers import Tagger
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 class DescribeAttributesArgs(Arguments):
     image: ImageRef
-    region: DetectionRef | tuple[float, float, float, float] | None = Field(
-        None, description="a detection's handle or x1 y1 x2 y2; default: the whole picture"
-    )
+    region: Region | None = REGION
     top_k: int = Field(3, ge=1, le=20)
 
 
@@ -54,25 +51,13 @@ class DescribeAttributes(Tool[DescribeAttributesArgs, Attributes]):
 
         tagger: Tagger = context.weights.get("tag")
         pixels = context.media.image(args.image)
-        box = self._box(args, context, width=pixels.shape[1], height=pixels.shape[0])
+        box = box_of(args.region, pixels, context)
         tags = tagger.tag_boxes(pixels, [box.xyxy])
         return Attributes(
             objects=_ranked(LABELS, tags.categories[0], args.top_k),
             tints=_ranked(TINT_LABELS, tags.tints[0], args.top_k),
             score_kind="probability",
         )
-
-    def _box(
-        self, args: DescribeAttributesArgs, context: Context, *, width: int, height: int
-    ) -> Box:
-        if args.region is None:
-            return Box.of((0, 0, width, height))
-        if isinstance(args.region, str):
-            return context.media.detection(args.region).box
-        try:
-            return Box.of(args.region).clip(width, height)
-        except ValueError as error:
-            raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
 
 
 def _ranked(words: Sequence[str], scores: NDArray[np.float32], top_k: int) -> list[ScoredWord]:

@@ -21,12 +21,19 @@ EMBEDDED = Path(__file__).parent / "embedded"
 
 # Name of the weights -> `module:function`, called with (folder, device); imported when first used.
 LOADERS = {
+    "core": "nuthatch.mllm.speaking:load",
     "detect": "nuthatch.tools.detectors:load",
     "segment": "nuthatch.tools.segmenters:load",
     "tag": "nuthatch.tools.taggers:load",
     "tag_sound": "nuthatch.tools.sound_tagger:load",
 }
-EXTRAS = {"detect": "vision", "segment": "vision", "tag": "vision", "tag_sound": "audio"}
+EXTRAS = {
+    "core": "vision",
+    "detect": "vision",
+    "segment": "vision",
+    "tag": "vision",
+    "tag_sound": "audio",
+}
 
 
 @dataclass(frozen=True)
@@ -113,9 +120,10 @@ class Weights:
     def _load(self, status: WeightsStatus) -> Any:
         name = status.name
         if not status.present:
+            stage = "" if name == "core" else f" --stage perceive --only {name}"
             raise ToolUnavailable(
                 f"the weights '{name}' are not at {status.path}; "
-                f"train them with: nuthatch train embedded --stage perceive --only {name}"
+                f"train them with: nuthatch train embedded{stage}"
             )
         _check_calibration(status)
         module, _, function = LOADERS[name].partition(":")

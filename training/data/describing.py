@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nuthatch.tools.caption import Caption
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.tag_sound import SoundEvents
 from nuthatch.tools.vocabulary import SOUNDS
@@ -12,7 +13,6 @@ from nuthatch.training.data.regions import box, lacks
 from nuthatch.training.data.sample import Draw
 from nuthatch.training.data.talk import NUMBERS, Talk
 from nuthatch.training.data.tool_schemas import (
-    Caption,
     Captions,
     Description,
     Line,

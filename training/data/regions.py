@@ -2,17 +2,16 @@
 
 from typing import Any
 
+from nuthatch.tools.ask_region import RegionAnswer, RegionAnswers
 from nuthatch.tools.base import ToolResult
+from nuthatch.tools.caption import Caption
 from nuthatch.training.data import faults
 from nuthatch.training.data.layouts import Thing
 from nuthatch.training.data.looking import of, pictures, things
 from nuthatch.training.data.paraphrase import quote, reword
 from nuthatch.training.data.talk import Talk, there_are, thing_slots
 from nuthatch.training.data.tool_schemas import (
-    Caption,
     GeneratedImages,
-    RegionAnswer,
-    RegionAnswers,
 )
 from nuthatch.training.data.words import (
     any_word,
@@ -194,7 +193,9 @@ def ask_options(talk: Talk) -> None:
 
 def _answered(talk: Talk, call: tuple[str, dict[str, Any]], answer: str) -> None:
     score = round(talk.draw.uniform(0.4, 0.99), 2)
-    told = RegionAnswers(answers=[RegionAnswer(answer=answer, score=score)])
+    told = RegionAnswers(
+        answers=[RegionAnswer(answer=answer, score=score)], score_kind="probability a token"
+    )
     if faults.attempt(talk, call, told) is not None:
         talk.say(f"The answer is: {answer}.")
 

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nuthatch.tools.base import Arguments, AudioRef, DetectionRef, ImageRef, MaskRef
 from nuthatch.tools.catalogue import default_tools
 from nuthatch.tools.geometry import Box
-
-Box4 = tuple[float, float, float, float]
+from nuthatch.tools.regions import REGION, Region
 
 
 class GroundArgs(Arguments):
@@ -40,17 +39,6 @@ class Description(BaseModel):
     captions: list[str]
 
 
-class CaptionArgs(Arguments):
-    image: ImageRef
-    region: DetectionRef | Box4 | None = Field(
-        None, description="a detection's handle or x1 y1 x2 y2; default: the whole picture"
-    )
-
-
-class Caption(BaseModel):
-    caption: str
-
-
 class CaptionManyArgs(Arguments):
     image: ImageRef
     n: int = Field(5, ge=1, le=50)
@@ -61,29 +49,9 @@ class Captions(BaseModel):
     captions: list[str]
 
 
-class AskRegionArgs(Arguments):
-    image: ImageRef
-    question: str = Field(min_length=1, max_length=256)
-    boxes: list[Box4] | None = Field(
-        None, max_length=64, description="x1 y1 x2 y2 in pixels of the image; default: all of it"
-    )
-    options: list[str] | None = Field(None, max_length=16, description="answers to choose from")
-
-
-class RegionAnswer(BaseModel):
-    answer: str
-    score: float
-
-
-class RegionAnswers(BaseModel):
-    answers: list[RegionAnswer]
-
-
 class ReadTextArgs(Arguments):
     image: ImageRef
-    region: DetectionRef | Box4 | None = Field(
-        None, description="a detection's handle or x1 y1 x2 y2; default: the whole picture"
-    )
+    region: Region | None = REGION
 
 
 class Line(BaseModel):
@@ -150,9 +118,7 @@ class Planned(NamedTuple):
 PLANNED = (
     Planned("ground", "Link phrases of a text to the objects they mean in a picture.", GroundArgs),
     Planned("describe", "Collect tags, attributes and captions of a picture.", DescribeArgs),
-    Planned("caption", "Say in one sentence what a picture shows.", CaptionArgs),
     Planned("caption_many", "Write several different captions of a picture.", CaptionManyArgs),
-    Planned("ask_region", "Answer a question about regions of a picture.", AskRegionArgs),
     Planned("read_text", "Read the text that is written in a picture.", ReadTextArgs),
     Planned("transcribe", "Write down what is said in a recording.", TranscribeArgs),
     Planned("generate_image", "Make new pictures from a description.", GenerateImageArgs),

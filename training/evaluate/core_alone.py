@@ -12,16 +12,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from nuthatch.mllm.chat import prompt_ids
-from nuthatch.mllm.decoding import Decoder, Medium, Row
-from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.speaking import Kind, Question, Speaker
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, SYNONYMS, TINTS, plural
 from nuthatch.training.data import questions
 from nuthatch.training.data.layouts import Layout
 from nuthatch.training.data.sample import Draw, Held
 from nuthatch.training.evaluate import asking, records
 from nuthatch.training.evaluate.checking import polls
-from nuthatch.training.evaluate.cores import Trial
 from nuthatch.training.evaluate.pope import Company, asked_for, strict
 from nuthatch.training.world.scenes import Scene
 from nuthatch.training.world.sounds import Clip
@@ -34,9 +31,6 @@ FORMS = ("exist", "count", "colour", "relation")
 CAPTION = "Describe the picture."
 HEAR = "What can you hear?"
 SOURCE = "Which object makes this sound?"
-MOST_TOKENS = 48
-AT_ONCE = 48
-"""Rows of a batch."""
 
 
 @dataclass(frozen=True)
@@ -68,45 +62,23 @@ class Media:
         return Media(image, audio)
 
 
-class Speaker:
-    """Answers questions about media that are embedded already, many at a time."""
+def pictures(speaker: Speaker, scenes: Sequence[Scene]) -> list[Media]:
+    """Each scene's picture, embedded."""
+    return [Media(image=each) for each in speaker.see([scene.image for scene in scenes])]
 
-    def __init__(self, trial: Trial) -> None:
-        self.core, self.processor = trial
-        self.decoder = Decoder(self.core, self.processor.tokenizer, max_new_tokens=MOST_TOKENS)
-        self.grammar = turn_grammar([], {}, allow="answer")
 
-    @torch.inference_mode()
-    def pictures(self, scenes: Sequence[Scene]) -> list[Media]:
-        """Each scene's picture, embedded."""
-        values = self.processor.pixel_values([scene.image for scene in scenes])
-        return [Media(image=each) for each in self.core.embed_image(values.to(self.core.device))]
+def sounds(speaker: Speaker, clips: Sequence[Clip]) -> list[Media]:
+    """Each clip, embedded."""
+    return [Media(audio=each) for each in speaker.hear([clip.samples for clip in clips])]
 
-    @torch.inference_mode()
-    def sounds(self, clips: Sequence[Clip]) -> list[Media]:
-        """Each clip, embedded."""
-        banks = self.processor.filter_banks([clip.samples for clip in clips])
-        return [Media(audio=each) for each in self.core.embed_audio(banks.to(self.core.device))]
 
-    def answers(self, asked: Sequence[tuple[str, Media]]) -> list[str]:
-        """One answer a question."""
-        rows = [self._row(text, media) for text, media in asked]
-        said: list[str] = []
-        for start in range(0, len(rows), AT_ONCE):
-            spoken = self.decoder.speak(rows[start : start + AT_ONCE])
-            decode = self.processor.tokenizer.decode
-            said += [decode(ids, skip_special_tokens=True).strip() for ids in spoken]
-        return said
-
-    def _row(self, text: str, media: Media) -> Row:
-        senses = (("image", media.image), ("audio", media.audio))
-        given = [(kind, vectors) for kind, vectors in senses if vectors is not None]
-        content = [{"type": kind, "handle": f"{kind}_1"} for kind, _ in given]
-        message = {"role": "user", "content": [*content, {"type": "text", "text": text}]}
-        prompt = prompt_ids(
-            self.processor.tokenizer, [message], queries=self.processor.config.num_query_tokens
-        )
-        return Row(prompt, self.grammar, [Medium(kind, vectors) for kind, vectors in given])
+def question(text: str, media: Media) -> Question:
+    """A question about these media, picture first."""
+    senses: tuple[tuple[Kind, Tensor | None], ...] = (
+        ("image", media.image),
+        ("audio", media.audio),
+    )
+    return Question(text, tuple((kind, given) for kind, given in senses if given is not None))
 
 
 # -- questions and answers ------------------------------------------------------------------------
@@ -116,17 +88,17 @@ def about(scene: Scene, company: Company) -> list[Asked]:
     """POPE, a count, a caption, and a question of each kind in a held-out form."""
     counts = scene.counts()
     layout = Layout.of(scene)
-    named = {question.category: question.label for question in polls(scene, company, scene.seed)}
+    named = {each.category: each.label for each in polls(scene, company, scene.seed)}
     asked = [Asked("pope", asked_for(name), label, name) for name, label in sorted(named.items())]
     number = counts.get(scene.focus, 0)
     asked.append(Asked("count", f"How many {plural(scene.focus)} are there?", number, scene.focus))
     asked.append(Asked("caption", CAPTION, counts))
     for kind in FORMS:
         draw = Draw.of("core alone", scene.seed, kind)
-        question = questions.ask(draw, kind, layout, None, Held(branches=True))
-        if question is None or (kind == "colour" and question.truth not in TINTS):
+        posed = questions.ask(draw, kind, layout, None, Held(branches=True))
+        if posed is None or (kind == "colour" and posed.truth not in TINTS):
             continue
-        asked.append(Asked(f"form {kind}", question.text, question.truth, question.category))
+        asked.append(Asked(f"form {kind}", posed.text, posed.truth, posed.category))
     return asked
 
 
@@ -182,7 +154,7 @@ def interview(
         for each in asked
         for condition in conditions
     ]
-    said = iter(speaker.answers(spoken))
+    said = iter(speaker.answers([question(*each) for each in spoken]))
     rows = []
     for asked, _, _ in cases:
         answered = []
@@ -206,7 +178,7 @@ def look(
     speaker: Speaker, scenes: Sequence[Scene], others: Sequence[Scene], company: Company
 ) -> list[records.Row]:
     """One row a scene: everything that can be asked of its picture; `others` stand in for it."""
-    media = zip(speaker.pictures(scenes), speaker.pictures(others), strict=True)
+    media = zip(pictures(speaker, scenes), pictures(speaker, others), strict=True)
     cases = [(about(scene, company), *both) for scene, both in zip(scenes, media, strict=True)]
     rows = interview(speaker, cases, SIGHT)
     for row, scene in zip(rows, scenes, strict=True):
@@ -219,7 +191,7 @@ def look(
 
 def listen(speaker: Speaker, clips: Sequence[Clip], others: Sequence[Clip]) -> list[records.Row]:
     """One row a clip."""
-    media = zip(speaker.sounds(clips), speaker.sounds(others), strict=True)
+    media = zip(sounds(speaker, clips), sounds(speaker, others), strict=True)
     cases = [(of_sound(clip), *both) for clip, both in zip(clips, media, strict=True)]
     return interview(speaker, cases, ("", "deaf", "other_sound"))
 
@@ -239,6 +211,6 @@ def relate(
 
 
 def _both(speaker: Speaker, pairs: Sequence[tuple[Scene, Clip]]) -> list[Media]:
-    pictures = speaker.pictures([scene for scene, _ in pairs])
-    sounds = speaker.sounds([clip for _, clip in pairs])
-    return [Media(a.image, b.audio) for a, b in zip(pictures, sounds, strict=True)]
+    seen = pictures(speaker, [scene for scene, _ in pairs])
+    heard = sounds(speaker, [clip for _, clip in pairs])
+    return [Media(a.image, b.audio) for a, b in zip(seen, heard, strict=True)]

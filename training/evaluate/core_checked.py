@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from nuthatch.mllm.speaking import Speaker
 from nuthatch.tools.verification.correction import Item
 from nuthatch.tools.verification.verifier import Verifier
 from nuthatch.tools.vocabulary import canonical
 from nuthatch.training.evaluate.checking import polls, text_row
-from nuthatch.training.evaluate.core_alone import CAPTION, NAME, Media, Speaker, named
+from nuthatch.training.evaluate.core_alone import CAPTION, NAME, Media, named, pictures, question
 from nuthatch.training.evaluate.pope import Company, asked_for, strict
 from nuthatch.training.evaluate.records import Row
 from nuthatch.training.evaluate.writer import NUMBER_WORDS, Fact, Phrase, Truth
@@ -22,12 +23,12 @@ def check(
 ) -> list[Row]:
     """One row a scene: POPE answers before and after, and what became of its caption."""
     asked: list[tuple[int, str, Media]] = []
-    for index, media in enumerate(speaker.pictures(scenes)):
+    for index, media in enumerate(pictures(speaker, scenes)):
         scene = scenes[index]
         names = {question.category for question in polls(scene, company, scene.seed)}
         texts = [*(asked_for(name) for name in sorted(names)), CAPTION]
         asked += [(index, text, media) for text in texts]
-    said = speaker.answers([(text, media) for _, text, media in asked])
+    said = speaker.answers([question(text, media) for _, text, media in asked])
     # A speaker that is not trained yet may say nothing at all.
     said = [text if text.strip() else "-" for text in said]
     items = [

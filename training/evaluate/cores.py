@@ -5,37 +5,32 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-import nuthatch
 from nuthatch.agent.core_planner import CorePlanner
+from nuthatch.mllm import speaking
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.mllm.speaking import Speaker
+from nuthatch.tools import weights as shipped
 from nuthatch.tools.faults import ToolUnavailable
 
-EMBEDDED = Path(nuthatch.__file__).parent / "mllm" / "embedded"
+EMBEDDED = shipped.EMBEDDED / "core"
 RANDOM = "random"
 """Stands for weights that nobody trained."""
 SAMPLES_READ = 300
 """Dialogues that the tokenizer of a random core is learned from."""
 
 
-class Trial(NamedTuple):
-    """A core and what prepares its input."""
-
-    core: Core
-    processor: CoreProcessor
-
-    def planner(self, *, always_call: bool = False) -> CorePlanner:
-        """A planner of this core: as it serves, or one that draws its calls at random."""
-        if not always_call:
-            return CorePlanner(self.core, self.processor)
-        return CorePlanner(
-            self.core, self.processor, always_call=True, temperature=1.0, max_new_tokens=96
-        )
+def planner(speaker: Speaker, *, always_call: bool = False) -> CorePlanner:
+    """A planner of this core: as it serves, or one that draws its calls at random."""
+    if not always_call:
+        return CorePlanner(speaker.core, speaker.processor)
+    return CorePlanner(
+        speaker.core, speaker.processor, always_call=True, temperature=1.0, max_new_tokens=96
+    )
 
 
 def is_core(folder: Path) -> bool:
@@ -44,7 +39,7 @@ def is_core(folder: Path) -> bool:
 
 
 @cache
-def load(weights: str = "") -> Trial:
+def load(weights: str = "") -> Speaker:
     """The core of a folder, `random`, or (by default) the one that ships.
 
     Raises:
@@ -62,7 +57,7 @@ def load(weights: str = "") -> Trial:
             "--weights random, or --weights none for the baselines alone",
             "weights_missing",
         )
-    return Trial(Core.from_pretrained(folder).eval(), CoreProcessor.from_pretrained(folder))
+    return speaking.load(folder)
 
 
 def files(weights: str = "") -> list[Path]:
@@ -73,7 +68,7 @@ def files(weights: str = "") -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
 
 
-def _random(config: CoreConfig | None = None) -> Trial:
+def _random(config: CoreConfig | None = None) -> Speaker:
     """Of the shipped size, unless another is given, with a tokenizer learned here."""
     from nuthatch.training.tokenizer import train_tokenizer
 
@@ -81,7 +76,7 @@ def _random(config: CoreConfig | None = None) -> Trial:
     tokenizer = train_tokenizer(_texts(), vocab_size=config.text_config.vocab_size)
     config.text_config.vocab_size = len(tokenizer)  # small texts make fewer entries
     torch.manual_seed(0)
-    return Trial(Core(config).eval(), CoreProcessor(config, tokenizer))
+    return Speaker(Core(config).eval(), CoreProcessor(config, tokenizer))
 
 
 def _texts() -> Iterator[str]:

@@ -22,6 +22,7 @@ import nuthatch
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.rules import RulesPlanner
+from nuthatch.mllm.speaking import Speaker
 from nuthatch.tools.verification.verifier import Verifier
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.tools.weights import LOADERS, Weights
@@ -235,7 +236,7 @@ def _core_check(first: int, indices: Sequence[int]) -> list[Row]:
 
 
 def _core_ask(first: int, indices: Sequence[int]) -> list[Row]:
-    return _ask(first, indices, cores.load().planner())
+    return _ask(first, indices, cores.planner(cores.load()))
 
 
 def _numbered(indices: Sequence[int], rows: Sequence[Row]) -> list[Row]:
@@ -267,8 +268,8 @@ def _verifier() -> Verifier:
 
 
 @cache
-def _speaker() -> core_alone.Speaker:
-    return core_alone.Speaker(cores.load())
+def _speaker() -> Speaker:
+    return cores.load()
 
 
 @cache

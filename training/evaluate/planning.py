@@ -149,7 +149,7 @@ def _planner(name: str, weights: str) -> Planner:
         return RulesPlanner()
     if name == "first_span":
         return FirstSpanPlanner()
-    return cores.load(weights).planner(always_call=name == "caller")
+    return cores.planner(cores.load(weights), always_call=name == "caller")
 
 
 def _short(weights: str) -> str:

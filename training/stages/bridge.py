@@ -23,12 +23,11 @@ from nuthatch.mllm.bridges.qformer import Sense, SharedQFormer
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.beats import Beats
 from nuthatch.mllm.encoders.eva import Eva
-from nuthatch.mllm.encoders.fbank import FRAME_LENGTH, FRAME_SHIFT, beats_filter_bank
+from nuthatch.mllm.encoders.fbank import FRAME_SHIFT
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.fit import Losses, Schedule
 from nuthatch.training.perceive.detect import truth_of
 from nuthatch.training.perceive.tag_sound import AUDIBLE_POWER
-from nuthatch.training.perceive.tag_sound_quality import pad_to_window
 from nuthatch.training.stages.bridge_loss import (
     Wanted,
     bridge_losses,
@@ -40,6 +39,7 @@ from nuthatch.training.stages.bridge_loss import (
     prediction_cost,
 )
 from nuthatch.training.stages.bridge_quality import hearing_figures, seeing_figures
+from nuthatch.training.stages.hearing import filter_banks
 from nuthatch.training.stages.listen import AUDIO_FILE, training_clip
 from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors
 from nuthatch.training.stages.see import (
@@ -274,12 +274,6 @@ def heard(clips: list[Clip], core: CoreConfig) -> Batch:
             start, end = (audible[0], audible[-1]) if len(audible) else (0.0, 1.0)
             boxes[row, place] = torch.tensor([(start + end) / 2, 0.5, end - start, 1.0])
     return {"names": names, "boxes": boxes}
-
-
-def filter_banks(clips: list[Clip], core: CoreConfig) -> Tensor:
-    """(B, frames, bins): one segment of the core for each clip."""
-    samples = (core.segment_frames - 1) * FRAME_SHIFT + FRAME_LENGTH
-    return beats_filter_bank(pad_to_window(clips, samples), core.num_mel_bins)
 
 
 def export(learner: Bridge, folder: Path) -> None:

@@ -5,6 +5,7 @@ the encoder's weights under the core's names. The vectors of the sounds come fro
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.encoders.fbank import beats_filter_bank
 from nuthatch.tools.sound_tagger import SoundTagger, SoundTaggerConfig
 from nuthatch.tools.weights import EMBEDDED
 from nuthatch.training.config import ConfigError
@@ -22,17 +22,18 @@ from nuthatch.training.fit import Losses, Schedule
 from nuthatch.training.perceive.tag_sound import activity, entropy
 from nuthatch.training.perceive.tag_sound_quality import (
     NAMES,
-    hear,
-    pad_to_window,
     pairs_right,
     truth,
 )
+from nuthatch.training.stages.hearing import filter_banks
 from nuthatch.training.stages.trainer import Batch, Figures, run
 from nuthatch.training.world.sounds import Clip, make_sound
 
 AUDIO_FILE = "audio_tower.safetensors"
 FIRST_SEED = 1_000_000_000
 """Clips of this stage come after all that the tagger heard."""
+AT_ONCE = 16
+"""Clips that are measured side by side."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,12 @@ def train(config: Config) -> None:
         start_from(learner, config.start)
 
     def measure(clips: int) -> Figures:
-        made = (make_sound(seed, "calibrate", events=2) for seed in range(clips))
-        return {"pair": float(pairs_right(*hear(learner.tagger, made)).mean())}
+        made = [make_sound(seed, "calibrate", events=2) for seed in range(clips)]
+        return {"pair": pairs_named(learner.tagger, made, core)}
 
     run(
         learner,
-        lambda step: batch(config, shape, step),
+        lambda step: batch(config, core, step),
         config.schedule,
         config.out,
         config=config,
@@ -136,18 +137,25 @@ def start_from(learner: Listener, folder: Path) -> None:
         raise ConfigError(f"start: the tagger at {folder} has other sizes: {error}") from error
 
 
-def batch(config: Config, shape: SoundTaggerConfig, step: int) -> Batch:
+def pairs_named(tagger: SoundTagger, clips: Sequence[Clip], core: CoreConfig) -> float:
+    """Of clips with two events each, the share whose two likeliest events are those."""
+    likely = [
+        tagger.of_window(tagger(filter_banks(clips[start : start + AT_ONCE], core)))
+        for start in range(0, len(clips), AT_ONCE)
+    ]
+    return float(pairs_right(torch.cat(likely).numpy(), truth(clips)).mean())
+
+
+def batch(config: Config, core: CoreConfig, step: int) -> Batch:
     """The batch of this step, see `Listener.losses`; no clip comes twice."""
     first = FIRST_SEED + step * config.clips
     clips = [
         training_clip(seed, pairs=config.pairs, background=config.background)
         for seed in range(first, first + config.clips)
     ]
-    windows = pad_to_window(clips, shape.window_samples)
-    fbank = beats_filter_bank(windows, shape.num_mel_bins)
-    moments = shape.window_frames // shape.beats.input_patch_size
+    moments = core.segment_frames // core.audio_config.input_patch_size
     return {
-        "fbank": fbank,
+        "fbank": filter_banks(clips, core),
         "present": torch.from_numpy(truth(clips)),
         "active": torch.from_numpy(activity(clips, moments)),
     }

@@ -32,7 +32,7 @@ def test_a_core_comes_from_its_folder(tmp_path):
 def test_random_weights_call_what_tools_take_and_no_dead_handle(monkeypatch, tmp_path):
     monkeypatch.setattr(cores, "SAMPLES_READ", 30)
     trial = cores._random(CoreConfig.tiny(text_config=SMALL))
-    planner = trial.planner(always_call=True)
+    planner = cores.planner(trial, always_call=True)
     calls = 0
     for index, kind in enumerate(["seen", "branches", "unseen_tools"]):
         case = drawn(kind, 0, index)

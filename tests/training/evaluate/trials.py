@@ -8,20 +8,20 @@ import torch
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.training.evaluate.cores import Trial
+from nuthatch.mllm.speaking import Speaker
 from tests.mllm.speakers import tokenizer
 
 
 @cache
-def tiny_trial() -> Trial:
+def tiny_trial() -> Speaker:
     torch.manual_seed(0)
     config = CoreConfig.tiny()
     config.text_config.vocab_size = len(tokenizer())
     config.text_config.max_position_embeddings = 2048
-    return Trial(Core(config).eval(), CoreProcessor(config, tokenizer()))
+    return Speaker(Core(config).eval(), CoreProcessor(config, tokenizer()))
 
 
-def save(trial: Trial, folder: Path) -> Path:
+def save(trial: Speaker, folder: Path) -> Path:
     trial.core.save_pretrained(folder)
     trial.processor.save_pretrained(folder)
     return folder
