@@ -6,7 +6,6 @@ patch of every picture. What the later stages keep is the encoder and the phrase
 Shapes: B batch, C cells (the patches, row by row), D width, L phrases.
 """
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -17,6 +16,7 @@ from nuthatch.mllm.encoders.eva import Eva, EvaConfig
 from nuthatch.tools.heatmap_detector import PhraseEncoder, Shape
 from nuthatch.training.perceive.detect_loss import Targets, detection_loss
 from nuthatch.training.stages.phrase_vectors import apart
+from nuthatch.training.stages.starting import start_local, start_wide
 
 WEIGHTS: Mapping[str, float] = {"overlap": 1.5, "distance": 1.0, "place": 1.0}
 """Of the losses that do not count once."""
@@ -33,7 +33,7 @@ class DenseDetector(nn.Module):
         width = config.hidden_size
         self.tower = Eva(config)
         start_wide(self.tower)
-        start_with_places(self.tower)
+        start_local(self.tower)
         heads = config.num_attention_heads
         self.phrases = PhraseEncoder(
             Shape(width=width, words=words, phrase_layers=phrase_layers, heads=heads)
@@ -104,26 +104,3 @@ class DenseDetector(nn.Module):
         sides = 2 / self.grid * functional.softplus(self.box(features) + 0.54)
         before, after = sides.chunk(2, -1)  # left and top, right and bottom
         return logits, torch.cat([self.centres + (after - before) / 2, before + after], -1)
-
-
-def start_wide(tower: Eva) -> None:
-    """Let all matrices start as large as EVA's 0.02 is at EVA's width, 0.75 / sqrt(inputs).
-
-    At a width of 192 the same 0.02 would leave attention even, and what layers add small.
-    """
-    for name, matrix in tower.named_parameters():
-        if name.endswith("weight") and matrix.ndim >= 2:
-            nn.init.trunc_normal_(matrix, std=0.75 * matrix[0].numel() ** -0.5)
-
-
-def start_with_places(tower: Eva) -> None:
-    """Let the learned positions start as 0.3 times two-dimensional sines and cosines."""
-    table = tower.embeddings.position_embedding
-    grid, width = math.isqrt(table.shape[1] - 1), table.shape[2]
-    rates = torch.pi * grid ** -(torch.arange(width // 4) / (width // 4))
-    angles = torch.arange(grid)[:, None] * rates  # (grid, width / 4)
-    waves = torch.cat([angles.sin(), angles.cos()], -1)
-    across = waves[None].expand(grid, -1, -1)
-    down = waves[:, None].expand(-1, grid, -1)
-    with torch.no_grad():
-        table[0, 1:, : width // 4 * 4] = 0.3 * torch.cat([across, down], -1).flatten(0, 1)

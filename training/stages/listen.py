@@ -137,6 +137,7 @@ def start_from(learner: Listener, folder: Path) -> None:
         raise ConfigError(f"start: the tagger at {folder} has other sizes: {error}") from error
 
 
+@torch.inference_mode()
 def pairs_named(tagger: SoundTagger, clips: Sequence[Clip], core: CoreConfig) -> float:
     """Of clips with two events each, the share whose two likeliest events are those."""
     likely = [

@@ -27,6 +27,7 @@ from nuthatch.training.perceive.detect_quality import look
 from nuthatch.training.stages.dense_detector import DenseDetector
 from nuthatch.training.stages.phrase_vectors import PhraseVectors, centred, sound_vectors
 from nuthatch.training.stages.trainer import Batch, Figures, run
+from nuthatch.training.world.crowds import crowd
 from nuthatch.training.world.scenes import Scene, make_scene
 
 PHRASE_TOKENS = 24
@@ -44,14 +45,18 @@ class Config:
     vision: dict[str, int] = field(default_factory=dict)
     """Sizes of the encoder that differ from those of the embedded core."""
     batch: int = 8
+    crowds: int = 4
+    """So many pictures of a batch are crowds, see `world.crowds`; the others are scenes."""
     vary: float = 0.3
     """Share of the pictures that get another appearance."""
     other_names: float = 0.1
     """Share of the names that are a plural or a synonym instead of the category's own."""
     names_fixed_at: int = 1600
     """From this step on the phrase encoder rests; its vectors are exported at once."""
+    names: Path | None = None
+    """`learner.safetensors` of an earlier run whose phrase encoder is taken over, at rest."""
     start: Path | None = None
-    """`learner.safetensors` of an earlier run to start from, with its names at rest."""
+    """The same file, to start from all that the earlier run learned."""
     evaluate_every: int = 600
     watch_scenes: int = 100
     """Of the split `calibrate`, looked at during training."""
@@ -69,9 +74,11 @@ def train(config: Config) -> None:
     tokenizer = build_tokenizer()
     learner = DenseDetector(core.vision_config, tokenizer.get_vocab_size())
     if config.start is not None:
-        weights = load_file(config.start)
-        learner.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    rest_from = config.names_fixed_at if config.start is None else 0
+        learner.load_state_dict(weights_of(config.start))
+    elif config.names is not None:
+        learner.phrases.load_state_dict(weights_of(config.names, "phrases."))
+    learned_here = config.start is None and config.names is None
+    rest_from = config.names_fixed_at if learned_here else 0
     framing = framing_of(core)
 
     def measure(scenes: int) -> Figures:
@@ -115,6 +122,15 @@ def train(config: Config) -> None:
     (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
 
 
+def weights_of(file: Path, prefix: str = "") -> dict[str, Tensor]:
+    """Of a learner that was exported: tensors whose names begin so, under the rest of the name."""
+    return {
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in load_file(file).items()
+        if name.startswith(prefix)
+    }
+
+
 def core_config(vision: dict[str, int]) -> CoreConfig:
     """The embedded core, its eye with these sizes instead of its own."""
     core = CoreConfig.embedded()
@@ -132,12 +148,13 @@ def batch(config: Config, core: CoreConfig, tokenizer: Tokenizer, step: int) -> 
     """The batch of this step, see `DenseDetector.losses`; no scene comes twice."""
     framing, size = framing_of(core), core.vision_config.image_size
     grid = size // core.vision_config.patch_size
-    scenes = [
-        make_scene(seed, "train", size=size)
-        for seed in range(step * config.batch, (step + 1) * config.batch)
-    ]
-    wanted = targets([truth_of(scene) for scene in scenes], grid, len(CATEGORIES))
+    number = config.batch - config.crowds
     rng = np.random.default_rng((0x5EE, step))
+    scenes = [
+        make_scene(seed, "train", size=size) for seed in range(step * number, (step + 1) * number)
+    ]
+    scenes += [crowd(rng, rows=4, size=size) for _ in range(config.crowds)]
+    wanted = targets([truth_of(scene) for scene in scenes], grid, len(CATEGORIES))
     names = [phrase(rng, name, config.other_names) for name in CATEGORIES]
     return {
         "pixels": framing.normalise(appearances(scenes, config.vary, step)),

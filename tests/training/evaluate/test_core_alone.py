@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from nuthatch.training.evaluate import core_alone
 from nuthatch.mllm.speaking import Speaker
+from nuthatch.training.evaluate import core_alone
 from nuthatch.training.evaluate.core_alone import Asked, Media, about, named, read
 from nuthatch.training.evaluate.pope import SETTINGS, Company
 from nuthatch.training.world.scenes import make_scene

@@ -16,7 +16,6 @@ from nuthatch.training.perceive.tag_crops import (
     NOTHING_SHOWN,
     alter,
     batch,
-    crowd,
     label_of,
     outlined,
     shown_in,
@@ -104,14 +103,6 @@ def test_a_batch_is_a_function_of_its_seeds_and_holds_objects_and_nothing():
     assert len(crops) == len(labels) == len(tints)
     assert LABELS.index(NOTHING) in labels
     assert ((tints == IGNORED) == (labels == LABELS.index(NOTHING))).all()
-
-
-def test_a_crowd_shows_every_category_once_and_nothing_that_is_held_out():
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        scene = crowd(rng)
-        assert len(scene.objects) == len(scene.counts()) in (4, 9)
-        assert not scene.held_out_composition
 
 
 def test_a_few_steps_lower_the_loss_on_one_batch():

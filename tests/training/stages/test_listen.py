@@ -74,15 +74,17 @@ def test_the_shares_of_clips_are_those_of_the_recipe():
 
 
 def test_a_batch_depends_on_its_step_alone():
-    once, again = (batch(tiny(Path("unused")), shape(TINY), 3) for _ in range(2))
+    once, again = (batch(tiny(Path("unused")), core_config(TINY), 3) for _ in range(2))
     assert all(torch.equal(once[name], again[name]) for name in once)
-    assert not torch.equal(once["fbank"], batch(tiny(Path("unused")), shape(TINY), 4)["fbank"])
+    assert not torch.equal(
+        once["fbank"], batch(tiny(Path("unused")), core_config(TINY), 4)["fbank"]
+    )
 
 
 def test_a_few_steps_on_one_batch_lower_both_losses():
     torch.manual_seed(0)
     learner = Listener(shape(TINY))
-    given = batch(tiny(Path("unused")), shape(TINY), 0)
+    given = batch(tiny(Path("unused")), core_config(TINY), 0)
     optimizer = torch.optim.AdamW(learner.parameters(), lr=2e-3)
     losses = []
     for _ in range(25):
