@@ -49,6 +49,7 @@ from nuthatch.training.stages.see import (
     framing_of,
 )
 from nuthatch.training.stages.trainer import Batch, Figures, run
+from nuthatch.training.world.crowds import crowd
 from nuthatch.training.world.scenes import Scene, make_scene
 from nuthatch.training.world.sounds import ACTIVITY_SAMPLES, Clip
 
@@ -76,6 +77,8 @@ class Config:
     """Sizes that differ from those of the embedded core, by part, such as `bridge_config`."""
     scenes: int = 16
     """Pictures in a batch of pictures."""
+    crowds: int = 4
+    """So many of them are crowds, see `world.crowds`; the others are scenes."""
     clips: int = 16
     """Sounds in a batch of sounds."""
     sound_every: int = 5
@@ -244,8 +247,11 @@ def batch(config: Config, core: CoreConfig, step: int) -> Batch:
         ]
         return {"audio": filter_banks(clips, core)} | by_anchors | heard(clips, core)
     size = core.vision_config.image_size
-    first = FIRST_SCENE + step * config.scenes
-    scenes = [make_scene(seed, size=size) for seed in range(first, first + config.scenes)]
+    number = config.scenes - config.crowds
+    first = FIRST_SCENE + step * number
+    scenes = [make_scene(seed, size=size) for seed in range(first, first + number)]
+    rng = np.random.default_rng((0xB21D6E, step))
+    scenes += [crowd(rng, rows=3, size=size) for _ in range(config.crowds)]
     images = framing_of(core).normalise(appearances(scenes, config.vary, step))
     return {"image": images} | by_anchors | shown(scenes)
 

@@ -57,6 +57,7 @@ def tiny(out: Path, **changes: object) -> Config:
         schedule=Schedule(steps=3, lr=1e-3, save_every=2),
         core=TINY,
         scenes=3,
+        crowds=1,
         clips=2,
         sound_every=2,
         watch_scenes=1,
@@ -85,7 +86,7 @@ def test_batches_are_pictures_and_now_and_then_sounds():
 def test_a_batch_of_pictures_names_all_that_they_show():
     core, config = core_config(TINY), tiny(Path("unused"))
     given = batch(config, core, 0)
-    for row, seed in enumerate(range(10_000_000, 10_000_003)):
+    for row, seed in enumerate(range(10_000_000, 10_000_002)):
         scene = make_scene(seed, size=64)
         names = [CATEGORIES[name] for name in given["names"][row] if name >= 0]
         assert names == [each.category for each in scene.objects]
