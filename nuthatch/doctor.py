@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from nuthatch import __version__
-from nuthatch.tools.weights import LOADERS, Weights
+from nuthatch.tools.weights import LOADERS, Weights, training_command
 
 # distribution -> (extra, what it is for)
 PACKAGES = {
@@ -111,7 +111,7 @@ def _weights() -> list[Finding]:
     for name in LOADERS:
         status = weights.status(name)
         detail = f"{status.bytes / 2**20:.1f} MiB" if status.present else f"not at {status.path}"
-        todo = f"nuthatch train embedded --stage perceive --only {name}"
+        todo = training_command(name)
         findings.append(
             Finding("weights", name, status.present, True, detail, "" if status.present else todo)
         )

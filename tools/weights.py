@@ -36,6 +36,12 @@ EXTRAS = {
 }
 
 
+def training_command(name: str) -> str:
+    """What makes these weights anew."""
+    whole = "nuthatch train embedded"
+    return whole if name == "core" else f"{whole} --stage perceive --only {name}"
+
+
 @dataclass(frozen=True)
 class WeightsStatus:
     """What `nuthatch tools` and `nuthatch doctor` say of one model's weights."""
@@ -120,10 +126,9 @@ class Weights:
     def _load(self, status: WeightsStatus) -> Any:
         name = status.name
         if not status.present:
-            stage = "" if name == "core" else f" --stage perceive --only {name}"
             raise ToolUnavailable(
                 f"the weights '{name}' are not at {status.path}; "
-                f"train them with: nuthatch train embedded{stage}"
+                f"train them with: {training_command(name)}"
             )
         _check_calibration(status)
         module, _, function = LOADERS[name].partition(":")
