@@ -74,4 +74,5 @@ def turning(rates: Tensor, columns: int, rows: int) -> Tensor:
         for steps in (columns, rows)
         for angle in (steps * rates).tolist()
     ]
-    return torch.block_diag(*turns)
+    turned: Tensor = torch.block_diag(*turns)
+    return turned
