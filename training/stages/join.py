@@ -34,6 +34,7 @@ from nuthatch.training.stages.bridge import (
     load_part,
     shown,
 )
+from nuthatch.training.stages.core_card import write_card
 from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons, scene_of
 from nuthatch.training.stages.listen import AUDIO_FILE
@@ -52,6 +53,8 @@ from nuthatch.training.world.scenes import Scene
 from nuthatch.training.world.sounds import Clip, make_sound
 from nuthatch.training.world.splits import Split
 
+STAGES = ("see", "listen", "read_and_call", "bridge")
+"""Those before this one."""
 SEED, FIRST_SCENE, FIRST_CLIP = 6, 20_000_000, 3_000_000_000
 """Scenes and clips of this stage come after those of the stages before."""
 CLIPS = 64
@@ -152,6 +155,8 @@ def train(config: Config) -> None:
     export(learner, media.processor, config.export)
     text = json.dumps(figures, indent=1)
     (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
+    before = {name: getattr(config, name).parent for name in STAGES}
+    write_card(config.export, learner.core, {**before, "join": config.out})
 
 
 def composed(

@@ -181,6 +181,10 @@ def test_a_run_exports_a_core_that_loads_and_goes_on_after_a_kill(stages, tmp_pa
     assert core.config.num_query_tokens == 32
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert {"exist", "exist_shuffled", "called_seen"} <= figures.keys()
+    card = (config.export / "README.md").read_text()
+    assert f"| ... both | {figures['called_both']:.3f} |" in card
+    assert "| `join` | 2 |" in card
+    assert "| `listen` | not recorded | not recorded |" in card
     first = {name: value.clone() for name, value in core.state_dict().items()}
     (tmp_path / "checkpoint-2" / "complete").unlink()
     train(config)
