@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nuthatch.mllm.chat import Encoded, encode
+from nuthatch.mllm.chat import BOS, END, SPECIAL_TOKENS, Encoded, encode
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.collate import IGNORED, Batch, Group, Packer, share
 from nuthatch.training.data import generated, mixture, questions
@@ -30,8 +30,13 @@ SHARES: dict[str, float] = {
     "following": 4,
     "drills": 12,
     "talk": 3,
+    "echo": 10,
 }
 """How often each kind of lesson is drawn."""
+ECHO: dict[str, float] = {"echo": 1}
+"""Shares for the first steps of a model that has never copied anything."""
+ECHOED = (8, 40)
+"""Tokens of an echo, at least and at most."""
 QUESTIONS = 6
 """About one picture or sound."""
 TOGETHER = 4
@@ -115,6 +120,8 @@ class Lessons:
                 return self.sight(draw)
             case "offered":
                 return self.offered(draw)
+            case "echo":
+                return self.echo(draw)
             case "generated":
                 return self._alone(generated.make(draw, TRAINING).sample("generated"))
         kinds = {
@@ -123,6 +130,17 @@ class Lessons:
             "talk": mixture.TALK,
         }[kind]
         return self._alone(mixture.dialogue(draw, _weighted(draw, kinds)))
+
+    def echo(self, draw: Draw) -> Lesson:
+        """Tokens at random, said again by the assistant: nothing teaches to copy as fast."""
+        special = len(SPECIAL_TOKENS)
+        said = [draw.randrange(special, len(self.tokenizer)) for _ in range(draw.randint(*ECHOED))]
+        bos, user, end, assistant = self.tokenizer.convert_tokens_to_ids(
+            [BOS, "<|user|>", END, "<|assistant|>"]
+        )
+        asked = [bos, user, *said, end, assistant]
+        answers = [0] * len(asked) + [1] * (len(said) + 1)
+        return Lesson(share([Encoded([*asked, *said, end], answers)]), (-1,))
 
     def sight(self, draw: Draw, number: int = QUESTIONS, held: Held = TRAINING) -> Lesson:
         """Questions about one picture, one sound, or both, answered by eye and ear alone."""

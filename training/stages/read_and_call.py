@@ -24,7 +24,7 @@ from nuthatch.training.data import mixture
 from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import core_config
-from nuthatch.training.stages.lessons import SHARES, Lessons
+from nuthatch.training.stages.lessons import ECHO, SHARES, Lessons
 from nuthatch.training.stages.phrase_vectors import shared_vectors
 from nuthatch.training.stages.reader import BOX_SCALE, VECTOR_SCALE, Reader
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
@@ -56,6 +56,9 @@ class Config:
     """Share of pictures that are scenes of the world; the others are layouts alone."""
     shares: dict[str, float] = field(default_factory=lambda: SHARES)
     """How often each kind of lesson is drawn."""
+    echo_until: int = 150
+    """Up to this step there are echoes alone, see `Lessons.echo`: a model that can copy learns all
+    the rest sooner."""
     tokenizer_samples: int = 4000
     """Dialogues that the tokenizer is trained on."""
     evaluate_every: int = 500
@@ -89,9 +92,11 @@ def train(config: Config) -> None:
         queries = simulate(media, generator)
         return learner.embed_queries(queries.to(learner.device))
 
+    echoes = replace(lessons, shares=ECHO)
+
     run(
         learner,
-        lambda step: batch(lessons, simulate, step),
+        lambda step: batch(echoes if step < config.echo_until else lessons, simulate, step),
         config.schedule,
         config.out,
         config=config,
