@@ -33,9 +33,7 @@ SHARES: dict[str, float] = {
     "echo": 10,
 }
 """How often each kind of lesson is drawn."""
-ECHO: dict[str, float] = {"echo": 1}
-"""Shares for the first steps of a model that has never copied anything."""
-ECHOED = (8, 40)
+ECHOED = (3, 40)
 """Tokens of an echo, at least and at most."""
 QUESTIONS = 6
 """About one picture or sound."""
@@ -86,6 +84,12 @@ class Lessons:
     first_scene: int = 0
     colours: bool = False
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    longest_echo: int = ECHOED[1]
+
+    def echoes(self, progress: float) -> "Lessons":
+        """Echoes alone: short ones at progress 0, long ones at 1."""
+        longest = round(6 + (ECHOED[1] - 6) * min(1.0, progress))
+        return replace(self, shares={"echo": 1}, longest_echo=longest)
 
     def batch(self, *key: int | str) -> tuple[Batch, Tensor]:
         """One row of lessons, and (1, T) the category asked about at the token before the answer.
@@ -134,7 +138,8 @@ class Lessons:
     def echo(self, draw: Draw) -> Lesson:
         """Tokens at random, said again by the assistant: nothing teaches to copy as fast."""
         special = len(SPECIAL_TOKENS)
-        said = [draw.randrange(special, len(self.tokenizer)) for _ in range(draw.randint(*ECHOED))]
+        number = draw.randint(ECHOED[0], self.longest_echo)
+        said = [draw.randrange(special, len(self.tokenizer)) for _ in range(number)]
         bos, user, end, assistant = self.tokenizer.convert_tokens_to_ids(
             [BOS, "<|user|>", END, "<|assistant|>"]
         )

@@ -24,7 +24,7 @@ from nuthatch.training.data import mixture
 from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import core_config
-from nuthatch.training.stages.lessons import ECHO, SHARES, Lessons
+from nuthatch.training.stages.lessons import SHARES, Lessons
 from nuthatch.training.stages.phrase_vectors import shared_vectors
 from nuthatch.training.stages.reader import BOX_SCALE, VECTOR_SCALE, Reader
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
@@ -56,7 +56,7 @@ class Config:
     """Share of pictures that are scenes of the world; the others are layouts alone."""
     shares: dict[str, float] = field(default_factory=lambda: SHARES)
     """How often each kind of lesson is drawn."""
-    echo_until: int = 150
+    echo_until: int = 300
     """Up to this step there are echoes alone, see `Lessons.echo`: a model that can copy learns all
     the rest sooner."""
     tokenizer_samples: int = 4000
@@ -92,11 +92,15 @@ def train(config: Config) -> None:
         queries = simulate(media, generator)
         return learner.embed_queries(queries.to(learner.device))
 
-    echoes = replace(lessons, shares=ECHO)
+    def lessons_at(step: int) -> Lessons:
+        """First echoes alone, half of that time ever longer ones."""
+        if step >= config.echo_until:
+            return lessons
+        return lessons.echoes(2 * step / config.echo_until)
 
     run(
         learner,
-        lambda step: batch(echoes if step < config.echo_until else lessons, simulate, step),
+        lambda step: batch(lessons_at(step), simulate, step),
         config.schedule,
         config.out,
         config=config,

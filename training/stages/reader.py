@@ -15,6 +15,7 @@ from nuthatch.mllm.config import CoreConfig
 from nuthatch.training.collate import IGNORED
 from nuthatch.training.fit import Losses
 from nuthatch.training.stages.bridge_loss import SHARPNESS
+from nuthatch.training.stages.copying import start_copying
 from nuthatch.training.stages.grouped_attention import NAME as GROUPED
 from nuthatch.training.stages.grouped_attention import spans_of
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
@@ -43,6 +44,7 @@ class Reader(nn.Module):
         self.from_vector = nn.Linear(named, width)
         self.from_box = nn.Linear(4, width)
         self.name = nn.Linear(width, named)
+        start_copying(self.language_model)
         self.register_buffer("vectors", categories.vectors, persistent=False)
 
     @property
