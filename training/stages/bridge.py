@@ -8,6 +8,7 @@ What it exports: the Q-Former and the way to it from the ear under the core's na
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,9 @@ DEEP = {2: 0.5, 4: 0.5}
 FIRST_SCENE, FIRST_CLIP = 10_000_000, 2_000_000_000
 """Scenes and clips of this stage come after those of the stages before."""
 BRIDGE_FILE, HEADS_FILE = "bridge.safetensors", "heads.safetensors"
+BRIDGE_PARTS, HEADS = ("qformer.", "audio_norm.", "audio_projection."), ("itc.", "box.")
+TIED = "language_model.lm_head.weight"
+"""The language model's embedding once more; files hold each tensor once."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Config:
     """What stage `listen` exported."""
     core: dict[str, dict[str, int]] = field(default_factory=dict)
     """Sizes that differ from those of the embedded core, by part, such as `bridge_config`."""
+    start: Path | None = None
+    """Export folder of an earlier run of this stage, to start from what it learned."""
     scenes: int = 16
     """Pictures in a batch of pictures."""
     crowds: int = 4
@@ -195,6 +201,9 @@ def train(config: Config) -> None:
     learner = Bridge(core, *shared_vectors(config.see / CATEGORIES_FILE))
     load_part(learner.vision_tower, config.see / VISION_FILE, "vision_tower.")
     load_part(learner.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
+    if config.start is not None:
+        load_parts(learner, config.start / BRIDGE_FILE, BRIDGE_PARTS)
+        load_parts(learner, config.start / HEADS_FILE, HEADS)
 
     def measure(scenes: int, clips: int) -> Figures:
         seen = seeing_figures(learner, framing_of(core), learner.image_vectors, scenes)
@@ -234,6 +243,30 @@ def load_part(part: nn.Module, path: Path, prefix: str) -> None:
         raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
     weights = load_file(path)
     part.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items()})
+
+
+def load_parts(
+    module: torch.nn.Module, path: Path, prefixes: tuple[str, ...], beside: Collection[str] = ()
+) -> None:
+    """Load all weights under these prefixes from a file that holds them and `beside`, no others.
+
+    Raises:
+        FileNotFoundError: there is no such file; its stage has not been run.
+        RuntimeError: weights are missing, left over, or of another size.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
+    weights = {name: value for name, value in load_file(path).items() if name not in beside}
+    state = module.state_dict()
+    expected = {name for name in state if name.startswith(prefixes)} - {TIED}
+    if wrong := expected ^ weights.keys():
+        raise RuntimeError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")
+    for name, value in weights.items():
+        if state[name].shape != value.shape:
+            raise RuntimeError(
+                f"{path}: {name} is {tuple(value.shape)}, expected {tuple(state[name].shape)}"
+            )
+        state[name].copy_(value)
 
 
 def batch(config: Config, core: CoreConfig, step: int) -> Batch:
@@ -286,11 +319,8 @@ def export(learner: Bridge, folder: Path) -> None:
     """Write the trained parts under the core's names, and the heads beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in learner.state_dict().items()}
-    parts = ("qformer.", "audio_norm.", "audio_projection.")
-    save_file({k: v for k, v in state.items() if k.startswith(parts)}, folder / BRIDGE_FILE)
-    save_file(
-        {k: v for k, v in state.items() if k.startswith(("itc.", "box."))}, folder / HEADS_FILE
-    )
+    save_file({k: v for k, v in state.items() if k.startswith(BRIDGE_PARTS)}, folder / BRIDGE_FILE)
+    save_file({k: v for k, v in state.items() if k.startswith(HEADS)}, folder / HEADS_FILE)
 
 
 def joining_linear(

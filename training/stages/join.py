@@ -9,7 +9,7 @@ serve.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,15 @@ from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import (
     BRIDGE_FILE,
+    BRIDGE_PARTS,
+    HEADS,
     HEADS_FILE,
+    TIED,
     core_config,
     heard,
     joining_linear,
     load_part,
+    load_parts,
     shown,
 )
 from nuthatch.training.stages.core_card import write_card
@@ -39,7 +43,7 @@ from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons, scene_of
 from nuthatch.training.stages.listen import AUDIO_FILE
 from nuthatch.training.stages.phrase_vectors import PhraseVectors, shared_vectors, sound_vectors
-from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE, TIED
+from nuthatch.training.stages.read_and_call import JOINING_FILE, LANGUAGE_FILE
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
 from nuthatch.training.stages.see import (
     CATEGORIES_FILE,
@@ -171,14 +175,10 @@ def composed(
     learner = Joiner(core, categories, sounds)
     load_part(learner.core.vision_tower, config.see / VISION_FILE, "vision_tower.")
     load_part(learner.core.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
-    load_parts(
-        learner.core,
-        config.bridge / BRIDGE_FILE,
-        ("qformer.", "audio_norm.", "audio_projection."),
-    )
+    load_parts(learner.core, config.bridge / BRIDGE_FILE, BRIDGE_PARTS)
     load_parts(learner.core, config.read_and_call / LANGUAGE_FILE, ("language_model.",))
     learner.core.tie_weights()
-    load_parts(learner, config.bridge / HEADS_FILE, ("itc.", "box."))
+    load_parts(learner, config.bridge / HEADS_FILE, HEADS)
     load_joining(learner, categories, config.read_and_call / JOINING_FILE)
     heads = load_file(config.bridge / HEADS_FILE)
     weight, bias = joining_linear(heads, learner.from_vector, learner.from_box)
@@ -214,30 +214,6 @@ def load_joining(learner: Joiner, categories: PhraseVectors, path: Path) -> None
         learner.from_vector.weight.copy_(learner.from_vector.weight @ rotation)
         learner.name.weight.copy_(rotation.T @ learner.name.weight)
         learner.name.bias.copy_(rotation.T @ learner.name.bias)
-
-
-def load_parts(
-    module: torch.nn.Module, path: Path, prefixes: tuple[str, ...], beside: Collection[str] = ()
-) -> None:
-    """Load all weights under these prefixes from a file that holds them and `beside`, no others.
-
-    Raises:
-        FileNotFoundError: there is no such file; its stage has not been run.
-        RuntimeError: weights are missing, left over, or of another size.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
-    weights = {name: value for name, value in load_file(path).items() if name not in beside}
-    state = module.state_dict()
-    expected = {name for name in state if name.startswith(prefixes)} - {TIED}
-    if wrong := expected ^ weights.keys():
-        raise RuntimeError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")
-    for name, value in weights.items():
-        if state[name].shape != value.shape:
-            raise RuntimeError(
-                f"{path}: {name} is {tuple(value.shape)}, expected {tuple(state[name].shape)}"
-            )
-        state[name].copy_(value)
 
 
 @dataclass(frozen=True)

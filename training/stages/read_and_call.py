@@ -23,7 +23,7 @@ from nuthatch.mllm.config import CoreConfig
 from nuthatch.training.data import mixture
 from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
-from nuthatch.training.stages.bridge import core_config
+from nuthatch.training.stages.bridge import TIED, core_config
 from nuthatch.training.stages.lessons import SHARES, Lessons
 from nuthatch.training.stages.phrase_vectors import shared_vectors
 from nuthatch.training.stages.reader import BOX_SCALE, VECTOR_SCALE, Reader
@@ -34,8 +34,6 @@ from nuthatch.training.stages.trainer import Batch, run
 from nuthatch.training.tokenizer import train_tokenizer
 
 LANGUAGE_FILE, JOINING_FILE = "language_model.safetensors", "joining.safetensors"
-TIED = "language_model.lm_head.weight"
-"""The embedding once more; files hold each tensor once."""
 TOKENIZER_SEED, SEED = 40, 4
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nuthatch.mllm.core import Core
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
 from nuthatch.training.fit import Schedule
+from nuthatch.training.stages import listen, see
 from nuthatch.training.stages.bridge import (
     Bridge,
     Config,
@@ -179,11 +180,9 @@ def test_the_joining_layer_is_what_the_simulated_queries_would_have_gone_through
     assert torch.allclose(nn.functional.linear(queries, weight, bias), expected, atol=1e-5)
 
 
-def test_the_stage_exports_what_the_core_loads(learner, tmp_path):
-    from nuthatch.training.stages import listen, see
-
-    config = tiny(tmp_path)
-    (tmp_path / "listen").mkdir()
+def towers(learner: Bridge, config: Config) -> Config:
+    """Write what the stages before export, untrained; returns the config."""
+    config.listen.mkdir(parents=True)
     categories = centred(CATEGORIES, torch.randn(len(CATEGORIES), 96))
     categories.save(config.see / see.CATEGORIES_FILE)
     sound_vectors(categories).save(config.see / see.SOUNDS_FILE)
@@ -192,7 +191,12 @@ def test_the_stage_exports_what_the_core_loads(learner, tmp_path):
         ("audio_tower", config.listen / listen.AUDIO_FILE),
     ):
         state = learner.get_submodule(part).state_dict()
-        see.save_file({f"{part}.{name}": value for name, value in state.items()}, path)
+        save_file({f"{part}.{name}": value for name, value in state.items()}, path)
+    return config
+
+
+def test_the_stage_exports_what_the_core_loads(learner, tmp_path):
+    config = towers(learner, tiny(tmp_path))
     train(config)
     core = Core(core_config(TINY))
     names = core.state_dict().keys()
@@ -212,3 +216,19 @@ def test_the_stage_exports_what_the_core_loads(learner, tmp_path):
 def test_a_missing_stage_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="stage `see`"):
         train(tiny(tmp_path))
+
+
+def test_a_further_run_starts_from_what_an_earlier_one_learned(learner, tmp_path):
+    first = towers(learner, tiny(tmp_path))
+    train(first)
+    still = Schedule(steps=1, lr=1e-12)
+    more = replace(
+        first,
+        start=first.export,
+        schedule=still,
+        out=tmp_path / "more",
+        export=tmp_path / "more" / "export",
+    )
+    train(more)
+    before, after = (load_file(each.export / "bridge.safetensors") for each in (first, more))
+    assert all(torch.allclose(after[name], value, atol=1e-5) for name, value in before.items())
