@@ -44,6 +44,22 @@ def test_rows_are_nearly_full_and_every_medium_has_its_places(lessons):
     assert sum(filled) / len(filled) > 0.85
 
 
+def test_echoes_say_again_what_was_said_and_grow(lessons):
+    longest = []
+    for progress in (0.0, 1.0):
+        drill = lessons.echoes(progress)
+        lengths = []
+        for index in range(40):
+            group = drill.echo(Draw.of("echo", index)).group
+            (branch,), (said,) = group.branches, group.answers
+            answer = branch[said > 0]
+            asked = branch[2 : 2 + len(answer) - 1]
+            assert list(asked) == list(answer[:-1])
+            lengths.append(len(asked))
+        longest.append(max(lengths))
+    assert longest[0] <= 6 < 30 < longest[1] <= 40
+
+
 def test_questions_about_one_picture_share_it(lessons):
     lesson = lessons.sight(Draw.of("shared"), number=5)
     assert len(lesson.group.branches) == len(lesson.names) == 5
