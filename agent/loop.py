@@ -88,11 +88,12 @@ class Agent:
     ) -> Self:
         """An agent on released weights; a tool's weights are read when it is first called.
 
-        The planner is the preset's core unless another is given.
+        The planner is the preset's core unless another is given; a preset without a core plans by
+        rules.
 
         Raises:
             ValueError: there is no such preset.
-            ToolUnavailable: the core's weights or a package are missing.
+            ToolUnavailable: the core cannot be loaded.
         """
         from nuthatch.tools.catalogue import default_tools
 
@@ -100,7 +101,7 @@ class Agent:
             raise ValueError(f"there is no preset '{preset}'; there is: {', '.join(PRESETS)}")
         weights = Weights(PRESETS[preset])
         return cls(
-            planner or _core_planner(weights, budget),
+            planner or _planner(weights, budget),
             tools or default_tools(),
             weights=weights,
             budget=budget,
@@ -360,7 +361,12 @@ def _listed(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def _core_planner(weights: Weights, budget: Budget | None) -> Planner:
+def _planner(weights: Weights, budget: Budget | None) -> Planner:
+    """The core where its weights are, else the rules."""
+    if not weights.status("core").present:
+        from nuthatch.agent.rules import RulesPlanner
+
+        return RulesPlanner()
     from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")
