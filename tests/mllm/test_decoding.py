@@ -198,7 +198,12 @@ def test_a_batch_says_what_each_row_says_alone():
         turn_grammar(SCHEMAS, HANDLES),
         turn_grammar(SCHEMAS, HANDLES, allow="answer"),
         turn_grammar(SCHEMAS, {"image": ["image_1"]}, allow="calls", max_calls=1),
-        turn_grammar(SCHEMAS[4:5], {"audio": ["audio_1"]}, allow="calls", max_calls=1),
+        turn_grammar(
+            [schema for schema in SCHEMAS if schema["name"] == "tag_sound"],
+            {"audio": ["audio_1"]},
+            allow="calls",
+            max_calls=1,
+        ),
     ]
     questions = ["?", "How many cups are there, and where?", "Which object rings? " * 9, "Go."]
     for temperature in (0.0, 1.0):
