@@ -194,12 +194,13 @@ def test_forced_tokens_ride_in_one_pass_with_the_next_choice():
 
 
 def test_a_batch_says_what_each_row_says_alone():
+    tag_sound = [schema for schema in SCHEMAS if schema["name"] == "tag_sound"]
     grammars = [
         turn_grammar(SCHEMAS, HANDLES),
         turn_grammar(SCHEMAS, HANDLES, allow="answer"),
         turn_grammar(SCHEMAS, {"image": ["image_1"]}, allow="calls", max_calls=1),
         turn_grammar(
-            [schema for schema in SCHEMAS if schema["name"] == "tag_sound"],
+            tag_sound,
             {"audio": ["audio_1"]},
             allow="calls",
             max_calls=1,

@@ -76,9 +76,10 @@ def test_when_only_calls_are_allowed_no_text_can_be_written():
 
 
 def test_only_calls_of_no_tool_is_an_error_that_tells_what_there_is():
+    tag_sound = [schema for schema in SCHEMAS if schema["name"] == "tag_sound"]
     with pytest.raises(ValueError, match="tools: tag_sound; live media: image"):
         turn_grammar(
-            [schema for schema in SCHEMAS if schema["name"] == "tag_sound"],
+            tag_sound,
             {"image": ["image_1"]},
             allow="calls",
         )
