@@ -150,21 +150,7 @@ class CoreProcessor:
         """
         if not len(sounds):
             raise ValueError("given no sounds, expected at least one")
-        return torch.stack([self._filter_bank(np.asarray(sound)) for sound in sounds])
-
-    def _filter_bank(self, sound: Samples) -> Tensor:
-        if sound.ndim != 1 or sound.size == 0 or not np.issubdtype(sound.dtype, np.floating):
-            raise ValueError(
-                f"given a sound of shape {sound.shape} and type {sound.dtype}, expected (n,) mono "
-                "samples at 16 kHz as floats in -1 to 1, n > 0"
-            )
-        samples = torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32))
-        samples = F.pad(samples, (0, max(0, FRAME_LENGTH - len(samples))))
-        config = self.config
-        bank = beats_filter_bank(
-            samples, config.num_mel_bins, mean=config.fbank_mean, std=config.fbank_std
-        )
-        return segments(bank, config.segment_frames, config.num_audio_segments)
+        return torch.stack([filter_bank(np.asarray(sound), self.config) for sound in sounds])
 
     @property
     def _pad_token_id(self) -> int:
@@ -197,6 +183,25 @@ def expand_placeholders(
 ) -> list[int]:
     """Token ids with every placeholder repeated `copies` times, once for each query."""
     return [token for token in ids for _ in range(copies if token in placeholders else 1)]
+
+
+def filter_bank(sound: Samples, config: CoreConfig) -> Tensor:
+    """One sound, (n,) samples, as `CoreProcessor.filter_banks` gives it: (segments, frames, bins).
+
+    Raises:
+        ValueError: an empty sound, or one that is not mono floats.
+    """
+    if sound.ndim != 1 or sound.size == 0 or not np.issubdtype(sound.dtype, np.floating):
+        raise ValueError(
+            f"given a sound of shape {sound.shape} and type {sound.dtype}, expected (n,) mono "
+            "samples at 16 kHz as floats in -1 to 1, n > 0"
+        )
+    samples = torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32))
+    samples = F.pad(samples, (0, max(0, FRAME_LENGTH - len(samples))))
+    bank = beats_filter_bank(
+        samples, config.num_mel_bins, mean=config.fbank_mean, std=config.fbank_std
+    )
+    return segments(bank, config.segment_frames, config.num_audio_segments)
 
 
 def segments(bank: Tensor, frames: int, number: int) -> Tensor:

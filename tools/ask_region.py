@@ -58,7 +58,7 @@ class AskRegion(Tool[AskRegionArgs, RegionAnswers]):
         speaker: Speaker = context.weights.get("core")
         pixels = context.media.image(args.image)
         parts = [
-            cut(pixels, box_of(sides, pixels, context), MARGIN)[0] for sides in args.boxes or ()
+            cut(pixels, box_of(sides, args.image, context), MARGIN)[0] for sides in args.boxes or ()
         ]
         asked = [
             Question(args.question, (("image", vectors),))

@@ -43,7 +43,7 @@ class CaptionPicture(Tool[CaptionArgs, Caption]):
         speaker: Speaker = context.weights.get("core")
         pixels = context.media.image(args.image)
         if args.region is not None:
-            pixels, _ = cut(pixels, box_of(args.region, pixels, context))
+            pixels, _ = cut(pixels, box_of(args.region, args.image, context))
         (vectors,) = speaker.see([pixels])
         (said,) = speaker.answers([Question(REQUEST, (("image", vectors),))])
         return Caption(caption=said)

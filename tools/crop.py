@@ -12,7 +12,6 @@ from nuthatch.tools.base import (
     Tool,
     exactly_one_of,
 )
-from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.regions import box_of, cut
 
@@ -55,10 +54,7 @@ class CropPicture(Tool[CropArgs, Crop]):
 
     def run(self, args: CropArgs, context: Context) -> Crop:
         pixels = context.media.image(args.image)
-        if args.detection is not None:
-            found = context.media.detection(args.detection)
-            if found.image != args.image:
-                raise RetryCall(f"{args.detection} lies on {found.image}, not {args.image}")
-        part, box = cut(pixels, box_of(args.detection or args.box, pixels, context), args.margin)
+        region = box_of(args.detection or args.box, args.image, context)
+        part, box = cut(pixels, region, args.margin)
         made = context.add_image(part, parents=(args.image,))
         return Crop(image=made.handle, box=box)

@@ -51,7 +51,7 @@ class DescribeAttributes(Tool[DescribeAttributesArgs, Attributes]):
 
         tagger: Tagger = context.weights.get("tag")
         pixels = context.media.image(args.image)
-        box = box_of(args.region, pixels, context)
+        box = box_of(args.region, args.image, context)
         tags = tagger.tag_boxes(pixels, [box.xyxy])
         return Attributes(
             objects=_ranked(LABELS, tags.categories[0], args.top_k),

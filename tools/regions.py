@@ -16,17 +16,20 @@ REGION: Any = Field(
 )
 
 
-def box_of(region: str | Sides | None, pixels: Pixels, context: Context) -> Box:
-    """The box of a region, clipped to the picture; without a region, the whole picture.
+def box_of(region: str | Sides | None, image: str, context: Context) -> Box:
+    """The box of a region of this image, clipped to it; without a region, the whole picture.
 
     Raises:
-        RetryCall: it lies outside the picture.
+        RetryCall: it lies outside the picture, or on another one.
     """
-    height, width = pixels.shape[:2]
+    height, width = context.media.image(image).shape[:2]
     if region is None:
         return Box.of((0, 0, width, height))
     if isinstance(region, str):
-        return context.media.detection(region).box
+        found = context.media.detection(region)
+        if found.image != image:
+            raise RetryCall(f"{region} lies on {found.image}, not {image}")
+        return found.box.clip(width, height)
     try:
         return Box.of(region).clip(width, height)
     except ValueError as error:

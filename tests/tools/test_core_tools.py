@@ -25,6 +25,7 @@ def bench(tmp_path: Path) -> Workbench:
     media.add_image(np.random.default_rng(0).integers(0, 255, (80, 120, 3), np.uint8))
     cup = Detection(image="image_1", label="cup", score=0.9, score_kind="s", box=Box.of(SIDES))
     media.add_detections(media.reserve_detections(), [cup])
+    media.add_image(np.zeros((80, 120, 3), np.uint8))
     weights = Weights(tmp_path / "none")
     weights.put("core", tiny_trial())
     return Workbench(ToolSet([CaptionPicture(), AskRegion()]), media, weights)
@@ -77,6 +78,7 @@ def test_of_options_the_likeliest_is_answered_and_scores_are_shares(bench):
         ("caption", {"region": (200, 200, 300, 300)}, "120x80 pixels"),
         ("caption", {"region": (10, 10, 12, 12)}, "take one of 8"),
         ("caption", {"region": "detection_9.1"}, "live handles"),
+        ("caption", {"image": "image_2", "region": "detection_1.1"}, "lies on image_1"),
         ("ask_region", {"question": "What?", "boxes": [(200, 200, 300, 300)]}, "120x80 pixels"),
         ("ask_region", {"question": ""}, "question"),
     ],

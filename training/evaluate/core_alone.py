@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nuthatch.mllm.speaking import Kind, Question, Speaker
+from nuthatch.tools.caption import REQUEST as CAPTION
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, SYNONYMS, TINTS, plural
 from nuthatch.training.data import questions
 from nuthatch.training.data.layouts import Layout
@@ -28,7 +29,6 @@ SIGHT: tuple[Condition, ...] = ("", "blind", "shuffled")
 BOTH: tuple[Condition, ...] = (*SIGHT, "deaf", "other_sound")
 FORMS = ("exist", "count", "colour", "relation")
 """Kinds of questions that are asked in held-out forms."""
-CAPTION = "Describe the picture."
 HEAR = "What can you hear?"
 SOURCE = "Which object makes this sound?"
 

@@ -6,20 +6,10 @@ import torch
 from torch import Tensor
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.encoders.fbank import beats_filter_bank
-from nuthatch.mllm.processing import segments
+from nuthatch.mllm.processing import filter_bank
 from nuthatch.training.world.sounds import Clip
 
 
 def filter_banks(clips: Sequence[Clip], core: CoreConfig) -> Tensor:
-    """(B, frames, bins): one segment of the core for each clip."""
-    banks = [
-        beats_filter_bank(
-            torch.from_numpy(clip.samples).float(),
-            core.num_mel_bins,
-            mean=core.fbank_mean,
-            std=core.fbank_std,
-        )
-        for clip in clips
-    ]
-    return torch.stack([segments(bank, core.segment_frames, 1)[0] for bank in banks])
+    """(B, frames, bins): the first segment of each clip; no clip is longer than one."""
+    return torch.stack([filter_bank(clip.samples, core)[0] for clip in clips])

@@ -73,6 +73,7 @@ class Lessons:
         tokens: of a batch.
         scenes: share of pictures that are scenes of the world; the others are layouts alone.
         split, first_scene: scenes are of this split, and of `SCENES` seeds from here on.
+        longest_echo: tokens, at most.
         colours: whether colours are asked, which only real queries can tell.
     """
 
