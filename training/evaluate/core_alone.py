@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nuthatch.mllm.speaking import Kind, Question, Speaker
-from nuthatch.tools.caption import REQUEST as CAPTION
+from nuthatch.tools.caption import REQUEST
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, SYNONYMS, TINTS, plural
 from nuthatch.training.data import questions
 from nuthatch.training.data.layouts import Layout
@@ -27,6 +27,7 @@ from nuthatch.training.world.sounds import Clip
 Condition = Literal["", "blind", "shuffled", "deaf", "other_sound"]
 SIGHT: tuple[Condition, ...] = ("", "blind", "shuffled")
 BOTH: tuple[Condition, ...] = (*SIGHT, "deaf", "other_sound")
+CAPTION = REQUEST
 FORMS = ("exist", "count", "colour", "relation")
 """Kinds of questions that are asked in held-out forms."""
 HEAR = "What can you hear?"
