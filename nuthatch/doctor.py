@@ -93,8 +93,8 @@ def _devices() -> list[Finding]:
         return [Finding("device", "cpu", True, True, f"{cores} cores")]
     import torch
 
-    fast = torch.cpu._is_amx_tile_supported()
-    detail = f"{cores} cores, {'bf16 is fast (AMX)' if fast else 'no AMX: fp32 is used'}"
+    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    detail = f"{cores} cores, {'training in bf16' if fast else 'training in fp32: no fast bf16'}"
     findings = [Finding("device", "cpu", True, True, detail)]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):

@@ -1,13 +1,15 @@
 """Recipes: a YAML file, then `key=value` from the command line, into one checked dataclass.
 
+`schedule.steps=100` changes one setting inside another.
+
 An unknown key is an error that names the nearest known one; a setting has its type, default and
 meaning in one place, the dataclass of the recipe.
 """
 
 import difflib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -40,17 +42,36 @@ def load_config(cls: type[ConfigT], recipe: Path | None, overrides: list[str]) -
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"'{override}' is no setting; write key=value")
-        values[key] = yaml.safe_load(value)
+        _set(values, key, yaml.safe_load(value))
 
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"unknown setting '{key}'; {hint}")
+    _check_keys(cls, values)
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise ConfigError(f"{where}: {fault['msg']} (given {fault['input']!r})") from error
+
+
+def _check_keys(cls: type, values: dict[str, object], within: str = "") -> None:
+    """Refuse keys that are no field of the dataclass, nor of the dataclasses inside it."""
+    types = get_type_hints(cls)
+    known = [field.name for field in fields(cls)]
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"unknown setting '{within}{key}'; {hint}")
+        if is_dataclass(types[key]) and isinstance(value, dict):
+            _check_keys(types[key], value, f"{within}{key}.")
+
+
+def _set(values: dict[str, object], key: str, value: object) -> None:
+    """Set `key`; in `outer.inner`, `inner` within the mapping `outer`."""
+    outer, dot, inner = key.partition(".")
+    if not dot:
+        values[key] = value
+        return
+    within = values.get(outer)
+    values[outer] = within = dict(within) if isinstance(within, dict) else {}
+    _set(within, inner, value)

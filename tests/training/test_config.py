@@ -1,5 +1,6 @@
 """Recipes: a YAML file, then key=value, into one checked dataclass."""
 
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path):
 def test_an_unknown_setting_names_the_nearest_one():
     with pytest.raises(ConfigError, match="did you mean 'warmup_steps'"):
         load_config(Schedule, None, ["steps=1", "lr=1", "warmup=3"])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    schedule: Schedule
+    name: str = ""
+
+
+def test_a_dot_reaches_a_setting_inside_another(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("schedule: {steps: 10, lr: 0.1}\n")
+    schedule = load_config(Recipe, recipe, ["schedule.lr=0.5"]).schedule
+    assert (schedule.steps, schedule.lr) == (10, 0.5)
+
+
+@pytest.mark.parametrize("override", ["schedule.stepz=1", "schedule={steps: 1, lr: 1, stepz: 1}"])
+def test_an_unknown_setting_inside_another_names_the_nearest_one(override):
+    with pytest.raises(ConfigError, match=r"'schedule\.stepz'; did you mean 'steps'"):
+        load_config(Recipe, None, [override])
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from nuthatch.training.fit import Losses, Schedule, record_settings
+from nuthatch.training.fit import Losses, Schedule, has_fast_bf16, record_settings
 from nuthatch.training.stages.progress import draw_progress
 
 Batch = dict[str, Tensor]
@@ -127,8 +127,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: nn.Module, inputs: Batch, *_: Any, **__: Any) -> Tensor:
         """The sum of the learner's losses; each is remembered for the next line of the journal."""
-        # Without AMX, bf16 on a processor is emulated and about five times slower than fp32.
-        fast = self.args.device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+        fast = self.args.device.type == "cuda" or has_fast_bf16()
         with torch.autocast(self.args.device.type, torch.bfloat16, enabled=fast):
             losses: Losses = model.losses(**inputs)  # type: ignore[operator]
         for name, value in losses.items():
