@@ -19,6 +19,7 @@ from nuthatch.training.data import (
     making,
     questions,
     regions,
+    together,
 )
 from nuthatch.training.data.offers import offer
 from nuthatch.training.data.sample import TRAINING, Draw, Held, Sample
@@ -71,6 +72,7 @@ TOOLS: dict[str, Dialogue] = {
     "calculate": Dialogue(making.calculate, ("calculate",), 6),
     "verify": Dialogue(checking.verify, ("verify_answer",), 5),
     "correct": Dialogue(checking.correct, ("correct_answer",), 5),
+    "together": Dialogue(together.together, together.NEEDS, 10),
 }
 """Dialogues whose first turn calls a tool where the tools it needs are there."""
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Collection
 
+from nuthatch.tools.catalogue import default_tools
 from nuthatch.training.data.sample import Draw
 from nuthatch.training.data.tool_schemas import Schema, schemas
 
-USUAL = (
-    *("detect", "segment", "tag", "describe_attributes", "tag_sound", "locate_sound_source"),
-    *("measure", "crop", "calculate", "verify_answer", "correct_answer"),
-)
-"""What `tools.catalogue.default_tools` gives."""
+USUAL = tuple(tool.name for tool in default_tools())
 ALL = 0.06
-USUAL_SHARE = 0.1
+USUAL_SHARE = 0.16
 
 
 def offer(

@@ -35,7 +35,11 @@ class Talk:
         self.held = held
         self.armed = armed
         self.tools = dict(tools)
-        self.house = Simulation(draw)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start anew: nothing was given or said."""
+        self.house = Simulation(self.draw)
         self.given: dict[str, Picture | Sound] = {}
         self.messages: list[Message] = []
         self.branches: list[str] = []
