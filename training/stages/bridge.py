@@ -199,8 +199,8 @@ def train(config: Config) -> None:
     torch.manual_seed(0)
     core = core_config(config.core)
     learner = Bridge(core, *shared_vectors(config.see / CATEGORIES_FILE))
-    load_part(learner.vision_tower, config.see / VISION_FILE, "vision_tower.")
-    load_part(learner.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
+    load_parts(learner, config.see / VISION_FILE, ("vision_tower.",))
+    load_parts(learner, config.listen / AUDIO_FILE, ("audio_tower.",))
     if config.start is not None:
         load_parts(learner, config.start / BRIDGE_FILE, BRIDGE_PARTS)
         load_parts(learner, config.start / HEADS_FILE, HEADS)
@@ -230,19 +230,6 @@ def core_config(changes: dict[str, dict[str, int]]) -> CoreConfig:
     """The embedded core with some sizes changed, by part."""
     parts: dict[str, Any] = CoreConfig.embedded().to_dict()
     return CoreConfig.embedded(**{name: parts[name] | sizes for name, sizes in changes.items()})
-
-
-def load_part(part: nn.Module, path: Path, prefix: str) -> None:
-    """Load the weights of one part of the core, all of them and no others.
-
-    Raises:
-        FileNotFoundError: there is no such file; its stage has not been run.
-        RuntimeError: weights are missing, left over, or of another size.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
-    weights = load_file(path)
-    part.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items()})
 
 
 def load_parts(

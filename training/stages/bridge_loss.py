@@ -75,7 +75,7 @@ def match(cost: Tensor, wanted: Wanted) -> Tensor:
     owner = torch.full(cost.shape[:2], -1)
     for row, (costs, names) in enumerate(zip(cost.detach().cpu(), wanted.names.cpu(), strict=True)):
         there = int((names >= 0).sum())
-        queries, things = linear_sum_assignment(costs[:, :there].numpy())
+        queries, things = linear_sum_assignment(costs[:, :there].float().numpy())
         owner[row, queries] = torch.from_numpy(things)
     return owner.to(cost.device)
 

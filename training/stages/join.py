@@ -34,7 +34,6 @@ from nuthatch.training.stages.bridge import (
     core_config,
     heard,
     joining_linear,
-    load_part,
     load_parts,
     shown,
 )
@@ -173,8 +172,8 @@ def composed(
         RuntimeError: weights are missing, left over, or of another size.
     """
     learner = Joiner(core, categories, sounds)
-    load_part(learner.core.vision_tower, config.see / VISION_FILE, "vision_tower.")
-    load_part(learner.core.audio_tower, config.listen / AUDIO_FILE, "audio_tower.")
+    load_parts(learner.core, config.see / VISION_FILE, ("vision_tower.",))
+    load_parts(learner.core, config.listen / AUDIO_FILE, ("audio_tower.",))
     load_parts(learner.core, config.bridge / BRIDGE_FILE, BRIDGE_PARTS)
     load_parts(learner.core, config.read_and_call / LANGUAGE_FILE, ("language_model.",))
     learner.core.tie_weights()
