@@ -1,8 +1,9 @@
 """One resumable training loop for the small perception models.
 
 AdamW with weight decay on matrices only, warm-up then cosine, gradient clipping, bf16 autocast
-where the processor is fast at it. A batch is a function of the step number alone, so a run that stops
-and resumes sees the very batches it would have seen. Budgets are counted in steps, never in time.
+where the processor is fast at it. A batch is a function of the step number alone, so a run that
+stops and resumes sees the very batches it would have seen. Budgets are counted in steps, never in
+time.
 
 A run folder holds `config.yaml`, `metrics.jsonl`, `checkpoint.pt` and whatever the recipe exports.
 """
