@@ -271,7 +271,7 @@ def test_what_was_said_is_not_read_again_when_it_stays_in_the_talk():
     prompt = prompt_ids(tokenizer(), told, locate)
     model.tokens = 0
     decoder.speak([Row(prompt, turn_grammar([], {}, allow="answer"))], cache)
-    assert model.tokens < len(tokenizer()(result["content"])["input_ids"]) + 30 + 192
+    assert model.tokens < len(tokenizer()(result["content"])["input_ids"]) + 40 + 192
 
 
 def test_two_talks_in_turn_do_not_take_each_others_memory():

@@ -4,7 +4,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.chat import SPECIAL_TOKENS, encode
-from nuthatch.training.tokenizer import train_tokenizer
+from nuthatch.training.tokenizer import spelt_alike, train_tokenizer
 from tests.mllm.speakers import tokenizer
 
 
@@ -32,6 +32,18 @@ def test_json_marks_words_and_digits_are_never_in_one_token():
 
 def test_the_structure_of_a_call_is_a_few_tokens():
     assert pieces('{"name":"detect"')[:3] == ['{"', "name", '":"']
+
+
+@pytest.mark.parametrize("word", ["handbags", "weathervane", "zx", "7"])
+def test_a_word_is_spelt_the_same_with_a_space_before_it_and_without(word):
+    assert "".join(pieces(f"a {word}")[1:]) == f" {word}"
+    assert [piece.strip() for piece in pieces(f"a {word}")[1:] if piece != " "] == pieces(word)
+
+
+def test_pieces_that_there_are_with_a_space_and_without_are_known():
+    pairs = spelt_alike(tokenizer())
+    assert len(pairs) > 50
+    assert all(tokenizer().decode([b]) == " " + tokenizer().decode([a]) for a, b in pairs)
 
 
 def test_it_is_read_back_from_its_folder_with_the_template(tmp_path):

@@ -11,6 +11,8 @@ The first channel of the model's width is the same for all tokens; the last chan
 head has, stay empty until the first head writes there what stood before.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
@@ -21,11 +23,17 @@ BEFORE, ALIKE = 12.0, 16.0
 """Logits by which the place before stands out from those around it, and a word from all others."""
 SAID = 0.1
 """Weight of what the second heads add to what is said."""
+KINSHIP = 0.9
+"""Cosine of the embeddings that a piece of a word starts with, after a space and without one."""
 
 
 @torch.no_grad()
-def start_copying(model: LlamaForCausalLM) -> None:
+def start_copying(model: LlamaForCausalLM, alike: Sequence[tuple[int, int]] = ()) -> None:
     """Let one head of the first layer and two of the second copy.
+
+    Args:
+        alike: ids of tokens that mean the same (see `tokenizer.spelt_alike`): what stands after
+            one of them is then also found by the other.
 
     Raises:
         ValueError: the model has fewer than two layers, or a single head.
@@ -41,6 +49,9 @@ def start_copying(model: LlamaForCausalLM) -> None:
     generator = torch.Generator().manual_seed(0)
     table = model.model.embed_tokens.weight
     nn.init.normal_(table, std=SIZE, generator=generator)
+    if alike:
+        one, other = torch.tensor(alike).T
+        table[other] = KINSHIP * table[one] + (1 - KINSHIP**2) ** 0.5 * table[other]
     table[:, 0] = 4 * SIZE
     table[:, before] = 0
     shared = 4 / ((16 + width - wide - 1) / width) ** 0.5  # the first channel after the norm

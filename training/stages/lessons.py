@@ -20,6 +20,7 @@ from nuthatch.training.data.layouts import Layout, draw_layout
 from nuthatch.training.data.offers import offer
 from nuthatch.training.data.sample import TRAINING, Draw, Held, Picture, Sample, Sound
 from nuthatch.training.data.talk import Talk
+from nuthatch.training.tokenizer import spelt_alike
 from nuthatch.training.world.scenes import Scene, make_scene
 from nuthatch.training.world.splits import Split
 
@@ -137,14 +138,19 @@ class Lessons:
         return self._alone(mixture.dialogue(draw, _weighted(draw, kinds)))
 
     def echo(self, draw: Draw) -> Lesson:
-        """Tokens at random, said again by the assistant: nothing teaches to copy as fast."""
+        """Tokens at random, said again by the assistant: nothing teaches to copy as fast.
+
+        The first is asked with a space before it where there is such a token, and said without.
+        """
         special = len(SPECIAL_TOKENS)
         number = draw.randint(ECHOED[0], self.longest_echo)
         said = [draw.randrange(special, len(self.tokenizer)) for _ in range(number)]
         bos, user, end, assistant = self.tokenizer.convert_tokens_to_ids(
             [BOS, "<|user|>", END, "<|assistant|>"]
         )
-        asked = [bos, user, *said, end, assistant]
+        bare, spaced = spellings(self.tokenizer)
+        said[0] = bare.get(said[0], said[0])
+        asked = [bos, user, spaced.get(said[0], said[0]), *said[1:], end, assistant]
         answers = [0] * len(asked) + [1] * (len(said) + 1)
         return Lesson(share([Encoded([*asked, *said, end], answers)]), (-1,))
 
@@ -276,6 +282,13 @@ def up_to_first_turn(sample: Sample) -> Sample:
     ]
     media = {handle: sample.media[handle] for handle in given}
     return Sample(messages, sample.tools, media, sample.kind, sample.branch)
+
+
+@lru_cache(4)
+def spellings(tokenizer: Any) -> tuple[dict[int, int], dict[int, int]]:
+    """Ids of pieces with a space before them -> those without, and the other way round."""
+    alike = spelt_alike(tokenizer)
+    return {spaced: bare for bare, spaced in alike}, dict(alike)
 
 
 @lru_cache(256)

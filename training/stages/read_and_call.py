@@ -31,7 +31,7 @@ from nuthatch.training.stages.reading_quality import Quiz, called_figures
 from nuthatch.training.stages.see import CATEGORIES_FILE
 from nuthatch.training.stages.simulated import QuerySimulator
 from nuthatch.training.stages.trainer import Batch, run
-from nuthatch.training.tokenizer import train_tokenizer
+from nuthatch.training.tokenizer import spelt_alike, train_tokenizer
 
 LANGUAGE_FILE, JOINING_FILE = "language_model.safetensors", "joining.safetensors"
 TOKENIZER_SEED, SEED = 40, 4
@@ -83,7 +83,7 @@ def train(config: Config) -> None:
         scenes=config.scenes,
         shares=config.shares,
     )
-    learner = Reader(core, categories)
+    learner = Reader(core, categories, spelt_alike(tokenizer))
     unseen = replace(lessons, split="calibrate", scenes=1.0)
 
     def embed(media: Sequence[Picture | Sound], generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 Shapes: B rows, T tokens, M media, Q queries a medium, D width of the phrase vectors.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -35,7 +36,12 @@ class Reader(nn.Module):
 
     vectors: Tensor
 
-    def __init__(self, config: CoreConfig, categories: PhraseVectors) -> None:
+    def __init__(
+        self,
+        config: CoreConfig,
+        categories: PhraseVectors,
+        alike: Sequence[tuple[int, int]] = (),
+    ) -> None:
         super().__init__()
         self.core = config
         width, named = config.text_config.hidden_size, categories.vectors.shape[1]
@@ -44,7 +50,7 @@ class Reader(nn.Module):
         self.from_vector = nn.Linear(named, width)
         self.from_box = nn.Linear(4, width)
         self.name = nn.Linear(width, named)
-        start_copying(self.language_model)
+        start_copying(self.language_model, alike)
         self.register_buffer("vectors", categories.vectors, persistent=False)
 
     @property

@@ -35,6 +35,15 @@ def test_two_heads_of_the_second_layer_look_at_what_followed_the_same_word(looke
     assert (found[2:] < 0.05).all()
 
 
+def test_tokens_that_are_spelt_alike_start_alike_and_only_they():
+    model = LlamaForCausalLM(CoreConfig.embedded().text_config)
+    start_copying(model, [(20, 40), (21, 41)])
+    words = model.model.embed_tokens.weight[:, 1:192]  # without what all or none of them have
+    likeness = torch.nn.functional.cosine_similarity(words[20], words[[40, 41]])
+    assert likeness[0] > 0.8
+    assert likeness[1].abs() < 0.3
+
+
 def test_a_model_that_is_too_small_is_refused():
     config = LlamaConfig(
         vocab_size=32,

@@ -8,7 +8,7 @@ from nuthatch.mllm.config import CoreConfig
 from nuthatch.tools.vocabulary import CATEGORIES, canonical
 from nuthatch.training.collate import IGNORED
 from nuthatch.training.data.sample import Draw, Picture
-from nuthatch.training.stages.lessons import Lessons
+from nuthatch.training.stages.lessons import Lessons, spellings
 from nuthatch.training.stages.read_and_call import texts
 from nuthatch.training.tokenizer import train_tokenizer
 
@@ -44,8 +44,9 @@ def test_rows_are_nearly_full_and_every_medium_has_its_places(lessons):
     assert sum(filled) / len(filled) > 0.85
 
 
-def test_echoes_say_again_what_was_said_and_grow(lessons):
-    longest = []
+def test_echoes_say_again_what_was_said_and_grow(lessons, tokenizer):
+    bare, _ = spellings(tokenizer)
+    longest, respelt = [], 0
     for progress in (0.0, 1.0):
         drill = lessons.echoes(progress)
         lengths = []
@@ -54,10 +55,13 @@ def test_echoes_say_again_what_was_said_and_grow(lessons):
             (branch,), (said,) = group.branches, group.answers
             answer = branch[said > 0]
             asked = branch[2 : 2 + len(answer) - 1]
-            assert list(asked) == list(answer[:-1])
+            assert list(asked[1:]) == list(answer[1:-1])
+            assert answer[0] == bare.get(asked[0], asked[0])
+            respelt += answer[0] != asked[0]
             lengths.append(len(asked))
         longest.append(max(lengths))
     assert longest[0] <= 6 < 30 < longest[1] <= 40
+    assert respelt > 20, "a first piece is asked with a space and said without"
 
 
 def test_questions_about_one_picture_share_it(lessons):
