@@ -4,10 +4,10 @@ A text is first split into letters or a single digit with the space before, runs
 and white space (after GPT-4's splits); merges never cross a split. So `"cup"` is one label between
 two marks wherever it stands, `"]}}` can be one token, and every number is spelt digit by digit.
 
-A word is spelt the same with a space before it and without: what a user says, ` handbags`, and what
-a call copies of it, `handbags`, are ` hand` `bags` and `hand` `bags`. For that, merges are learned of
-words alone; those of a space with the first piece of a word come last. Otherwise a model would have
-to know how every word is spelt before it can copy it.
+A word is spelt the same with a space before it and without: what a user says, ` handbags`, and
+what a call copies of it, `handbags`, are ` hand` `bags` and `hand` `bags`. For that, merges are
+learned of words alone; those of a space with the first piece of a word come last. Otherwise a model
+would have to know how every word is spelt before it can copy it.
 """
 
 import json
