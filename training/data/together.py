@@ -5,6 +5,7 @@ the user, called in one turn of the planner, and answered one after the other.
 """
 
 import json
+from typing import Any
 
 from nuthatch.training.data import describing, looking, paraphrase
 from nuthatch.training.data.paraphrase import Slots, Wording
@@ -45,7 +46,7 @@ class Part(Talk):
     def play(self, sound: object = None) -> str:
         return next(iter(self.handles("audio")), None) or self.whole.play()
 
-    def ask(self, intent: str, slots: Slots, **options: bool) -> Wording:
+    def ask(self, intent: str, slots: Slots, **options: Any) -> Wording:
         options["wraps"] = not self._calls and self.draw.chance(0.5)  # the first may be wrapped
         wording = paraphrase.word(self.draw, intent, slots, self.held, lower=0.0, **options)
         self.branches.append(wording.branch)
