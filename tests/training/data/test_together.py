@@ -29,16 +29,6 @@ def test_both_are_about_the_same_media_and_each_is_given_once():
         assert sorted(part["handle"] for part in parts) == sorted(sample.media)
 
 
-def test_detections_are_numbered_as_the_house_numbers_them():
-    """Each search is a group, also that for the thing that makes a sound."""
-    for sample in drawn(armed=True):
-        searches = ("detect", "locate_sound_source")
-        results = [m for m in sample.messages if m["role"] == "tool" and m["name"] in searches]
-        for group, message in enumerate(results, start=1):
-            if " detections: " in message["content"]:
-                assert f"detection_{group}.1" in message["content"]
-
-
 def test_a_request_whose_tool_is_missing_is_answered_beside_the_other():
     lacking = [sample for sample in drawn(armed=False) if len(sample.messages) == 4]
     assert lacking
