@@ -88,8 +88,7 @@ class Agent:
     ) -> Self:
         """An agent on released weights; a tool's weights are read when it is first called.
 
-        The planner is the preset's core unless another is given; a preset without a core plans by
-        rules.
+        The planner is the preset's core unless another is given, such as `RulesPlanner()`.
 
         Raises:
             ValueError: there is no such preset.
@@ -362,11 +361,7 @@ def _listed(given: Any) -> list[Any]:
 
 
 def _planner(weights: Weights, budget: Budget | None) -> Planner:
-    """The core where its weights are, else the rules."""
-    if not weights.status("core").present:
-        from nuthatch.agent.rules import RulesPlanner
-
-        return RulesPlanner()
+    """The core of the preset."""
     from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")

@@ -112,9 +112,8 @@ def _weights() -> list[Finding]:
         status = weights.status(name)
         detail = f"{status.bytes / 2**20:.1f} MiB" if status.present else f"not at {status.path}"
         todo = training_command(name)
-        needed = name != "core"  # without one, rules plan
         findings.append(
-            Finding("weights", name, status.present, needed, detail, "" if status.present else todo)
+            Finding("weights", name, status.present, True, detail, "" if status.present else todo)
         )
     return findings
 

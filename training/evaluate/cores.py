@@ -50,10 +50,9 @@ def load(weights: str = "") -> Speaker:
         return _random()
     folder = Path(weights) if weights else EMBEDDED
     if not is_core(folder):
-        what = f"no core in {folder}" if weights else "no trained core ships with this package yet"
         raise ToolUnavailable(
-            f"{what}; train one with: nuthatch train embedded, and give --weights its folder "
-            "(one that holds config.json, model.safetensors and tokenizer.json), or give "
+            f"no core in {folder}; train one with: nuthatch train embedded, and give --weights its "
+            "folder (one that holds config.json, model.safetensors and tokenizer.json), or give "
             "--weights random, or --weights none for the baselines alone",
             "weights_missing",
         )

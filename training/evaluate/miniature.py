@@ -140,8 +140,6 @@ def _parts(n: int, seed: int, unseen: Appearance) -> list[Part]:
         Part("check", n, partial(_check, first), 8),
         Part("ask", n, partial(_ask, first), 8),
     ]
-    if not cores.is_core(cores.EMBEDDED):
-        return parts
     half = max(1, n // 2)
     pairs: list[tuple[str, Parameters, int]] = [("", "seen", half), ("_held_out", "held_out", some)]
     return [
@@ -303,7 +301,7 @@ def _figures(rows: Mapping[str, list[Row]], unseen: Appearance) -> dict[str, per
         "a writer with 20 % errors, corrected": checking.repair_figures(rows["check"]),
         report.POPE: checking.pope_figures(rows["check"], _blind()),
         "blind baselines": _blind_baselines(rows),
-        **(_core_figures(rows, unseen) if "core_look_seen" in rows else {}),
+        **_core_figures(rows, unseen),
     }
 
 
@@ -370,7 +368,7 @@ def _details(rows: Mapping[str, list[Row]], unseen: Appearance) -> dict[str, Any
         "facts": checking.by_fact_kind(rows["check"]),
         "decided_by": checking.deciders(rows["check"]),
         "reliability": checking.reliability(rows["check"]),
-        **(_core_details(rows) if "core_look_seen" in rows else {}),
+        **_core_details(rows),
     }
 
 

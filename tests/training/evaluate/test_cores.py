@@ -15,8 +15,8 @@ def _none_ships(monkeypatch, tmp_path):
 
 
 def test_a_core_that_is_missing_is_an_error_that_says_what_to_do(tmp_path):
-    for weights, words in (("", "no trained core ships"), (str(tmp_path), "no core in")):
-        with pytest.raises(ToolUnavailable, match=rf"{words}.*nuthatch train embedded.*random"):
+    for weights in ("", str(tmp_path)):
+        with pytest.raises(ToolUnavailable, match=r"no core in .*nuthatch train embedded.*random"):
             cores.load(weights)
 
 

@@ -18,7 +18,7 @@ errors_removed harm pope_adversarial_f1_verified pope_adversarial_f1_detector se
 
 @pytest.fixture(autouse=True)
 def _sees_everything(monkeypatch, tmp_path):
-    """Models that know the scenes, a small reference set, and no sprites of the third style."""
+    """Models that know the scenes, a tiny core, a small reference set, and no third style."""
     scenes = [
         make_scene(seed, "test", appearance=appearance)
         for seed in range(3)
@@ -30,7 +30,7 @@ def _sees_everything(monkeypatch, tmp_path):
     monkeypatch.setattr(miniature, "_weights", lambda: weights)
     monkeypatch.setattr(miniature, "REFERENCE_SCENES", 20)
     monkeypatch.setenv("NUTHATCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cores, "EMBEDDED", tmp_path / "none")
+    monkeypatch.setattr(cores, "EMBEDDED", save(tiny_trial(), tmp_path / "core"))
     cores.load.cache_clear()
     yield
     for kept in (miniature._verifier, miniature._company, miniature._speaker):
@@ -56,8 +56,7 @@ def test_all_promised_figures_are_measured_and_reported(tmp_path: Path, capsys):
     assert "no OpenMoji in the cache" in shown
 
 
-def test_a_core_that_ships_is_measured_with_its_baselines(tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(cores, "EMBEDDED", save(tiny_trial(), tmp_path / "core"))
+def test_the_core_is_measured_with_its_baselines(tmp_path: Path, capsys):
     figures = miniature.evaluate(n=1, out=tmp_path / "out")
     assert set(PROMISED) <= set(figures)
     for name in (
@@ -102,5 +101,5 @@ def test_a_style_that_is_asked_for_and_missing_is_an_error_that_names_the_way(tm
 @pytest.mark.parametrize("given", [{"n": 0}, {"n": 5, "seed": -1}])
 def test_senseless_numbers_are_refused(given, tmp_path: Path):
     with pytest.raises(ValueError, match="expected n of at least 1"):
-        miniature.evaluate(**given, out=tmp_path)
-    assert not list(tmp_path.iterdir())
+        miniature.evaluate(**given, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
