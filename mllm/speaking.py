@@ -96,12 +96,10 @@ class Speaker:
 
 
 def load(folder: Path, device: str = "cpu") -> Speaker:
-    """The core of a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
-
-    It computes in float32 whatever the file holds: few processors are fast at bfloat16.
+    """The core of a folder with `config.json`, weights and `tokenizer.json`.
 
     Raises:
         OSError, ValueError: a file is missing, or does not fit the others.
     """
-    core = Core.from_pretrained(folder, dtype=torch.float32).to(device).eval()
+    core = Core.from_pretrained(folder).to(device).eval()
     return Speaker(core, CoreProcessor.from_pretrained(folder))

@@ -35,7 +35,7 @@ def planner(speaker: Speaker, *, always_call: bool = False) -> CorePlanner:
 
 def is_core(folder: Path) -> bool:
     """Whether a folder holds a core."""
-    return (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 @cache
@@ -52,7 +52,7 @@ def load(weights: str = "") -> Speaker:
     if not is_core(folder):
         raise ToolUnavailable(
             f"no core in {folder}; train one with: nuthatch train embedded, and give --weights its "
-            "folder (one that holds config.json, model.safetensors and tokenizer.json), or give "
+            "folder (one that holds config.json, *.safetensors and tokenizer.json), or give "
             "--weights random, or --weights none for the baselines alone",
             "weights_missing",
         )

@@ -43,7 +43,7 @@ def write_card(folder: Path, core: torch.nn.Module, runs: Mapping[str, Path]) ->
         for name, meaning in FIGURES.items()
         if name in measured
     )
-    size = (folder / "model.safetensors").stat().st_size / 1e6
+    size = sum(shard.stat().st_size for shard in folder.glob("*.safetensors")) / 1e6
     text = _CARD.format(
         millions=f"{whole / 1e6:.1f}",
         megabytes=f"{size:.0f}",

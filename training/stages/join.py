@@ -62,6 +62,8 @@ SEED, FIRST_SCENE, FIRST_CLIP = 6, 20_000_000, 3_000_000_000
 """Scenes and clips of this stage come after those of the stages before."""
 CLIPS = 64
 """Seeds of clips that a batch may take."""
+SHARD = "15MB"
+"""Of the exported weights, at most."""
 SILENCE = 48_000
 """Samples of a recording in which nothing is recorded."""
 
@@ -286,5 +288,5 @@ def export(learner: Joiner, processor: CoreProcessor, folder: Path) -> None:
         if name != TIED
     }
     core.config.dtype = torch.bfloat16
-    core.save_pretrained(folder, state_dict=halved)
+    core.save_pretrained(folder, state_dict=halved, max_shard_size=SHARD)
     processor.save_pretrained(folder)
