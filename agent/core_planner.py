@@ -3,7 +3,8 @@
 A talk is rendered the same way at every step, each turn after the last: tools first, media once
 where the user gave them, results as tools observed them. So the core reads only what is new, and
 encodes no picture or sound twice. When a talk outgrows the core's context, the oldest results are
-shortened, four at a time, so that its beginning seldom changes.
+shortened: those of earlier questions four at a time, so that the beginning of the talk seldom
+changes, and then, one by one, those of the question at hand.
 """
 
 import threading
@@ -130,7 +131,8 @@ class CorePlanner:
         if len(whole) <= self.decoder.longest_prompt:
             return whole
         results = sum(len(exchange.observed) for exchange in talk.exchanges)
-        steps = range(AT_ONCE, results + AT_ONCE, AT_ONCE)
+        earlier = results - len(talk.now.observed)
+        steps = [*range(AT_ONCE, earlier, AT_ONCE), *range(max(earlier, 1), results + 1)]
         enough = bisect_left(
             steps, x=True, key=lambda n: len(ids(n)) <= self.decoder.longest_prompt
         )

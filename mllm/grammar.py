@@ -238,7 +238,8 @@ class _Bounded:
 
     def _string(self, bounds: dict[str, Any], *, quoted: bool) -> Schema | None:
         if not quoted or self.spans is None:
-            longest = {} if "format" in bounds else {"maxLength": MAX_CHARACTERS}
+            most = max(MAX_CHARACTERS, bounds.get("minLength", 0))
+            longest = {} if "format" in bounds else {"maxLength": most}
             return {"type": "string", **longest, **bounds}
         fitting = [
             span

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from nuthatch.mllm.chat import END, prompt_ids
+from nuthatch.mllm.chat import encode, prompt_ids
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, Row
 from nuthatch.mllm.grammar import turn_grammar
@@ -38,6 +38,7 @@ class Speaker:
         self.tokenizer = processor.tokenizer
         self._decoder = Decoder(core, self.tokenizer, max_new_tokens=MOST_TOKENS)
         self._grammar = turn_grammar([], {}, allow="answer")
+        self._queries = processor.config.num_query_tokens
 
     @torch.inference_mode()
     def see(self, pictures: Sequence[Picture]) -> Tensor:
@@ -65,14 +66,15 @@ class Speaker:
     @torch.inference_mode()
     def log_likelihoods(self, asked: Sequence[tuple[Question, str]]) -> list[tuple[float, int]]:
         """How likely these answers are: the logarithm of the whole, and how many tokens it has."""
-        end = self.tokenizer.convert_tokens_to_ids(END)
         found = []
         for question, answer in asked:
             row = self._row(question)
-            said = [*self.tokenizer.encode(answer, add_special_tokens=False), end]
+            talk = [_message(question), {"role": "assistant", "content": answer}]
+            whole = encode(self.tokenizer, talk, queries=self._queries).ids
+            said = whole[len(row.prompt) :]
             vectors = [medium.vectors for medium in row.media]
             logits = self.core(
-                input_ids=torch.tensor([[*row.prompt, *said]], device=self.core.device),
+                input_ids=torch.tensor([whole], device=self.core.device),
                 media_embeds=torch.stack(vectors) if vectors else None,
             ).logits[0, len(row.prompt) - 1 : -1]
             chosen = (
@@ -82,17 +84,26 @@ class Speaker:
         return found
 
     def _row(self, asked: Question) -> Row:
-        numbers: dict[str, int] = {}
-        content: list[dict[str, Any]] = []
-        media = []
-        for kind, vectors in asked.media:
-            numbers[kind] = numbers.get(kind, 0) + 1
-            handle = f"{kind}_{numbers[kind]}"
-            content.append({"type": kind, "handle": handle})
-            media.append(Medium(handle, vectors))
-        message = {"role": "user", "content": [*content, {"type": "text", "text": asked.text}]}
-        queries = self.processor.config.num_query_tokens
-        return Row(prompt_ids(self.tokenizer, [message], queries=queries), self._grammar, media)
+        message = _message(asked)
+        handles = [part["handle"] for part in message["content"][:-1]]
+        return Row(
+            prompt_ids(self.tokenizer, [message], queries=self._queries),
+            self._grammar,
+            [
+                Medium(handle, vectors)
+                for handle, (_, vectors) in zip(handles, asked.media, strict=True)
+            ],
+        )
+
+
+def _message(asked: Question) -> dict[str, Any]:
+    """The question as a user's message; media are named in the order of their kind."""
+    numbers: dict[str, int] = {}
+    content: list[dict[str, Any]] = []
+    for kind, _ in asked.media:
+        numbers[kind] = numbers.get(kind, 0) + 1
+        content.append({"type": kind, "handle": f"{kind}_{numbers[kind]}"})
+    return {"role": "user", "content": [*content, {"type": "text", "text": asked.text}]}
 
 
 def load(folder: Path, device: str = "cpu") -> Speaker:

@@ -220,6 +220,9 @@ def _train(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    except FloatingPointError as error:  # the run stopped at its last good checkpoint
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

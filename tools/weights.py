@@ -133,6 +133,8 @@ class Weights:
         _check_calibration(status)
         module, _, function = LOADERS[name].partition(":")
         try:
+            from safetensors import SafetensorError  # of a file that was cut off
+
             return getattr(import_module(module), function)(status.path, self.device)
         except ImportError as error:
             raise ToolUnavailable(
@@ -140,7 +142,7 @@ class Weights:
                 f"pip install 'nuthatch[{EXTRAS[name]}]'",
                 "dependency_missing",
             ) from error
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ToolUnavailable(
                 f"the weights '{name}' at {status.path} cannot be loaded: {error}"
             ) from error

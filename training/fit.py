@@ -138,16 +138,22 @@ def record_settings(config: object, out: Path, *, going_on: bool) -> None:
     """
     assert is_dataclass(config)
     assert not isinstance(config, type)
-    settings = _plain(asdict(config))
+    settings: Any = _plain(asdict(config))
     path = out / "config.yaml"
     if going_on and path.is_file():
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if before != settings:
+        if _learned_with(before) != _learned_with(settings):
             raise ConfigError(
                 f"{out} holds a run with other settings ({before}); "
                 "give the same, or another out folder"
             )
     path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+
+
+def _learned_with(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that change what is learned: not where it is kept, nor the threads at work."""
+    beside = ("threads", "out", "export")
+    return {name: value for name, value in settings.items() if name not in beside}
 
 
 def _save(

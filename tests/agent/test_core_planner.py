@@ -256,15 +256,28 @@ def long_talk(tmp_path, results: int) -> Conversation:
     return conversation
 
 
+def shortened(speaking: CorePlanner, conversation: Conversation) -> list[bool]:
+    text = tokenizer().decode(speaking._prompt(conversation))
+    return [line.endswith(" ...") for line in text.split("<|end|>") if "<|tool|>" in line]
+
+
 def test_the_oldest_results_are_shortened_when_the_talk_outgrows_the_core(tmp_path):
     conversation = long_talk(tmp_path, 10)
-    speaking = planner(context=1080)
-    text = tokenizer().decode(speaking._prompt(conversation))
-    shortened = [line.endswith(" ...") for line in text.split("<|end|>") if "<|tool|>" in line]
-    assert shortened == sorted(shortened, reverse=True)  # the oldest first
-    assert 0 < sum(shortened) < 10
-    assert sum(shortened) % 4 == 0
+    conversation.now.answer = "Done."
+    conversation.ask("And now?", [])
+    speaking = planner(context=1140)
+    cut = shortened(speaking, conversation)
+    assert cut == sorted(cut, reverse=True)  # the oldest first
+    assert 0 < sum(cut) < 10
+    assert sum(cut) % 4 == 0
     assert is_turn(speaking.plan(conversation))
+
+
+def test_of_the_question_at_hand_no_more_results_are_shortened_than_must_be(tmp_path):
+    conversation = long_talk(tmp_path, 10)
+    numbers = [sum(shortened(planner(context=size), conversation)) for size in (1200, 1140, 1100)]
+    assert 0 < numbers[0] <= numbers[1] <= numbers[2] < 10
+    assert any(number % 4 for number in numbers)
 
 
 def test_a_talk_that_cannot_fit_is_refused_with_the_numbers(tmp_path):

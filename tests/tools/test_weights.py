@@ -24,6 +24,14 @@ def test_a_calibration_of_other_weights_is_refused(copied: Path) -> None:
         Weights(copied).get("tag_sound")
 
 
+def test_a_file_that_was_cut_off_is_an_error_that_names_the_weights(copied: Path) -> None:
+    weights = copied / "tag_sound" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    (copied / "tag_sound" / "calibration.json").unlink()
+    with pytest.raises(ToolUnavailable, match=r"'tag_sound' at .* cannot be loaded"):
+        Weights(copied).get("tag_sound")
+
+
 def test_weights_without_a_calibration_load_and_nothing_is_known_of_their_scores(
     copied: Path,
 ) -> None:

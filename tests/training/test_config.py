@@ -8,6 +8,8 @@ import pytest
 
 from nuthatch.training.config import ConfigError, load_config
 from nuthatch.training.fit import Schedule
+from nuthatch.training.stages.bridge import core_config
+from nuthatch.training.stages.join import Config as JoinConfig
 from nuthatch.training.train import (
     CORE,
     PERCEPTION,
@@ -47,6 +49,33 @@ def test_a_dot_reaches_a_setting_inside_another(tmp_path: Path):
 def test_an_unknown_setting_inside_another_names_the_nearest_one(override):
     with pytest.raises(ConfigError, match=r"'schedule\.stepz'; did you mean 'steps'"):
         load_config(Recipe, None, [override])
+
+
+def test_a_key_that_holds_a_dot_itself_can_be_set(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("rates: {core.qformer: 0.5}\n")
+    config = load_config(JoinConfig, recipe, ["rates.core.qformer=0.3"])
+    assert config.rates == {"core.qformer": 0.3}
+
+
+def test_text_that_is_no_yaml_is_shown():
+    with pytest.raises(ConfigError, match=r"shares: '\[1' is no YAML"):
+        load_config(JoinConfig, None, ["shares=[1"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"txt_config": {}}, r"'core\.txt_config'; did you mean 'text_config'"),
+        (
+            {"text_config": {"num_hiden_layers": 1}},
+            r"'core\.text_config\.num_hiden_layers'; did you mean 'num_hidden_layers'",
+        ),
+    ],
+)
+def test_a_size_that_the_core_does_not_have_names_the_nearest_one(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        core_config(changes)
 
 
 @pytest.mark.parametrize(

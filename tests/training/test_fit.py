@@ -1,6 +1,7 @@
 """The training loop: stopping and going on changes nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from torch import nn
 
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Schedule, fit
+from nuthatch.training.fit import Schedule, fit, record_settings
+from nuthatch.training.stages.read_and_call import Config as ReadConfig
 
 
 def learn(out: Path, steps: int, *, stop_after: int | None = None) -> nn.Module:
@@ -46,6 +48,15 @@ def test_a_checkpoint_is_not_gone_on_with_under_other_settings(tmp_path):
     learn(tmp_path, 5)
     with pytest.raises(ConfigError, match="other settings"):
         learn(tmp_path, 6)
+
+
+def test_where_a_run_is_kept_and_on_how_many_threads_it_learns_may_change(tmp_path):
+    config = ReadConfig(out=tmp_path)
+    record_settings(config, tmp_path, going_on=False)
+    moved = replace(config, threads=2, out=tmp_path / "out", export=tmp_path / "export")
+    record_settings(moved, tmp_path, going_on=True)
+    with pytest.raises(ConfigError, match="other settings"):
+        record_settings(replace(config, tokens=64), tmp_path, going_on=True)
 
 
 def test_a_run_folder_explains_itself(tmp_path):

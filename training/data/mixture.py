@@ -81,6 +81,7 @@ FOLLOWING: dict[str, Dialogue] = {
     "doubt": Dialogue(following.doubt, ("detect", "tag"), 1),
     "edit mask": Dialogue(regions.edit_mask, ("segment", "edit_image"), 1),
     "observed": Dialogue(drills.observed, ("detect",), 2),
+    "several": Dialogue(together.several, ("detect", "caption", "tag_sound"), 8),
 }
 """Dialogues of several exchanges."""
 

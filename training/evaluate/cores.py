@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from nuthatch.agent.core_planner import CorePlanner
 from nuthatch.mllm import speaking
@@ -43,8 +44,7 @@ def load(weights: str = "") -> Speaker:
     """The core of a folder, `random`, or (by default) the one that ships.
 
     Raises:
-        ToolUnavailable: there is none.
-        ValueError, OSError: there is one, and it cannot be read.
+        ToolUnavailable: there is none, or it cannot be read.
     """
     if weights == RANDOM:
         return _random()
@@ -56,7 +56,10 @@ def load(weights: str = "") -> Speaker:
             "--weights random, or --weights none for the baselines alone",
             "weights_missing",
         )
-    return speaking.load(folder)
+    try:
+        return speaking.load(folder)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ToolUnavailable(f"the core in {folder} cannot be loaded: {error}") from error
 
 
 def files(weights: str = "") -> list[Path]:

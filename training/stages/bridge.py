@@ -26,6 +26,7 @@ from nuthatch.mllm.encoders.beats import Beats
 from nuthatch.mllm.encoders.eva import Eva
 from nuthatch.mllm.encoders.fbank import FRAME_SHIFT
 from nuthatch.tools.vocabulary import SOUNDS
+from nuthatch.training.config import ConfigError, check_known
 from nuthatch.training.fit import Losses, Schedule
 from nuthatch.training.perceive.detect import truth_of
 from nuthatch.training.perceive.tag_sound import AUDIBLE_POWER
@@ -227,8 +228,15 @@ def train(config: Config) -> None:
 
 
 def core_config(changes: dict[str, dict[str, int]]) -> CoreConfig:
-    """The embedded core with some sizes changed, by part."""
+    """The embedded core with some sizes changed, by part.
+
+    Raises:
+        ConfigError: there is no such part, or it has no such size.
+    """
     parts: dict[str, Any] = CoreConfig.embedded().to_dict()
+    check_known(changes, [name for name in parts if name.endswith("_config")], "core.")
+    for name, sizes in changes.items():
+        check_known(sizes, parts[name], f"core.{name}.")
     return CoreConfig.embedded(**{name: parts[name] | sizes for name, sizes in changes.items()})
 
 
@@ -239,7 +247,7 @@ def load_parts(
 
     Raises:
         FileNotFoundError: there is no such file; its stage has not been run.
-        RuntimeError: weights are missing, left over, or of another size.
+        ConfigError: weights are missing, left over, or of another size.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no {path}; run the stage that exports it, or name its folder")
@@ -247,10 +255,10 @@ def load_parts(
     state = module.state_dict()
     expected = {name for name in state if name.startswith(prefixes)} - {TIED}
     if wrong := expected ^ weights.keys():
-        raise RuntimeError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")
+        raise ConfigError(f"{path}: missing or left over are {', '.join(sorted(wrong))}")
     for name, value in weights.items():
         if state[name].shape != value.shape:
-            raise RuntimeError(
+            raise ConfigError(
                 f"{path}: {name} is {tuple(value.shape)}, expected {tuple(state[name].shape)}"
             )
         state[name].copy_(value)
@@ -324,6 +332,7 @@ def joining_linear(
         from_vector: width of the phrase vectors to that of the language model.
         from_box: 4 to the width of the language model.
     """
+    heads = {name: value.float() for name, value in heads.items()}  # they may be kept in bfloat16
     weight = from_vector.weight @ heads["itc.weight"] + from_box.weight @ heads["box.weight"]
     bias = from_vector.weight @ heads["itc.bias"] + from_box.weight @ heads["box.bias"]
     for layer in (from_vector, from_box):

@@ -36,13 +36,13 @@ def start_copying(model: LlamaForCausalLM, alike: Sequence[tuple[int, int]] = ()
             one of them is then also found by the other.
 
     Raises:
-        ValueError: the model has fewer than two layers, or a single head.
+        ValueError: the model has fewer than two layers or two heads of keys and values.
     """
     config = model.config
     width, wide = config.hidden_size, config.hidden_size // config.num_attention_heads
-    if config.num_hidden_layers < 2 or config.num_attention_heads < 2:
+    if config.num_hidden_layers < 2 or config.num_key_value_heads < 2:
         raise ValueError(
-            f"given {config.num_hidden_layers} layers of {config.num_attention_heads} heads, "
+            f"given {config.num_hidden_layers} layers of {config.num_key_value_heads} heads, "
             "expected two of each at least"
         )
     words, before = slice(1, width - wide), slice(width - wide, width)

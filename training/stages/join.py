@@ -174,7 +174,7 @@ def composed(
 
     Raises:
         FileNotFoundError: a stage has not exported what it should.
-        RuntimeError: weights are missing, left over, or of another size.
+        ConfigError: weights are missing, left over, or of another size.
     """
     learner = Joiner(core, categories, sounds)
     load_parts(learner.core, config.see / VISION_FILE, ("vision_tower.",))
@@ -201,7 +201,7 @@ def load_joining(learner: Joiner, categories: PhraseVectors, path: Path) -> None
     Raises:
         FileNotFoundError: there is no such file; its stage has not been run.
         ConfigError: no rotation makes one set of the other.
-        RuntimeError: weights are missing, left over, or of another size.
+        ConfigError: weights are missing, left over, or of another size.
     """
     load_parts(learner, path, ("from_vector.", "from_box.", "name."), beside=("vectors",))
     learned = PhraseVectors(categories.names, load_file(path)["vectors"])

@@ -15,6 +15,7 @@ from torch import Tensor
 from nuthatch.mllm.chat import BOS, END, SPECIAL_TOKENS, Encoded, encode
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.collate import IGNORED, Batch, Group, Packer, share
+from nuthatch.training.config import check_known
 from nuthatch.training.data import generated, mixture, questions
 from nuthatch.training.data.layouts import Layout, draw_layout
 from nuthatch.training.data.offers import offer
@@ -87,6 +88,9 @@ class Lessons:
     colours: bool = False
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     longest_echo: int = ECHOED[1]
+
+    def __post_init__(self) -> None:
+        check_known(self.shares, SHARES, "shares.")
 
     def echoes(self, progress: float) -> "Lessons":
         """Echoes alone: short ones at progress 0, long ones at 1."""

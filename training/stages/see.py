@@ -19,6 +19,7 @@ from nuthatch.mllm.config import CoreConfig
 from nuthatch.tools.framing import Framing
 from nuthatch.tools.heatmap_detector import HeatmapDetector, Shape, phrase_ids
 from nuthatch.tools.vocabulary import CATEGORIES
+from nuthatch.training.config import check_known
 from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.detect import build_tokenizer, phrase, truth_of
@@ -132,10 +133,14 @@ def weights_of(file: Path, prefix: str = "") -> dict[str, Tensor]:
 
 
 def core_config(vision: dict[str, int]) -> CoreConfig:
-    """The embedded core, its eye with these sizes instead of its own."""
-    core = CoreConfig.embedded()
-    sizes = core.vision_config.to_dict() | vision
-    return CoreConfig.embedded(vision_config=sizes)
+    """The embedded core, its eye with these sizes instead of its own.
+
+    Raises:
+        ConfigError: the eye has no such size.
+    """
+    known = CoreConfig.embedded().vision_config.to_dict()
+    check_known(vision, known, "vision.")
+    return CoreConfig.embedded(vision_config=known | vision)
 
 
 def framing_of(core: CoreConfig) -> Framing:

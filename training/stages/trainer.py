@@ -26,6 +26,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Losses, Schedule, has_fast_bf16, record_settings
 from nuthatch.training.stages.progress import draw_progress
 
@@ -69,7 +70,7 @@ def run(
         rates: modules by name, and by what the learning rate is multiplied in each; 1 elsewhere.
 
     Raises:
-        ConfigError: the checkpoint was trained with other settings.
+        ConfigError: the checkpoint was trained with other settings, or `rates` names no module.
         FloatingPointError: a loss or a gradient is no number any more; the message names the batch
             and the last good checkpoint.
     """
@@ -245,7 +246,7 @@ def optimizer_and_rate(
     """AdamW with weight decay on matrices only, and the schedule's learning rate.
 
     Raises:
-        ValueError: `rates` names a module that has nothing to train.
+        ConfigError: `rates` names a module that has nothing to train.
     """
     members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     slowed = set()
@@ -256,7 +257,7 @@ def optimizer_and_rate(
             decay = schedule.weight_decay if parameter.ndim >= 2 else 0.0
             members[rates.get(module, 1.0), decay].append(parameter)
     if missing := rates.keys() - slowed:
-        raise ValueError(f"rates: no module with something to train is {', '.join(missing)}")
+        raise ConfigError(f"rates: no module with something to train is {', '.join(missing)}")
     # The full rate comes first: it is the one that the journal shows.
     groups = [
         {"params": members[key], "lr": schedule.lr * key[0], "weight_decay": key[1]}

@@ -199,7 +199,7 @@ def test_a_stage_that_was_not_run_is_named(stages, tmp_path):
 
 def test_weights_of_other_sizes_are_refused(stages, tmp_path):
     wider = {**TINY, "text_config": {**TINY["text_config"], "intermediate_size": 72}}
-    with pytest.raises(RuntimeError, match="expected"):
+    with pytest.raises(ConfigError, match="expected"):
         train(tiny(stages, tmp_path, core=wider))
 
 

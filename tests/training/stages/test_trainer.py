@@ -176,5 +176,5 @@ def test_parts_may_learn_more_slowly_and_a_part_that_is_not_there_is_named(tmp_p
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert rates[id(learner["fast"].weight)] == rates[id(learner["fast"].bias)] == 0.5
     assert rates[id(learner["slow"].weight)] == pytest.approx(0.05)
-    with pytest.raises(ValueError, match="bridge"):
+    with pytest.raises(ConfigError, match="bridge"):
         optimizer_and_rate(learner, schedule, {"bridge": 0.1})
