@@ -2,7 +2,8 @@
 
 `frames/*.txt` hold the forms, one a line, under `[intent]`; those after `- held out` are of other
 verbs and shapes, and training never shows them. `( a | b )` chooses, `[ a ]` may be left out (and
-both nest), `{slot}` is filled by the caller. A line that ends with `?` asks, one that ends with `.`
+both nest), `{slot}` is filled by the caller, `{verb}` with a verb that says little: what is asked
+for must be understood from the rest. A line that ends with `?` asks, one that ends with `.`
 tells, any other bids; what may stand around it (`[wrap ask]` and so on) depends on that.
 
 What a call must copy from the user's words is marked where it is written (`quote`), so that the
@@ -12,10 +13,11 @@ copy is exact whatever happened to the sentence: capitals, slips of the keyboard
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
+from nuthatch.training.data import words
 from nuthatch.training.data.sample import TRAINING, Draw, Held
 
 Slot = str | Callable[[], str]
@@ -201,7 +203,7 @@ def word(
         for name, kind in (("in", ""), ("in_sound", "sound"))
         if name in slots
     }
-    slots = {**slots, **inside}
+    slots = {"verb": partial(draw.choice, words.read("bids")), **slots, **inside}
     frame = choose(draw, intent, slots, held)
     text = expand(frame, slots, draw)
     if also:
