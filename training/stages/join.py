@@ -62,6 +62,7 @@ SEED, FIRST_SCENE, FIRST_CLIP = 6, 20_000_000, 3_000_000_000
 """Scenes and clips of this stage come after those of the stages before."""
 CLIPS = 64
 """Seeds of clips that a batch may take."""
+SCENES_OF_DIALOGUES = 0.25
 SHARD = "15MB"
 """Of the exported weights, at most."""
 SILENCE = 48_000
@@ -131,6 +132,7 @@ def train(config: Config) -> None:
         core.num_query_tokens,
         tokens=config.tokens,
         scenes=1.0,
+        scenes_of_dialogues=SCENES_OF_DIALOGUES,
         first_scene=FIRST_SCENE,
         colours=True,
         shares=config.shares,

@@ -74,6 +74,8 @@ class Lessons:
         queries: tokens that a medium takes.
         tokens: of a batch.
         scenes: share of pictures that are scenes of the world; the others are layouts alone.
+        scenes_of_dialogues: the same in dialogues with tools: what to call can be learned of
+            layouts, and a scene costs more.
         split, first_scene: scenes are of this split, and of `SCENES` seeds from here on.
         longest_echo: tokens, at most.
         colours: whether colours are asked, which only real queries can tell.
@@ -83,6 +85,7 @@ class Lessons:
     queries: int
     tokens: int = 2560
     scenes: float = 0.5
+    scenes_of_dialogues: float = 0.5
     split: Split = "train"
     first_scene: int = 0
     colours: bool = False
@@ -229,7 +232,7 @@ class Lessons:
         return Lesson(self._after_tools(encoded, media), (-1,) * len(encoded))
 
     def _talk(self, draw: Draw, tools: Mapping[str, Any], *, armed: bool) -> Talk:
-        if not draw.chance(self.scenes):
+        if not draw.chance(self.scenes_of_dialogues):
             return Talk(draw, TRAINING, tools, armed=armed)
         scene = partial(self._scene, draw)
         return SceneTalk(draw, TRAINING, tools, armed=armed, scene=scene)

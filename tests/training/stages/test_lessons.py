@@ -102,7 +102,14 @@ def test_the_name_that_is_asked_for_stands_before_the_answer(lessons, tokenizer)
 
 
 def test_pictures_may_be_scenes_known_by_their_seed(tokenizer):
-    lessons = Lessons(tokenizer, 4, scenes=1.0, first_scene=70, shares={"sight": 1, "offered": 1})
+    lessons = Lessons(
+        tokenizer,
+        4,
+        scenes=1.0,
+        scenes_of_dialogues=1.0,
+        first_scene=70,
+        shares={"sight": 1, "offered": 1},
+    )
     pictures = [
         each
         for index in range(8)
