@@ -26,13 +26,13 @@ from nuthatch.training.world.scenes import Scene, make_scene
 from nuthatch.training.world.splits import Split
 
 SHARES: dict[str, float] = {
-    "sight": 30,
-    "offered": 20,
+    "sight": 60,
+    "offered": 30,
     "generated": 16,
-    "following": 4,
+    "following": 10,
     "drills": 12,
     "talk": 3,
-    "echo": 10,
+    "echo": 6,
 }
 """How often each kind of lesson is drawn."""
 ECHOED = (3, 40)
