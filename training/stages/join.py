@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.training.config import ConfigError
 from nuthatch.training.data.sample import Picture, Sound
@@ -78,6 +79,11 @@ class Config:
     read_and_call: Path = Path("runs/embedded/read_and_call/export")
     bridge: Path = Path("runs/embedded/bridge/export")
     """Export folders of the stages before."""
+    start: Path | None = None
+    """Folder of a core that an earlier run of this stage exported, to start from it instead of from
+    the stages before."""
+    start_heads: Path | None = None
+    """`heads.safetensors` in the run folder of that run."""
     schedule: Schedule = field(
         default_factory=lambda: Schedule(steps=1500, lr=6e-4, warmup_steps=60)
     )
@@ -120,8 +126,11 @@ def train(config: Config) -> None:
     torch.manual_seed(0)
     core = core_config(config.core)
     categories, sounds = shared_vectors(config.see / CATEGORIES_FILE)
-    learner = composed(config, core, categories, sounds)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(config.read_and_call)
+    if config.start is None:
+        learner = composed(config, core, categories, sounds)
+    else:
+        learner = gone_on_with(config, core, categories, sounds)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(config.start or config.read_and_call)
     media = MediaMaker(
         CoreProcessor(core, tokenizer),
         QuerySimulator(categories, sounds, core.num_query_tokens),
@@ -163,6 +172,12 @@ def train(config: Config) -> None:
         figures = measure(config.measure)
         figures |= called_figures(learner.core, unseen, embed, config.measure)
     export(learner, media.processor, config.export)
+    heads = {
+        name: value.cpu().contiguous()
+        for name, value in learner.state_dict().items()
+        if not name.startswith("core.")
+    }
+    save_file(heads, config.out / HEADS_FILE)
     text = json.dumps(figures, indent=1)
     (config.out / "figures.json").write_text(text + "\n", encoding="utf-8")
     before = {name: getattr(config, name).parent for name in STAGES}
@@ -191,6 +206,24 @@ def composed(
     with torch.no_grad():
         learner.core.llm_projection.weight.copy_(weight)
         learner.core.llm_projection.bias.copy_(bias)
+    return learner
+
+
+def gone_on_with(
+    config: Config, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
+) -> Joiner:
+    """What an earlier run of this stage has learned.
+
+    Raises:
+        FileNotFoundError: it has not exported what it should.
+        ConfigError: `start` without `start_heads`; weights are missing, left over, or of another
+            size.
+    """
+    if config.start is None or config.start_heads is None:
+        raise ConfigError("start and start_heads belong together: give both, or neither")
+    learner = Joiner(core, categories, sounds)
+    learner.core.load_state_dict(Core.from_pretrained(config.start).state_dict())
+    load_parts(learner, config.start_heads, (*HEADS, "from_vector.", "from_box.", "name."))
     return learner
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
@@ -17,7 +17,15 @@ from nuthatch.training.data.sample import Draw, Picture, Sound
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.bridge import Bridge, core_config
 from nuthatch.training.stages.bridge import export as export_bridge
-from nuthatch.training.stages.join import Config, MediaMaker, batch, composed, load_joining, train
+from nuthatch.training.stages.join import (
+    Config,
+    MediaMaker,
+    batch,
+    composed,
+    gone_on_with,
+    load_joining,
+    train,
+)
 from nuthatch.training.stages.joiner import Joiner
 from nuthatch.training.stages.lessons import Lessons
 from nuthatch.training.stages.phrase_vectors import (
@@ -190,6 +198,21 @@ def test_a_run_exports_a_core_that_loads_and_goes_on_after_a_kill(stages, tmp_pa
     train(config)
     again = Core.from_pretrained(config.export).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_further_run_starts_from_what_an_earlier_one_learned(stages, tmp_path):
+    config = tiny(stages, tmp_path)
+    train(config)
+    again = replace(config, start=config.export, start_heads=tmp_path / "heads.safetensors")
+    vectors = shared_vectors(stages / "see" / "categories.safetensors")
+    state = gone_on_with(again, core_config(TINY), *vectors).state_dict()
+    core = Core.from_pretrained(config.export).state_dict()
+    earlier = {f"core.{name}": value for name, value in core.items()}
+    earlier |= load_file(tmp_path / "heads.safetensors")
+    assert state.keys() == earlier.keys()
+    assert all(torch.equal(state[name], value) for name, value in earlier.items())
+    with pytest.raises(ConfigError, match="belong together"):
+        gone_on_with(replace(again, start_heads=None), core_config(TINY), *vectors)
 
 
 def test_a_stage_that_was_not_run_is_named(stages, tmp_path):
