@@ -13,6 +13,8 @@ from zlib import crc32
 from nuthatch.tools.vocabulary import CATEGORIES, SYNONYMS, TINTS, canonical, plural
 from nuthatch.training.data.sample import Draw
 
+LONGEST = 48
+"""Characters of a thing's name: as many as `tools.base.Label` takes."""
 _FOLDER = Path(__file__).parent / "words"
 _PAIRS = frozenset({"scissors", "skis", "tongs", "tweezers", "sunglasses", "goggles"})
 _MASS = frozenset(
@@ -144,7 +146,8 @@ def noun(draw: Draw, held: bool = False, *, longest: int = 8) -> Noun:
     elif not before:
         before = draw.choice(words("adjectives", held))
     front = f"{before} " if before else ""
-    return Noun(f"{front}{plain.one}{after}", f"{front}{plain.many}{after}", pair=plain.pair)
+    whole = Noun(f"{front}{plain.one}{after}", f"{front}{plain.many}{after}", pair=plain.pair)
+    return whole if max(len(whole.one), len(whole.many)) <= LONGEST else plain
 
 
 def adjectives(draw: Draw, held: bool) -> str:
