@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache, GenerationMixin, LlamaForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils import logging
 
 from nuthatch.mllm.bridges.qformer import Sense, SharedQFormer
 from nuthatch.mllm.config import CoreConfig
@@ -260,13 +261,19 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         """The core that `save_pretrained` wrote, ready for use, in float32 unless asked otherwise.
 
         Raises:
-            OSError: the folder holds no config or no `model.safetensors`.
+            OSError: the folder holds no config or no weights.
             ValueError: a tensor is missing, left over, or of another shape than the config says.
         """
         kwargs |= {"output_loading_info": True, "use_safetensors": True, "dtype": dtype}
-        core, report = super().from_pretrained(
-            folder, *args, ignore_mismatched_sizes=True, **kwargs
-        )
+        shows_progress = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # it takes a moment only
+        try:
+            core, report = super().from_pretrained(
+                folder, *args, ignore_mismatched_sizes=True, **kwargs
+            )
+        finally:
+            if shows_progress:
+                logging.enable_progress_bar()
         wrong = [
             f"{what}: {', '.join(sorted(str(name) for name in names))}"
             for what, names in (

@@ -72,7 +72,7 @@ TOOLS: dict[str, Dialogue] = {
     "calculate": Dialogue(making.calculate, ("calculate",), 6),
     "verify": Dialogue(checking.verify, ("verify_answer",), 5),
     "correct": Dialogue(checking.correct, ("correct_answer",), 5),
-    "together": Dialogue(together.together, together.NEEDS, 10),
+    "together": Dialogue(together.together, together.NEEDS, 24),
 }
 """Dialogues whose first turn calls a tool where the tools it needs are there."""
 
