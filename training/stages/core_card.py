@@ -96,5 +96,8 @@ answers that are right word for word:
 intervals and baselines; the README of the project tells what came out.
 
 **Known failures.** It knows the drawings of the miniature world and nothing else. Numbers above
-three, things smaller than 20 pixels, requests in words far from its training.
+two, things smaller than 20 pixels, requests in words far from its training. A copied span may begin
+or end at the wrong word. Of two requests in one turn the second is called, and often not answered.
+What makes a sound it often says to be out of sight, even where a tool found it, and without a tool
+always. Tints it tells only when asked in forms of its training.
 """
