@@ -45,6 +45,9 @@ FIRST_TURNS = 0.4
 """Share of these that end with the assistant's first turn: what to call is the hardest part."""
 TALKS = 0.2
 """Share of these that need no tool."""
+SWAPPED = 0.4
+"""Share of dialogues with tools in which eye and ear are given something else: what counts is what
+the tools observed, and a planner that answers from its own senses instead is wrong there."""
 COLOURS = frozenset({"colour", "is colour"})
 SCENES = 1_000_000
 """Seeds to draw from."""
@@ -224,12 +227,25 @@ class Lessons:
             talk = self._talk(draw, tools, armed=armed)
             mixture.ALL[kind].make(talk)
             sample = talk.sample(kind)
+            if armed and draw.chance(SWAPPED):
+                sample = replace(sample, media=self._others(draw, sample.media))
             samples.append(up_to_first_turn(sample) if draw.chance(FIRST_TURNS) else sample)
         if not samples:
             return self.offered(draw)
         encoded = [self.encode(sample) for sample in samples]
         media = tuple(each for sample in samples for each in sample.media.values())
         return Lesson(self._after_tools(encoded, media), (-1,) * len(encoded))
+
+    def _others(
+        self, draw: Draw, media: Mapping[str, Picture | Sound]
+    ) -> dict[str, Picture | Sound]:
+        """Other media in the place of these."""
+        return {
+            handle: Picture(draw_layout(draw))
+            if isinstance(each, Picture)
+            else questions.draw_sound(draw)
+            for handle, each in media.items()
+        }
 
     def _talk(self, draw: Draw, tools: Mapping[str, Any], *, armed: bool) -> Talk:
         if not draw.chance(self.scenes_of_dialogues):

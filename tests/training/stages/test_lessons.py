@@ -8,7 +8,8 @@ from nuthatch.mllm.config import CoreConfig
 from nuthatch.tools.vocabulary import CATEGORIES, canonical
 from nuthatch.training.collate import IGNORED
 from nuthatch.training.config import ConfigError
-from nuthatch.training.data.sample import Draw, Picture
+from nuthatch.training.data.layouts import draw_layout
+from nuthatch.training.data.sample import Draw, Picture, Sound
 from nuthatch.training.stages.lessons import Lessons, spellings
 from nuthatch.training.stages.read_and_call import texts
 from nuthatch.training.tokenizer import train_tokenizer
@@ -99,6 +100,14 @@ def test_the_name_that_is_asked_for_stands_before_the_answer(lessons, tokenizer)
             name = CATEGORIES[int(names[row, at])]
             said += name in {canonical(span) for span in spans}
     assert said > 0.8 * asked > 10
+
+
+def test_where_tools_look_what_they_observed_counts_and_not_what_is_seen(lessons):
+    media = {"image_1": Picture(draw_layout(Draw.of("own"))), "audio_1": Sound(("bell",))}
+    others = lessons._others(Draw.of("others"), media)
+    assert others.keys() == media.keys()
+    assert [type(each) for each in others.values()] == [Picture, Sound]
+    assert others["image_1"].layout != media["image_1"].layout
 
 
 def test_pictures_may_be_scenes_known_by_their_seed(tokenizer):
