@@ -110,7 +110,8 @@ def test_where_tools_look_what_they_observed_counts_and_not_what_is_seen(lessons
     assert others["image_1"].layout != media["image_1"].layout
 
 
-def test_pictures_may_be_scenes_known_by_their_seed(tokenizer):
+def test_pictures_may_be_scenes_known_by_their_seed(tokenizer, monkeypatch):
+    monkeypatch.setattr("nuthatch.training.stages.lessons.SWAPPED", 0)
     lessons = Lessons(
         tokenizer,
         4,
