@@ -68,6 +68,13 @@ def test_ask_looks_listens_and_answers_with_evidence(capsys):
     assert all(item["call_id"] in made for item in claim["evidence"])
 
 
+def test_ask_names_what_it_hears(capsys):
+    question = "Which object makes this sound?"
+    status, record = run_json(capsys, "ask", question, "--image", PICTURE, "--audio", SOUND)
+    assert status == 0
+    assert "clock" in record["answer"].lower()
+
+
 def test_verify_corrects_what_is_refuted_and_keeps_the_rest(capsys):
     answer = "There are two cups and a giraffe."
     status, record = run_json(capsys, "verify", "--image", PICTURE, "--answer", answer)

@@ -13,6 +13,7 @@ would have to know how every word is spelt before it can copy it.
 import json
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -82,7 +83,7 @@ def _with_spaced(words: Tokenizer, texts: list[str], vocab_size: int) -> models.
     """The pieces of words, and those that most often follow a space once more with that space."""
     found: Counter[str] = Counter()
     for encoding in words.encode_batch(texts):
-        for before, piece in zip(encoding.tokens, encoding.tokens[1:], strict=False):
+        for before, piece in pairwise(encoding.tokens):
             if before == SPACE and piece[0].isalnum():
                 found[piece] += 1
     learned = json.loads(words.to_str())["model"]
