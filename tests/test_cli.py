@@ -219,6 +219,15 @@ def test_a_disk_that_is_full_in_the_middle_of_a_run_ends_it(capsys, monkeypatch)
     assert "make room" in record["error"]["message"]
 
 
+def test_a_training_that_stops_at_a_loss_that_is_no_number_says_so(capsys, monkeypatch):
+    def stops(*_):
+        raise FloatingPointError("batch 7: the loss 'answer' is nan")
+
+    monkeypatch.setattr("nuthatch.training.train.train_core", stops)
+    assert main(["train", "embedded", "--stage", "join"]) == 1
+    assert "batch 7" in capsys.readouterr().err
+
+
 def test_verify_needs_something_to_check_against(capsys):
     status, record = run_json(capsys, "verify", "--answer", "A cup.")
     assert status == 2
