@@ -151,8 +151,8 @@ def record_settings(config: object, out: Path, *, going_on: bool) -> None:
 
 
 def _learned_with(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that change what is learned: not where it is kept, nor the threads at work."""
-    beside = ("threads", "out", "export")
+    """The settings that change what is learned: not where it is kept, nor who is at work."""
+    beside = ("threads", "worker", "out", "export")
     return {name: value for name, value in settings.items() if name not in beside}
 
 

@@ -231,7 +231,7 @@ def _hear(
 def source(talk: Talk) -> None:
     """ "Which object makes this sound?" """
     image, audio = talk.show(), talk.play()
-    if talk.draw.chance(0.5):  # something that is in sight
+    if talk.draw.chance(sight.MAKER_IN_SIGHT):
         makers = {SOUNDS[event].object: event for event in SOUNDS}
         seen = [makers[name] for name in talk.layout(image).counts() if name in makers]
         if seen:

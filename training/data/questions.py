@@ -28,7 +28,7 @@ from nuthatch.training.data.words import Noun, known, world_noun
 PICTURE_KINDS: dict[str, float] = {
     "exist": 30,
     "count": 26,
-    "caption": 14,
+    "caption": 20,
     "list things": 5,
     "colour": 6,
     "is colour": 5,
@@ -219,9 +219,9 @@ def make(draw: Draw, held: Held = TRAINING) -> Sample:
 
 
 def draw_sound(draw: Draw, layout: Layout | None = None) -> Sound:
-    """No, one or two events; half of the time one whose maker is in the picture."""
+    """No, one or two events; mostly one whose maker is in the picture, where there is any."""
     events = draw.sample(list(SOUNDS), draw.choices((0, 1, 2), (6, 52, 42))[0])
-    if layout is not None and draw.chance(0.5):
+    if layout is not None and draw.chance(sight.MAKER_IN_SIGHT):
         there = layout.counts()
         seen = [event for event in SOUNDS if SOUNDS[event].object in there]
         if seen:

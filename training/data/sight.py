@@ -10,6 +10,10 @@ from nuthatch.training.data.sample import Sound
 from nuthatch.training.data.talk import NUMBERS, there_are, yes_no
 from nuthatch.training.data.words import Noun, known, listed
 
+MAKER_IN_SIGHT = 0.85
+"""How often a sound is one that something in sight makes, where there is anything that makes one:
+in about half of the pictures there is."""
+
 
 def looked(layout: Layout, intent: str, asked: Sequence[Noun], slots: Mapping[str, Any]) -> str:
     """The answer to a request of this intent by sight alone."""

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -62,15 +61,24 @@ def grouped_attention(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
         return attended
-    parts = []
-    for row, start, end, mask in spans:
-        q, k, v = (each[row, :, start:end][None] for each in (query, key, value))
-        parts.append(
-            functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
-        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # Split, not sliced: the gradient of a slice is as large as the whole. Written out, since in
+    # bfloat16 on processors the fused kernel takes 2.5 times as long.
+    sizes = [span.end - span.start for span in spans]
+    queries, keys, values = (_in_a_row(each).to(value.dtype).split(sizes, 2) for each in (scale * query, key, value))
+    with torch.autocast(value.device.type, enabled=False):
+        parts = [
+            (q @ k.transpose(-1, -2) + span.mask.to(value.dtype)).softmax(-1) @ v
+            for span, q, k, v in zip(spans, queries, keys, values, strict=True)
+        ]
     # All parts in a row, then the rows apart: (1, H, B * T, D / H) to (B, T, H, D / H).
     together = torch.cat(parts, 2)[0].transpose(0, 1)
     return together.unflatten(0, (len(query), -1)), None
+
+
+def _in_a_row(each: Tensor) -> Tensor:
+    """(B, H, T, D / H) to (1, H, B * T, D / H)."""
+    return each.transpose(0, 1).flatten(1, 2)[None]
 
 
 AttentionInterface.register(NAME, grouped_attention)

@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.tools.vocabulary import TINTS
 from nuthatch.training.config import ConfigError
 from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
@@ -93,6 +94,8 @@ class Config:
         default_factory=lambda: {"core.qformer": 0.5, "core.audio_tower": 0.1}
     )
     """By what the learning rate is multiplied in parts of the model."""
+    muon: tuple[str, ...] = ("core.language_model.model.layers", "core.qformer")
+    """Modules whose matrices take Muon's steps, see `optimizer_and_rate`."""
     tokens: int = 2560
     """In a batch."""
     shares: dict[str, float] = field(
@@ -111,6 +114,8 @@ class Config:
     threads: int = 1
     """Of this process. Two stages side by side, a thread each, take less time than one after the
     other with two."""
+    worker: bool = False
+    """Whether batches are made in a process of their own."""
     evaluate_every: int = 300
     watch: int = 60
     """Dialogues of each figure during training."""
@@ -167,6 +172,8 @@ def train(config: Config) -> None:
         evaluate=lambda: measure(config.watch),
         evaluate_every=config.evaluate_every,
         rates=config.rates,
+        muon=config.muon,
+        worker=config.worker,
     )
     with torch.inference_mode():
         figures = measure(config.measure)
@@ -223,7 +230,7 @@ def gone_on_with(
         raise ConfigError("start and start_heads belong together: give both, or neither")
     learner = Joiner(core, categories, sounds)
     learner.core.load_state_dict(Core.from_pretrained(config.start).state_dict())
-    load_parts(learner, config.start_heads, (*HEADS, "from_vector.", "from_box.", "name."))
+    load_parts(learner, config.start_heads, (*HEADS, "from_vector.", "from_box.", "name.", "tint."))
     return learner
 
 
@@ -292,6 +299,7 @@ class MediaMaker:
             images = appearances(scenes, self.vary, seed)
             made["pixels"] = framing_of(core).normalise(images)
             made |= {f"image_{name}": value for name, value in shown(scenes).items()}
+            made["image_tints"] = tints_of(scenes, made["image_names"].shape[1])
         if clips:
             made["filter_banks"] = self.processor.filter_banks([each.samples for each in clips])
             made |= {f"audio_{name}": value for name, value in heard(clips, core).items()}
@@ -303,6 +311,16 @@ class MediaMaker:
             none: Any = np.zeros((0, SILENCE // 160), np.float32)
             return Clip(np.zeros(SILENCE, np.float32), (), (), none, seed, self.split)
         return make_sound(seed, self.split, events=sound.events or 0)
+
+
+def tints_of(scenes: Sequence[Scene], most: int) -> Tensor:
+    """(scenes, most): of each object 0 for natural colours, else 1 + the index in `TINTS`."""
+    known = [None, *TINTS]
+    tints = torch.zeros(len(scenes), most, dtype=torch.long)
+    for row, scene in enumerate(scenes):
+        for place, each in enumerate(scene.objects):
+            tints[row, place] = known.index(each.tint)
+    return tints
 
 
 def batch(lessons: Lessons, media: MediaMaker, step: int) -> Batch:

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
+from nuthatch.tools.vocabulary import TINTS
 from nuthatch.training.fit import Losses
 from nuthatch.training.stages.bridge import NEAR
 from nuthatch.training.stages.bridge_loss import (
@@ -28,7 +30,7 @@ from nuthatch.training.stages.grouped_attention import NAME as GROUPED
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
 from nuthatch.training.stages.reader import speaking_losses
 
-BRIDGE_WEIGHT = 0.5
+BRIDGE_WEIGHT, TINT_WEIGHT = 0.5, 0.2
 
 
 class Joiner(nn.Module):
@@ -47,11 +49,15 @@ class Joiner(nn.Module):
         self.core = Core(config)
         self.core.vision_tower.requires_grad_(False)
         self.core.language_model.set_attn_implementation(GROUPED)
+        if not torch.cuda.is_available():  # where the fused kernel is the slower one, in bfloat16
+            for part in (self.core.vision_tower, self.core.qformer):
+                part.set_attn_implementation("eager")
         width, named = config.bridge_config.hidden_size, categories.vectors.shape[1]
         spoken = config.text_config.hidden_size
         self.itc, self.box = nn.Linear(width, named), nn.Linear(width, 4)
         self.from_vector, self.from_box = nn.Linear(named, spoken), nn.Linear(4, spoken)
         self.name = nn.Linear(spoken, named)
+        self.tint = nn.Linear(width, 1 + len(TINTS))
         queries = config.num_query_tokens
         self.register_buffer("image_vectors", categories.vectors, persistent=False)
         self.register_buffer("audio_vectors", sounds.vectors, persistent=False)
@@ -120,7 +126,8 @@ class Joiner(nn.Module):
             input_ids, position_ids, groups, branches, labels, weights, names: as `Reader.losses`.
             kinds, queries, pixels, filter_banks: as `embed_media`.
             wanted: `image_names`, `image_boxes`, `audio_names`, `audio_boxes`: `Wanted` of those
-                media that there are.
+                media that there are. `image_tints` (pictures, N): 0 for natural colours, else 1 +
+                the tint's index in `TINTS`.
         """
         carried = self._carried(pixels, filter_banks)
         embeds = self.core.embed_inputs(
@@ -140,7 +147,10 @@ class Joiner(nn.Module):
         )
         for sense, said in carried.items():
             there = Wanted(wanted[f"{sense}_names"], wanted[f"{sense}_boxes"])
-            losses[f"bridge_{sense}"] = BRIDGE_WEIGHT * self._bridge_loss(said, there, sense)
+            owner = self._owners(said, there, sense)
+            losses[f"bridge_{sense}"] = BRIDGE_WEIGHT * self._bridge_loss(said, there, owner, sense)
+            if sense == "image":
+                losses["tint"] = TINT_WEIGHT * self._tint_loss(said, wanted["image_tints"], owner)
         return losses
 
     def _carried(self, pixels: Tensor | None, filter_banks: Tensor | None) -> dict[Sense, Tensor]:
@@ -159,16 +169,27 @@ class Joiner(nn.Module):
             placed[kinds == self.KINDS.index(kind)] = said
         return placed
 
-    def _bridge_loss(self, said: Tensor, wanted: Wanted, sense: Sense) -> Tensor:
-        """Of the last layer, with matching by anchors and by what the queries say."""
-        vectors = self.get_buffer(f"{sense}_vectors")
+    def _owners(self, said: Tensor, wanted: Wanted, sense: Sense) -> Tensor:
+        """(M, Q): what each query answers for, by anchors and by what the queries say."""
         anchors = self.get_buffer(f"{sense}_anchors")
-        given, boxes = self.itc(said), self.box(said)
+        vectors = self.get_buffer(f"{sense}_vectors")
         far = (
             distances_in_picture(wanted, anchors)
             if sense == "image"
             else distances_in_meaning(wanted, anchors, vectors)
         )
-        owner = match(NEAR * far + prediction_cost(given, boxes, wanted, vectors), wanted)
-        parts = bridge_losses(given, boxes, owner, wanted, vectors)
+        cost = prediction_cost(self.itc(said), self.box(said), wanted, vectors)
+        return match(NEAR * far + cost, wanted)
+
+    def _bridge_loss(self, said: Tensor, wanted: Wanted, owner: Tensor, sense: Sense) -> Tensor:
+        """Of the last layer."""
+        vectors = self.get_buffer(f"{sense}_vectors")
+        parts = bridge_losses(self.itc(said), self.box(said), owner, wanted, vectors)
         return torch.stack(list(parts.values())).sum()
+
+    def _tint_loss(self, said: Tensor, tints: Tensor, owner: Tensor) -> Tensor:
+        """Detecting things teaches the bridge to overlook their colours; this keeps them."""
+        filled = owner >= 0
+        true = tints.gather(1, owner.clamp_min(0))[filled]
+        wrong = functional.cross_entropy(self.tint(said[filled]), true, reduction="sum")
+        return wrong / filled.sum().clamp_min(1)

@@ -37,7 +37,9 @@ SHARES: dict[str, float] = {
 """How often each kind of lesson is drawn."""
 ECHOED = (3, 40)
 """Tokens of an echo, at least and at most."""
-QUESTIONS = 6
+NUMBERS_ECHOED = 0.3
+"""Share of echoes in which numbers are said again as a list: as boxes and points are copied."""
+QUESTIONS = 8
 """About one picture or sound."""
 TOGETHER = 4
 """Dialogues that are offered the same tools."""
@@ -150,19 +152,32 @@ class Lessons:
     def echo(self, draw: Draw) -> Lesson:
         """Tokens at random, said again by the assistant: nothing teaches to copy as fast.
 
-        The first is asked with a space before it where there is such a token, and said without.
+        Half of them are of few kinds, so that the last token does not tell which comes next. The
+        first is asked with a space before it where there is such a token, and said without.
         """
+        if draw.chance(NUMBERS_ECHOED):
+            asked, said = (self._tokens(text) for text in numbers_twice(draw))
+            return self._echo(asked, said)
         special = len(SPECIAL_TOKENS)
         number = draw.randint(ECHOED[0], self.longest_echo)
         said = [draw.randrange(special, len(self.tokenizer)) for _ in range(number)]
+        if draw.chance(0.5):
+            said = draw.choices(said[: max(2, number // 4)], k=number)
+        bare, spaced = spellings(self.tokenizer)
+        said[0] = bare.get(said[0], said[0])
+        return self._echo([spaced.get(said[0], said[0]), *said[1:]], said)
+
+    def _echo(self, asked: Sequence[int], said: Sequence[int]) -> Lesson:
         bos, user, end, assistant = self.tokenizer.convert_tokens_to_ids(
             [BOS, "<|user|>", END, "<|assistant|>"]
         )
-        bare, spaced = spellings(self.tokenizer)
-        said[0] = bare.get(said[0], said[0])
-        asked = [bos, user, spaced.get(said[0], said[0]), *said[1:], end, assistant]
-        answers = [0] * len(asked) + [1] * (len(said) + 1)
-        return Lesson(share([Encoded([*asked, *said, end], answers)]), (-1,))
+        before = [bos, user, *asked, end, assistant]
+        answers = [0] * len(before) + [1] * (len(said) + 1)
+        return Lesson(share([Encoded([*before, *said, end], answers)]), (-1,))
+
+    def _tokens(self, text: str) -> list[int]:
+        tokens: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return tokens
 
     def sight(self, draw: Draw, number: int = QUESTIONS, held: Held = TRAINING) -> Lesson:
         """Questions about one picture, one sound, or both, answered by eye and ear alone."""
@@ -305,6 +320,15 @@ def up_to_first_turn(sample: Sample) -> Sample:
     ]
     media = {handle: sample.media[handle] for handle in given}
     return Sample(messages, sample.tools, media, sample.kind, sample.branch)
+
+
+def numbers_twice(draw: Draw) -> tuple[str, str]:
+    """One to eight numbers as a user may write them, and as a list in JSON."""
+    numbers = [str(draw.randrange(10 ** draw.choice((1, 2, 3, 3)))) for _ in range(draw.randint(1, 8))]
+    before, between, after = draw.choice(
+        ((" ", " ", ""), (" (", ", ", ")"), (" [", ", ", "]"), (" ", ",", ""), (" x ", " y ", ""))
+    )
+    return f"{before}{between.join(numbers)}{after}", f"[{','.join(numbers)}]"
 
 
 @lru_cache(4)

@@ -9,8 +9,7 @@ import json
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,8 +25,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Losses, Schedule, has_fast_bf16, record_settings
+from nuthatch.training.stages.optimizer import optimizer_and_rate
 from nuthatch.training.stages.progress import draw_progress
 
 Batch = dict[str, Tensor]
@@ -36,6 +35,8 @@ Figures = dict[str, float]
 WEIGHTS = "model.safetensors"
 COMPLETE = "complete"  # a checkpoint without this file was cut off while it was written
 LOG_EVERY = 20
+AHEAD = 4
+"""Batches that a worker has ready."""
 
 
 class Learner(Protocol):
@@ -59,6 +60,8 @@ def run(
     evaluate_every: int = 0,
     at_step: Callable[[int], None] | None = None,
     rates: Mapping[str, float] | None = None,
+    muon: Sequence[str] = (),
+    worker: bool = False,
 ) -> None:
     """Train `learner` (see `Learner`) in place, or go on where `out` holds a whole checkpoint.
 
@@ -67,10 +70,12 @@ def run(
         evaluate: returns named figures, written beside the losses every `evaluate_every` steps.
         at_step: called before each step with its number, to freeze parts on the way. After a
             restart it is first called with the step that the run goes on from.
-        rates: modules by name, and by what the learning rate is multiplied in each; 1 elsewhere.
+        rates, muon: see `optimizer_and_rate`.
+        worker: make batches in a process of their own, a few steps ahead.
 
     Raises:
-        ConfigError: the checkpoint was trained with other settings, or `rates` names no module.
+        ConfigError: the checkpoint was trained with other settings, or `rates` or `muon` names no
+            module.
         FloatingPointError: a loss or a gradient is no number any more; the message names the batch
             and the last good checkpoint.
     """
@@ -78,7 +83,7 @@ def run(
     last = last_checkpoint(out)
     record_settings(config, out, going_on=last is not None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    optimizer, rate = optimizer_and_rate(learner.to(device), schedule, rates or {})
+    optimizer, rate = optimizer_and_rate(learner.to(device), schedule, rates or {}, muon)
     trainer = StageTrainer(
         model=learner,
         args=TrainingArguments(
@@ -96,6 +101,8 @@ def run(
             remove_unused_columns=False,
             report_to="none",
             seed=0,
+            dataloader_num_workers=int(worker),
+            dataloader_prefetch_factor=AHEAD if worker else None,
         ),
         train_dataset=Batches(batch, schedule.steps),
         data_collator=_the_only,
@@ -140,9 +147,11 @@ class StageTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         """Forward and backward; stops before a gradient that is no number reaches the weights."""
         loss: Tensor = super().training_step(model, *args, **kwargs)
-        for name, parameter in model.named_parameters():
-            if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
-                raise FloatingPointError(self._complaint(f"the gradient of {name} is not finite"))
+        gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        if not torch.isfinite(nn.utils.get_total_norm(list(gradients.values()))):
+            wrong = (n for n, each in gradients.items() if not torch.isfinite(each).all())
+            name = next(wrong, "all weights together")
+            raise FloatingPointError(self._complaint(f"the gradient of {name} is not finite"))
         return loss
 
     def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
@@ -240,34 +249,6 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         control.should_log |= last
 
 
-def optimizer_and_rate(
-    learner: nn.Module, schedule: Schedule, rates: Mapping[str, float]
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW with weight decay on matrices only, and the schedule's learning rate.
-
-    Raises:
-        ConfigError: `rates` names a module that has nothing to train.
-    """
-    members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
-    slowed = set()
-    for name, parameter in learner.named_parameters():
-        if parameter.requires_grad:
-            module = next((each for each in rates if name.startswith(f"{each}.")), "")
-            slowed.add(module)
-            decay = schedule.weight_decay if parameter.ndim >= 2 else 0.0
-            members[rates.get(module, 1.0), decay].append(parameter)
-    if missing := rates.keys() - slowed:
-        raise ConfigError(f"rates: no module with something to train is {', '.join(missing)}")
-    # The full rate comes first: it is the one that the journal shows.
-    groups = [
-        {"params": members[key], "lr": schedule.lr * key[0], "weight_decay": key[1]}
-        for key in sorted(members, reverse=True)
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.lr, betas=(0.9, 0.98))
-    share = partial(_share_of_rate, schedule)
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-
-
 def last_checkpoint(out: Path) -> Path | None:
     """The newest whole checkpoint of a run folder; those cut off while written are removed."""
     found = sorted(out.glob("checkpoint-*"), key=_step_of)
@@ -276,10 +257,6 @@ def last_checkpoint(out: Path) -> Path | None:
             shutil.rmtree(folder)
     whole = [folder for folder in found if folder.is_dir()]
     return whole[-1] if whole else None
-
-
-def _share_of_rate(schedule: Schedule, step: int) -> float:
-    return schedule.lr_at(step) / schedule.lr
 
 
 def _step_of(checkpoint: Path) -> int:
