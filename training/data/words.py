@@ -13,6 +13,7 @@ from zlib import crc32
 from nuthatch.tools.vocabulary import CATEGORIES, SYNONYMS, TINTS, canonical, plural
 from nuthatch.training.data.sample import Draw
 
+BLENDED = 0.35
 LONGEST = 48
 """Characters of a thing's name: as many as `tools.base.Label` takes."""
 _FOLDER = Path(__file__).parent / "words"
@@ -133,9 +134,8 @@ def noun(draw: Draw, held: bool = False, *, longest: int = 8) -> Noun:
     if not held and draw.chance(0.15):
         plain = world_noun(draw)
     else:
-        word = draw.choice(words("nouns", held))
-        compound = draw.chance(0.12)
-        first = f"{draw.choice(words('nouns', held))} " if compound else ""
+        word = _word(draw, "nouns", held)
+        first = f"{_word(draw, 'nouns', held)} " if draw.chance(0.12) else ""
         plain = Noun(first + word, first + _many(word), pair=word in _PAIRS)
     if longest < 3 or draw.chance(0.55):
         return plain
@@ -145,7 +145,7 @@ def noun(draw: Draw, held: bool = False, *, longest: int = 8) -> Noun:
     if room >= 3 and draw.chance(0.35):
         after = f" {_after(draw, held, room)}"
     elif not before:
-        before = draw.choice(words("adjectives", held))
+        before = _word(draw, "adjectives", held)
     front = f"{before} " if before else ""
     whole = Noun(f"{front}{plain.one}{after}", f"{front}{plain.many}{after}", pair=plain.pair)
     return whole if max(len(whole.one), len(whole.many)) <= LONGEST else plain
@@ -156,11 +156,25 @@ def adjectives(draw: Draw, held: bool) -> str:
     number = draw.choices((0, 1, 2), (2, 6, 2))[0]
     if number and draw.chance(0.3):
         return draw.choice(list(TINTS))
-    return " ".join(draw.sample(words("adjectives", held), number))
+    return " ".join(_word(draw, "adjectives", held) for _ in range(number))
+
+
+def _word(draw: Draw, kind: str, held: bool) -> str:
+    """A word of a list; in training often a blend of two, since lists can be learned by heart."""
+    return draw.choice(words(kind, held)) if held or not draw.chance(BLENDED) else blend(draw, kind)
+
+
+def blend(draw: Draw, kind: str) -> str:
+    """The beginning of one word and the end of another: `carrand`, of carrot and grand."""
+    while True:
+        first, second = draw.choice(words(kind)), draw.choice(words(kind))
+        word = first[: draw.randint(2, max(2, len(first) - 1))] + second[-draw.randint(2, 4) :]
+        if canonical(word) is None and not held_out(word):
+            return word
 
 
 def _after(draw: Draw, held: bool, room: int) -> str:
-    where = draw.choice(words("nouns", held))
+    where = _word(draw, "nouns", held)
     if draw.chance(0.15):
         return f"made of {draw.choice(_MATERIALS)}"
     if draw.chance(0.15):
@@ -170,7 +184,7 @@ def _after(draw: Draw, held: bool, room: int) -> str:
         place = "near"
     extra = ""
     if len(place.split()) + 3 <= room and draw.chance(0.3):
-        extra = f"{draw.choice(words('adjectives', held))} "
+        extra = f"{_word(draw, 'adjectives', held)} "
     return f"{place} the {extra}{where}"
 
 
