@@ -65,7 +65,9 @@ def grouped_attention(
     # Split, not sliced: the gradient of a slice is as large as the whole. Written out, since in
     # bfloat16 on processors the fused kernel takes 2.5 times as long.
     sizes = [span.end - span.start for span in spans]
-    queries, keys, values = (_in_a_row(each).to(value.dtype).split(sizes, 2) for each in (scale * query, key, value))
+    queries, keys, values = (
+        _in_a_row(each).to(value.dtype).split(sizes, 2) for each in (scale * query, key, value)
+    )
     with torch.autocast(value.device.type, enabled=False):
         parts = [
             (q @ k.transpose(-1, -2) + span.mask.to(value.dtype)).softmax(-1) @ v

@@ -39,6 +39,8 @@ ECHOED = (3, 40)
 """Tokens of an echo, at least and at most."""
 NUMBERS_ECHOED = 0.3
 """Share of echoes in which numbers are said again as a list: as boxes and points are copied."""
+WRITTEN = ((" ", " ", ""), (" (", ", ", ")"), (" [", ", ", "]"), (" ", ",", ""), (" x ", " y ", ""))
+"""How users write numbers: what stands before, between and behind them."""
 QUESTIONS = 8
 """About one picture or sound."""
 TOGETHER = 4
@@ -139,7 +141,7 @@ class Lessons:
             case "offered":
                 return self.offered(draw)
             case "echo":
-                return self.echo(draw)
+                return self.numbers(draw) if draw.chance(NUMBERS_ECHOED) else self.echo(draw)
             case "generated":
                 return self._alone(generated.make(draw, TRAINING).sample("generated"))
         kinds = {
@@ -155,9 +157,6 @@ class Lessons:
         Half of them are of few kinds, so that the last token does not tell which comes next. The
         first is asked with a space before it where there is such a token, and said without.
         """
-        if draw.chance(NUMBERS_ECHOED):
-            asked, said = (self._tokens(text) for text in numbers_twice(draw))
-            return self._echo(asked, said)
         special = len(SPECIAL_TOKENS)
         number = draw.randint(ECHOED[0], self.longest_echo)
         said = [draw.randrange(special, len(self.tokenizer)) for _ in range(number)]
@@ -167,6 +166,13 @@ class Lessons:
         said[0] = bare.get(said[0], said[0])
         return self._echo([spaced.get(said[0], said[0]), *said[1:]], said)
 
+    def numbers(self, draw: Draw) -> Lesson:
+        """Numbers said again as a list."""
+        asked, said = (
+            self.tokenizer(text, add_special_tokens=False).input_ids for text in numbers_twice(draw)
+        )
+        return self._echo(asked, said)
+
     def _echo(self, asked: Sequence[int], said: Sequence[int]) -> Lesson:
         bos, user, end, assistant = self.tokenizer.convert_tokens_to_ids(
             [BOS, "<|user|>", END, "<|assistant|>"]
@@ -174,10 +180,6 @@ class Lessons:
         before = [bos, user, *asked, end, assistant]
         answers = [0] * len(before) + [1] * (len(said) + 1)
         return Lesson(share([Encoded([*before, *said, end], answers)]), (-1,))
-
-    def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
-        return tokens
 
     def sight(self, draw: Draw, number: int = QUESTIONS, held: Held = TRAINING) -> Lesson:
         """Questions about one picture, one sound, or both, answered by eye and ear alone."""
@@ -324,7 +326,9 @@ def up_to_first_turn(sample: Sample) -> Sample:
 
 def numbers_twice(draw: Draw) -> tuple[str, str]:
     """One to eight numbers as a user may write them, and as a list in JSON."""
-    numbers = [str(draw.randrange(10 ** draw.choice((1, 2, 3, 3)))) for _ in range(draw.randint(1, 8))]
+    numbers = [
+        str(draw.randrange(10 ** draw.choice((1, 2, 3, 3)))) for _ in range(draw.randint(1, 8))
+    ]
     before, between, after = draw.choice(
         ((" ", " ", ""), (" (", ", ", ")"), (" [", ", ", "]"), (" ", ",", ""), (" x ", " y ", ""))
     )

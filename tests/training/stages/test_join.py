@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
+from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS
 from nuthatch.training.config import ConfigError
 from nuthatch.training.data.layouts import draw_layout
 from nuthatch.training.data.sample import Draw, Picture, Sound
@@ -24,6 +24,7 @@ from nuthatch.training.stages.join import (
     composed,
     gone_on_with,
     load_joining,
+    tints_of,
     train,
 )
 from nuthatch.training.stages.joiner import Joiner
@@ -40,6 +41,7 @@ from nuthatch.training.stages.read_and_call import texts
 from nuthatch.training.stages.reader import Reader
 from nuthatch.training.stages.simulated import QuerySimulator
 from nuthatch.training.tokenizer import train_tokenizer
+from nuthatch.training.world.scenes import make_scene
 
 TINY = {
     "vision_config": {
@@ -163,13 +165,33 @@ def test_the_media_of_a_batch_stand_in_their_order(parts):
     assert made["audio_names"].tolist() == [[0, -1], [-1, -1]]
 
 
+def test_the_tint_of_each_thing_is_asked_of_the_query_that_answers_for_it(parts):
+    learner, _, _ = parts
+    scenes = [make_scene(seed, "train", size=64) for seed in range(8)]
+    tints = tints_of(scenes, 12)
+    assert tints.shape == (8, 12)
+    for scene, row in zip(scenes, tints.tolist(), strict=True):
+        names = [[None, *TINTS][index] for index in row[: len(scene.objects)]]
+        assert names == [each.tint for each in scene.objects]
+    assert tints.max() > 0
+    said, owner = torch.randn(1, 3, 48), torch.tensor([[1, -1, 0]])
+    with torch.no_grad():
+        learner.tint.weight.zero_()
+        learner.tint.bias.copy_(20 * (torch.arange(9) == 4))
+        right, half = (
+            learner._tint_loss(said, torch.tensor([each]), owner) for each in ([4, 4], [4, 0])
+        )
+    assert right < 0.01
+    assert half == pytest.approx(10, abs=0.1)
+
+
 def test_everything_but_the_eye_learns(parts):
     learner, maker, lessons = parts
     seeing = replace(lessons, shares={"sight": 1})
     batches = (batch(seeing, maker, step) for step in range(20))
     made = next(each for each in batches if {"pixels", "filter_banks"} <= each.keys())
     losses = learner.losses(**made)
-    assert set(losses) == {"answer", "name", "bridge_image", "bridge_audio"}
+    assert set(losses) == {"answer", "name", "bridge_image", "tint", "bridge_audio"}
     torch.stack(list(losses.values())).sum().backward()
     still = {name for name, p in learner.named_parameters() if p.grad is None}
     assert {name for name in still if not name.startswith("core.vision_tower.")} <= {

@@ -1,5 +1,7 @@
 """Lessons: what is packed together, batches that follow from their key, names before answers."""
 
+import re
+
 import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -64,6 +66,24 @@ def test_echoes_say_again_what_was_said_and_grow(lessons, tokenizer):
         longest.append(max(lengths))
     assert longest[0] <= 6 < 30 < longest[1] <= 40
     assert respelt > 20, "a first piece is asked with a space and said without"
+
+
+def test_half_of_the_echoes_repeat_tokens_so_that_the_last_one_does_not_tell_the_next(lessons):
+    repeating = 0
+    for index in range(60):
+        (branch,) = lessons.echo(Draw.of("echo", index)).group.branches
+        asked = list(branch[3 : list(branch).index(branch[-1])])
+        repeating += len(set(asked)) <= max(2, len(asked) // 2) and len(asked) > 4
+    assert 15 <= repeating <= 45
+
+
+def test_numbers_are_said_again_as_a_list(lessons, tokenizer):
+    for index in range(40):
+        group = lessons.numbers(Draw.of("numbers", index)).group
+        (branch,), (said,) = group.branches, group.answers
+        asked, answer = tokenizer.decode(branch[said == 0]), tokenizer.decode(branch[said > 0])
+        assert re.findall(r"\d+", asked) == re.findall(r"\d+", answer)
+        assert re.fullmatch(r"\[\d+(,\d+)*\].*", answer)
 
 
 def test_questions_about_one_picture_share_it(lessons):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Schedule
-from nuthatch.training.stages.trainer import Batch, last_checkpoint, optimizer_and_rate, run
+from nuthatch.training.stages.trainer import Batch, last_checkpoint, run
 
 
 class Line(nn.Module):
@@ -41,6 +42,7 @@ def learn(
     *,
     on_batch: Callable[[int], float] = lambda step: 1.0,
     evaluate: Callable[[], dict[str, float]] | None = None,
+    **options: Any,
 ) -> Line:
     torch.manual_seed(0)
     learner = Line()
@@ -51,7 +53,16 @@ def learn(
 
     schedule = Schedule(steps=steps, lr=0.05, warmup_steps=3, save_every=5)
     config = Settings(schedule)
-    run(learner, batch, schedule, out, config=config, evaluate=evaluate, evaluate_every=10)
+    run(
+        learner,
+        batch,
+        schedule,
+        out,
+        config=config,
+        evaluate=evaluate,
+        evaluate_every=10,
+        **options,
+    )
     return learner
 
 
@@ -94,6 +105,20 @@ def test_going_on_equals_not_having_stopped(tmp_path):
     ends = [journal(tmp_path / name)[-1] for name in ("whole", "broken")]
     assert ends[0]["step"] == ends[1]["step"] == 20
     assert ends[0]["norm"] == ends[1]["norm"]
+
+
+def test_batches_made_by_a_worker_teach_the_same(tmp_path):
+    here = learn(tmp_path / "here")
+    beside = learn(tmp_path / "beside", worker=True)
+    assert torch.equal(here.line.weight, beside.line.weight)
+
+
+def test_going_on_with_muon_equals_not_having_stopped(tmp_path):
+    whole = learn(tmp_path / "whole", muon=("line",))
+    learn(tmp_path / "broken", muon=("line",))
+    (tmp_path / "broken" / "checkpoint-20" / "complete").unlink()
+    resumed = learn(tmp_path / "broken", muon=("line",))
+    assert torch.equal(whole.line.weight, resumed.line.weight)
 
 
 def test_going_on_does_not_make_the_batches_that_were_seen(tmp_path):
@@ -167,14 +192,3 @@ def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path):
     learn(tmp_path, 5)
     with pytest.raises(ConfigError, match="other settings"):
         learn(tmp_path, 6)
-
-
-def test_parts_may_learn_more_slowly_and_a_part_that_is_not_there_is_named(tmp_path):
-    schedule = Schedule(steps=10, lr=0.5, warmup_steps=0)
-    learner = nn.ModuleDict({"fast": nn.Linear(2, 2), "slow": nn.Linear(2, 2)})
-    optimizer, _ = optimizer_and_rate(learner, schedule, {"slow": 0.1})
-    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-    assert rates[id(learner["fast"].weight)] == rates[id(learner["fast"].bias)] == 0.5
-    assert rates[id(learner["slow"].weight)] == pytest.approx(0.05)
-    with pytest.raises(ConfigError, match="bridge"):
-        optimizer_and_rate(learner, schedule, {"bridge": 0.1})
