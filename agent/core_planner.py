@@ -40,7 +40,7 @@ class CorePlanner:
         core, processor: the model, and what prepares its input.
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
-        quoted: hold arguments marked `x-quoted` to the user's own words.
+        quoted: hold arguments marked `x-quoted`, such as labels, to the user's own words.
         always_call: say calls as long as the budget has one, never a text; to try out calls.
         max_calls: of one turn.
         max_new_tokens, temperature: as for `Decoder`; `seed` makes drawn turns repeatable.
@@ -55,7 +55,7 @@ class CorePlanner:
         *,
         budget: Budget | None = None,
         describe_tools: bool = False,
-        quoted: bool = False,
+        quoted: bool = True,
         always_call: bool = False,
         max_calls: int = 4,
         max_new_tokens: int = 192,

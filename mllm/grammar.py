@@ -47,6 +47,8 @@ _ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
 _TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
 
+_POSSESSIVE = re.compile(r"['’]s?$")
+
 
 class GrammarError(ValueError):
     """A tool that no grammar can be made for; `tool` and `keyword` say which, and over what."""
@@ -97,18 +99,21 @@ def turn_grammar(
 
 
 def word_spans(texts: Iterable[str]) -> list[str]:
-    """Every run of up to eight words that stands in one of the texts with only spaces between."""
+    """Every run of up to eight words that stands in one of the texts with only spaces between.
+
+    Of a run that ends with a possessive, as in "the cup's colour", there is one without it too.
+    """
     spans: dict[str, None] = {}
     for text in texts:
         words = list(_WORD.finditer(text))
         for start, first in enumerate(words):
             span = first.group()
-            spans[span] = None
+            spans |= {span: None, _POSSESSIVE.sub("", span): None}
             for before, word in pairwise(words[start : start + QUOTED_WORDS]):
                 if not text[before.end() : word.start()].isspace():
                     break
                 span = f"{span} {word.group()}"
-                spans[span] = None
+                spans |= {span: None, _POSSESSIVE.sub("", span): None}
     return list(spans)
 
 
