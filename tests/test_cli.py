@@ -158,6 +158,13 @@ def test_a_question_that_cannot_be_asked_is_a_clear_error(capsys, question):
     assert record["error"]["message"]
 
 
+def test_a_question_longer_than_the_core_reads_is_told_with_the_numbers(capsys):
+    status, record = run_json(capsys, "ask", "Is there a cup? " * 500, "--image", PICTURE)
+    assert status == 1
+    assert record["error"]["code"] == "planner_failed"
+    assert "tokens, media included; at most" in record["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "question", ["杯子有几个？", "Сколько здесь чашек?", "كم عدد الأكواب؟", "🐈?"]
 )

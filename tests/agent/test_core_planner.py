@@ -11,6 +11,7 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.core_planner import CorePlanner, messages
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import Call, is_turn
+from nuthatch.agent.run import PlannerFailed
 from nuthatch.mllm.chat import prompt_ids
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
@@ -186,6 +187,25 @@ def test_a_whole_run_with_random_weights_ends_in_an_answer_or_in_its_budget(tmp_
         assert answer.finished, answer.reason
         assert answer.calls
         assert all(r.fault is None or not r.fault.is_retryable for r in answer.calls)
+
+
+class UniqueArgs(Arguments):
+    names: set[str]  # a JSON schema with "uniqueItems", which no grammar can keep
+
+
+class Unique(Tool[UniqueArgs, Note]):
+    """Take names."""
+
+    name, Args, Result = "unique", UniqueArgs, Note
+
+    def run(self, args: UniqueArgs, context: Context) -> Note:
+        return Note(text=", ".join(args.names))
+
+
+def test_a_tool_that_no_grammar_can_be_made_for_is_named_with_its_keyword(tmp_path):
+    agent = Agent(planner(), [Say(), Unique()], verify=False, home=tmp_path)
+    with pytest.raises(PlannerFailed, match="tool 'unique', keyword 'uniqueItems'"):
+        agent.ask("How many cups?")
 
 
 # -- what is computed -----------------------------------------------------------------------------
