@@ -9,7 +9,6 @@ changes, and then, one by one, those of the question at hand.
 
 import threading
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import Any, Literal
@@ -24,13 +23,13 @@ from nuthatch.mllm.chat import parse_turn, prompt_ids
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
 from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.known_media import KnownMedia
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.media import MediaKind, MediaStore
 
 KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask", "detection")
 SHORT = 60  # characters of a shortened result
 AT_ONCE = 4  # results shortened at once
-EMBEDDED = 32  # media whose vectors are kept
 
 
 class CorePlanner:
@@ -38,6 +37,7 @@ class CorePlanner:
 
     Args:
         core, processor: the model, and what prepares its input.
+        known: media that were encoded by the same core, for others that use it too.
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
         quoted: hold arguments marked `x-quoted`, such as labels, to the user's own words.
@@ -53,6 +53,7 @@ class CorePlanner:
         core: Core,
         processor: CoreProcessor,
         *,
+        known: KnownMedia | None = None,
         budget: Budget | None = None,
         describe_tools: bool = False,
         quoted: bool = True,
@@ -74,7 +75,7 @@ class CorePlanner:
             core, processor.tokenizer, max_new_tokens=max_new_tokens, temperature=temperature
         )
         self._prefix = PrefixCache()
-        self._vectors: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self.known = known or KnownMedia()
         self._lock = threading.Lock()
 
     def plan(self, conversation: Conversation) -> Turn:
@@ -143,22 +144,20 @@ class CorePlanner:
         given = [handle for exchange in talk.exchanges for handle in exchange.given]
         return [self._medium(talk.media, handle) for handle in given]
 
-    @torch.inference_mode()
     def _medium(self, store: MediaStore, handle: str) -> Medium:
         """A picture or sound as vectors (Q, D); known content is not encoded again."""
         key = store[handle].sha256
-        if key not in self._vectors:
-            if store[handle].type == "image":
-                pixels = self.processor.pixel_values([store.image(handle)])
-                vectors = self.core.embed_image(pixels.to(self.core.device))[0]
-            else:
-                banks = self.processor.filter_banks([store.audio(handle).copy()])
-                vectors = self.core.embed_audio(banks.to(self.core.device))[0]
-            self._vectors[key] = vectors
-            if len(self._vectors) > EMBEDDED:
-                self._vectors.popitem(last=False)
-        self._vectors.move_to_end(key)
-        return Medium(key, self._vectors[key])
+        return Medium(key, self.known.get(key, lambda: self._encoded(store, handle)))
+
+    @torch.inference_mode()
+    def _encoded(self, store: MediaStore, handle: str) -> torch.Tensor:
+        if store[handle].type == "image":
+            pixels = self.processor.pixel_values([store.image(handle)])
+            seen: torch.Tensor = self.core.embed_image(pixels.to(self.core.device))[0]
+            return seen
+        banks = self.processor.filter_banks([store.audio(handle).copy()])
+        heard: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
+        return heard
 
 
 def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:

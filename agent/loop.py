@@ -365,4 +365,4 @@ def _planner(weights: Weights, budget: Budget | None) -> Planner:
     from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")
-    return CorePlanner(speaker.core, speaker.processor, budget=budget)
+    return CorePlanner(speaker.core, speaker.processor, known=speaker.known, budget=budget)

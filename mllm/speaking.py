@@ -14,6 +14,7 @@ from nuthatch.mllm.chat import encode, prompt_ids
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, Row
 from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.known_media import KnownMedia
 from nuthatch.mllm.processing import CoreProcessor, Picture, Samples
 
 MOST_TOKENS = 48  # of an answer
@@ -30,12 +31,16 @@ class Question(NamedTuple):
 
 
 class Speaker:
-    """A core and its processor, asked many questions at a time."""
+    """A core and its processor, asked many questions at a time.
+
+    `known` is for those who ask about the same media more than once, planner and tools alike.
+    """
 
     def __init__(self, core: Core, processor: CoreProcessor) -> None:
         self.core = core
         self.processor = processor
         self.tokenizer = processor.tokenizer
+        self.known = KnownMedia()
         self._decoder = Decoder(core, self.tokenizer, max_new_tokens=MOST_TOKENS)
         self._grammar = turn_grammar([], {}, allow="answer")
         self._queries = processor.config.num_query_tokens

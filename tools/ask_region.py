@@ -60,10 +60,12 @@ class AskRegion(Tool[AskRegionArgs, RegionAnswers]):
         parts = [
             cut(pixels, box_of(sides, args.image, context), MARGIN)[0] for sides in args.boxes or ()
         ]
-        asked = [
-            Question(args.question, (("image", vectors),))
-            for vectors in speaker.see(parts or [pixels])
-        ]
+        if parts:
+            seen = list(speaker.see(parts))
+        else:
+            sha256 = context.media[args.image].sha256
+            seen = [speaker.known.get(sha256, lambda: speaker.see([pixels])[0])]
+        asked = [Question(args.question, (("image", vectors),)) for vectors in seen]
         if args.options is not None:
             return _chosen(speaker, asked, args.options)
         said = speaker.answers(asked)

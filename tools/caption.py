@@ -42,8 +42,11 @@ class CaptionPicture(Tool[CaptionArgs, Caption]):
 
         speaker: Speaker = context.weights.get("core")
         pixels = context.media.image(args.image)
-        if args.region is not None:
-            pixels, _ = cut(pixels, box_of(args.region, args.image, context))
-        (vectors,) = speaker.see([pixels])
+        if args.region is None:
+            sha256 = context.media[args.image].sha256
+            vectors = speaker.known.get(sha256, lambda: speaker.see([pixels])[0])
+        else:
+            part, _ = cut(pixels, box_of(args.region, args.image, context))
+            (vectors,) = speaker.see([part])
         (said,) = speaker.answers([Question(REQUEST, (("image", vectors),))])
         return Caption(caption=said)

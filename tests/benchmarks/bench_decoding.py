@@ -157,7 +157,7 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
     weights.put("detect", FakeDetector([("cup", (12, 30, 40, 60))]))
     talk, bench = Conversation(media, TOOLS), Workbench(TOOLS, media, weights)
     planner._prefix = PrefixCache()
-    planner._vectors.clear()
+    planner.known.clear()
 
     def plan(turn: str | list[tuple[str, dict[str, Any]]]) -> float:
         core.led_to = [

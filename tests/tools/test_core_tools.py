@@ -48,6 +48,20 @@ def test_a_caption_is_of_the_picture_or_of_one_region(bench):
     assert of_box == of_detection
 
 
+def test_a_whole_picture_is_encoded_once_for_all_that_ask_about_it(bench, monkeypatch):
+    speaker, seen = bench.weights.get("core"), []
+    speaker.known.clear()
+    see = speaker.see
+    monkeypatch.setattr(speaker, "see", lambda given: seen.append(len(given)) or see(given))
+    said = [value(run(bench, "caption")).caption for _ in range(2)]
+    value(run(bench, "ask_region", question="What is it?"))
+    assert seen == [1]
+    assert said[0] == said[1]
+    run(bench, "caption", region=SIDES)
+    value(run(bench, "caption", image="image_2"))
+    assert seen == [1, 1, 1]
+
+
 def test_a_question_is_answered_for_every_region_in_order(bench):
     boxes = [SIDES, (0, 0, 120, 80), SIDES]
     found = value(run(bench, "ask_region", question="What is it?", boxes=boxes))
