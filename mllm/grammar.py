@@ -43,6 +43,7 @@ _KEYWORDS = {
     "boolean": set(),
     "null": set(),
 }
+_ENDS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
 _ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
 _TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
@@ -216,6 +217,9 @@ class _Bounded:
         if kinds not in _KEYWORDS:
             raise self._error("type", f"its schema has a value of type {kinds}; {_TYPES}")
         bounds = {word: schema[word] for word in _KEYWORDS[kinds] if word in schema}
+        for low, high in _ENDS:
+            if low in bounds and high in bounds and bounds[low] > bounds[high]:
+                raise self._error(low, f"{low} {bounds[low]} is above {high} {bounds[high]}")
         match kinds:
             case "string":
                 return self._string(bounds, quoted="x-quoted" in schema)

@@ -232,6 +232,9 @@ TREE = {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}}
     [
         ({"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, "uniqueItems"),
         ({"type": "string", "not": {"const": "x"}}, "not"),
+        ({"type": "integer", "minimum": 5, "maximum": 3}, "minimum"),
+        ({"type": "string", "minLength": 5, "maxLength": 3}, "minLength"),
+        ({"type": "array", "items": {"type": "null"}, "minItems": 5, "maxItems": 3}, "minItems"),
         ({"type": "object", "properties": {}, "patternProperties": {}}, "patternProperties"),
         ({"type": "object", "additionalProperties": {"type": "string"}}, "additionalProperties"),
         ({"type": "string", "pattern": "(?<=x)a"}, "pattern"),
