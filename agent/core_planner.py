@@ -40,7 +40,7 @@ class CorePlanner:
         known: media that were encoded by the same core, for others that use it too.
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
-        quoted: hold arguments marked `x-quoted`, such as labels, to the user's own words.
+        quoted: hold arguments marked `x-quoted`, labels and boxes, to the user's words and numbers.
         always_call: say calls as long as the budget has one, never a text; to try out calls.
         max_calls: of one turn.
         max_new_tokens, temperature: as for `Decoder`; `seed` makes drawn turns repeatable.

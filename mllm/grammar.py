@@ -48,6 +48,7 @@ _ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
 _TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
 
+_NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
 _POSSESSIVE = re.compile(r"['’]s?$")
 
 
@@ -76,14 +77,14 @@ def turn_grammar(
         allow: "answer" when the budget has no call left; "calls" when a text would be no use.
         max_calls: in one turn.
         quoted: the user's own turns; arguments marked `x-quoted` are then held to runs of words
-            of these. None leaves them free.
+            of these, or, where they are lists of so many numbers, to runs of numbers. None leaves
+            them free.
 
     Raises:
         GrammarError: a schema uses a keyword that no grammar can keep.
         ValueError: only calls are allowed, and no tool can be called.
     """
-    spans = None if quoted is None else word_spans(quoted)
-    rules = [] if allow == "answer" else list(_call_rules(tools, handles, spans))
+    rules = [] if allow == "answer" else list(_call_rules(tools, handles, quoted))
     if not rules and allow == "calls":
         names = ", ".join(str(tool["name"]) for tool in tools) or "none"
         raise ValueError(
@@ -118,14 +119,25 @@ def word_spans(texts: Iterable[str]) -> list[str]:
     return list(spans)
 
 
+def number_runs(texts: Iterable[str], length: int) -> list[list[float]]:
+    """Every run of so many numbers in one of the texts, whatever stands between them."""
+    runs: dict[tuple[float, ...], None] = {}
+    for text in texts:
+        numbers = [float(n) if "." in n else int(n) for n in _NUMBER.findall(text)]
+        for start in range(len(numbers) - length + 1):
+            runs[tuple(numbers[start : start + length])] = None
+    return list(map(list, runs))
+
+
 def _call_rules(
-    tools: Sequence[Schema], handles: Handles, spans: list[str] | None
+    tools: Sequence[Schema], handles: Handles, quoted: Sequence[str] | None
 ) -> Iterator[str]:
     """The JSON schema of a call of each tool that can be called, as text."""
+    spans = None if quoted is None else word_spans(quoted)
     for tool in tools:
         name, parameters = tool["name"], tool.get("parameters") or {"type": "object"}
         _refuse_early(json.dumps([name, parameters]))
-        arguments = _Bounded(name, parameters, handles, spans).schema
+        arguments = _Bounded(name, parameters, handles, quoted, spans).schema
         if arguments is not None:
             yield _call_schema(name, arguments)
 
@@ -150,7 +162,7 @@ def _refuse_early(tool: str) -> None:
         GrammarError: it does not.
     """
     name, parameters = json.loads(tool)
-    arguments = _Bounded(name, parameters, _AnyHandle(), None).schema
+    arguments = _Bounded(name, parameters, _AnyHandle()).schema
     grammar = LLMatcher.grammar_from_lark(f"start: %json {_call_schema(name, arguments or {})}")
     if error := LLMatcher.validate_grammar(grammar):
         known = next((k for k in ("oneOf", "pattern", "format", "multipleOf") if k in tool), "")
@@ -174,11 +186,17 @@ class _Bounded:
     everything. `schema` is None when a required medium or quotation does not exist."""
 
     def __init__(
-        self, tool: str, parameters: Schema, handles: Handles, spans: list[str] | None
+        self,
+        tool: str,
+        parameters: Schema,
+        handles: Handles,
+        quoted: Sequence[str] | None = None,
+        spans: list[str] | None = None,
     ) -> None:
         self.tool = tool
         self.defs = parameters.get("$defs") or parameters.get("definitions") or {}
         self.handles = handles
+        self.quoted = quoted
         self.spans = spans
         self.schema = self._value(parameters, ())
 
@@ -226,6 +244,9 @@ class _Bounded:
             case "integer" | "number":
                 return self._number(kinds, bounds)
             case "array":
+                if "x-quoted" in schema and self.quoted is not None:
+                    runs = number_runs(self.quoted, len(bounds.get("prefixItems", ())))
+                    return {"enum": runs} if runs else None
                 return self._array(bounds, above)
             case "object":
                 return self._object(bounds, above)

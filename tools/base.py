@@ -33,8 +33,10 @@ AudioRef = Annotated[str, _handle("audio", "audio_1")]
 MaskRef = Annotated[str, _handle("mask", "mask_1")]
 DetectionRef = Annotated[str, _handle("detection", "detection_1.2")]
 
-# Quoted: a planner may be held to words of the user's own turns; text that tools read never counts.
-Quoted = Annotated[str, Field(json_schema_extra={"x-quoted": "user"})]
+# Quoted: a planner may be held to what stands in the user's own turns, words or numbers; text that
+# tools read never counts.
+QUOTED: Any = Field(json_schema_extra={"x-quoted": "user"})
+Quoted = Annotated[str, QUOTED]
 _BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000"  # white space and control characters
 _SHORT = {"maxLength": 48, "pattern": rf"^[^.{_BLANK}]+( [^.{_BLANK}]+){{0,7}}$"}
 Label = Annotated[Quoted, Field(json_schema_extra=_SHORT)]  # a short noun phrase

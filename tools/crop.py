@@ -13,16 +13,14 @@ from nuthatch.tools.base import (
     exactly_one_of,
 )
 from nuthatch.tools.geometry import Box
-from nuthatch.tools.regions import box_of, cut
+from nuthatch.tools.regions import Sides, box_of, cut
 
 
 class CropArgs(Arguments):
     model_config = exactly_one_of("box", "detection")
 
     image: ImageRef
-    box: tuple[float, float, float, float] | None = Field(
-        None, description="x1 y1 x2 y2 in pixels of the image"
-    )
+    box: Sides | None = Field(None, description="x1 y1 x2 y2 in pixels of the image")
     detection: DetectionRef | None = None
     margin: float = Field(0.1, ge=0, le=1, description="added on each side, share of the box")
 

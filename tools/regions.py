@@ -1,15 +1,16 @@
 """Regions of a picture as tools take them: a detection's handle, or x1 y1 x2 y2 in pixels."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from nuthatch.tools.base import Context, DetectionRef
+from nuthatch.tools.base import QUOTED, Context, DetectionRef
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import MIN_SIDE, Pixels
 
-Sides = tuple[float, float, float, float]
+Sides = Annotated[tuple[float, float, float, float], QUOTED]
+Point = Annotated[tuple[float, float], QUOTED]
 Region = DetectionRef | Sides
 REGION: Any = Field(
     None, description="a detection's handle or x1 y1 x2 y2; default: the whole picture"

@@ -14,6 +14,7 @@ from nuthatch.tools.base import (
 )
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box, Mask
+from nuthatch.tools.regions import Point, Sides
 
 if TYPE_CHECKING:
     from nuthatch.tools.segmenters import Segmenter
@@ -23,10 +24,10 @@ class SegmentArgs(Arguments):
     model_config = exactly_one_of("boxes", "points", "detections")
 
     image: ImageRef
-    boxes: list[tuple[float, float, float, float]] | None = Field(
+    boxes: list[Sides] | None = Field(
         None, max_length=64, description="x1 y1 x2 y2 in pixels of the image"
     )
-    points: list[tuple[float, float]] | None = Field(
+    points: list[Point] | None = Field(
         None, max_length=64, description="x y in pixels, one point on each object"
     )
     detections: list[DetectionRef] | None = Field(None, max_length=64)

@@ -6,7 +6,7 @@ import llguidance.hf
 import pytest
 from llguidance import LLMatcher
 
-from nuthatch.mllm.grammar import GrammarError, turn_grammar, word_spans
+from nuthatch.mllm.grammar import GrammarError, number_runs, turn_grammar, word_spans
 from tests.mllm.speakers import CALLS, HANDLES, SCHEMAS, tokenizer
 
 VOCABULARY = llguidance.hf.from_tokenizer(tokenizer(), n_vocab=len(tokenizer()))
@@ -209,6 +209,19 @@ def test_a_quoted_argument_is_a_run_of_the_users_own_words():
     assert fits(labels("é-bikes", "glasses"), grammar)
     for words in ("cups", "wine", "glasses wine", "win"):
         assert fits(labels(words), grammar) == (words == "wine")
+
+
+def test_a_quoted_box_is_a_run_of_the_users_own_numbers():
+    turns = ["Crop image_1 to (8, 10)-(31.5, 40), please.", "Or 1 2 3 4 5?"]
+    assert number_runs(turns, 4) == [[8, 10, 31.5, 40], [1, 2, 3, 4], [2, 3, 4, 5]]
+    sides = {"prefixItems": [{"type": "number"}] * 4, "minItems": 4, "maxItems": 4}
+    box = {"type": "array", **sides, "x-quoted": "user"}
+    cut = tool({"properties": {"box": box}, "required": ["box"]})
+    grammar = turn_grammar([cut], {}, quoted=turns)
+    for given, fit in (([8, 10, 31.5, 40], True), ([2, 3, 4, 5], True), ([10, 8, 31.5, 40], False)):
+        assert fits(said({"name": "t", "arguments": {"box": given}}), grammar) == fit
+    assert fits(said({"name": "t", "arguments": {"box": [9, 9, 9, 9]}}), turn_grammar([cut], {}))
+    assert not fits('<|call|>{"name":"t"', turn_grammar([cut], {}, quoted=["the left half"]))
 
 
 def test_without_the_option_any_words_will_do():
