@@ -35,8 +35,11 @@ _MARKS = re.compile(f"[{chr(0xE000)}-{_CLOSE}]")
 _DOUBLED = re.compile(rf"([.?!]{_CLOSE}?[\"']?) ?[.?]+$")
 _SENTENCE = re.compile(r"(^|[.?!] )([^\w]*)([a-z])(?!\w*_\d)")
 _SLIP = re.compile(r"(?<![\w'_.])[a-z]{5,}(?![\w'_])")
+_WORD = re.compile(r"\b[a-z]{4,}\b(?!')")
 
 LOWER, SLIPS, WRAPPED, WITH_CONTEXT = 0.1, 0.06, 0.5, 0.08
+STRANGE = 0.15
+"""Share of requests of training with one word that nobody knows: the others must tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +144,33 @@ def _parse(tokens: list[str]) -> tuple[tuple[tuple[Node, ...], ...], list[str]]:
     return tuple(map(tuple, options)), []
 
 
-def expand(frame: Frame, slots: Slots, draw: Draw) -> str:
-    """One surface form, with marks."""
+def expand(frame: Frame, slots: Slots, draw: Draw, *, strange: bool = False) -> str:
+    """One surface form, with marks; `strange` makes one of the frame's own words a blend of two."""
     pieces: list[str] = []
-    _expand(frame.parts, slots, draw, pieces)
+    own: list[int] = []
+    _expand(frame.parts, slots, draw, pieces, own)
+    found = [(i, word) for i in own for word in _WORD.finditer(pieces[i])] if strange else []
+    if found:
+        i, word = draw.choice(found)
+        blend = words.blend(draw, "common")
+        pieces[i] = pieces[i][: word.start()] + blend + pieces[i][word.end() :]
     text = " ".join("".join(pieces).split())
     return re.sub(r" ([,.?!])(?!\w)", r"\1", text)
 
 
-def _expand(parts: tuple[Node, ...], slots: Slots, draw: Draw, pieces: list[str]) -> None:
+def _expand(
+    parts: tuple[Node, ...], slots: Slots, draw: Draw, pieces: list[str], own: list[int]
+) -> None:
+    """Add to `pieces`, and to `own` the indices of those that are the frame's own words."""
     for part in parts:
         if isinstance(part, str):
+            own.append(len(pieces))
             pieces.append(part)
         elif isinstance(part, Name):
             value = slots[part.name]
             pieces.append(value if isinstance(value, str) else value())
         else:
-            _expand(part.options[int(draw.random() * len(part.options))], slots, draw, pieces)
+            _expand(part.options[int(draw.random() * len(part.options))], slots, draw, pieces, own)
 
 
 def choose(draw: Draw, intent: str, slots: Slots, held: Held) -> Frame:
@@ -205,7 +218,7 @@ def word(
     }
     slots = {"verb": partial(draw.choice, words.read("bids")), **slots, **inside}
     frame = choose(draw, intent, slots, held)
-    text = expand(frame, slots, draw)
+    text = expand(frame, slots, draw, strange=held == TRAINING and draw.chance(STRANGE))
     if also:
         ending = text[-1] if text[-1] in "?." else ""
         joint = "" if also.startswith(",") else " "

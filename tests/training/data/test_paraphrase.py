@@ -71,6 +71,30 @@ def test_no_mark_is_left_in_a_text():
         assert "  " not in text
 
 
+def test_in_training_a_word_of_some_requests_is_known_to_nobody_and_slots_stay(monkeypatch):
+    frame = paraphrase._frame("t.1", "please find {it} now")
+    said = {expand(frame, {"it": "the cup"}, Draw.of(n), strange=True) for n in range(60)}
+    assert all(" the cup now" in each for each in said)
+    assert {each.startswith("please ") for each in said} == {True, False}
+    assert all(not each.startswith("please find ") for each in said)
+    assert expand(frame, {"it": "the cup"}, Draw.of(0)) == "please find the cup now"
+
+    shares = {}
+    for held in (TRAINING, Held(words=True), Held(branches=True)):
+        strange = []
+        monkeypatch.setattr(
+            paraphrase,
+            "expand",
+            lambda *a, strange=False, to=strange, **o: to.append(strange) or "x",
+        )
+        for n in range(300):
+            draw = Draw.of("strange", n)
+            word(draw, "detect", slots(draw), held, wraps=False)
+        shares[held] = sum(strange) / len(strange)
+    assert 0.05 < shares[TRAINING] < 0.2
+    assert shares[Held(words=True)] == shares[Held(branches=True)] == 0
+
+
 def test_brackets_choose_and_leave_out():
     frame = paraphrase._frame("x.1", "(find|spot) [all] {many} \\(now\\)")
     forms = {expand(frame, {"many": "cups"}, Draw.of(n)) for n in range(100)}
