@@ -37,7 +37,7 @@ _SENTENCE = re.compile(r"(^|[.?!] )([^\w]*)([a-z])(?!\w*_\d)")
 _SLIP = re.compile(r"(?<![\w'_.])[a-z]{5,}(?![\w'_])")
 _WORD = re.compile(r"\b[a-z]{4,}\b(?!')")
 
-LOWER, SLIPS, WRAPPED, WITH_CONTEXT = 0.1, 0.06, 0.5, 0.08
+LOWER, SLIPS, WRAPPED, WITH_CONTEXT = 0.1, 0.06, 0.5, 0.12
 STRANGE = 0.15
 """Share of requests of training with one word that nobody knows: the others must tell."""
 
@@ -232,7 +232,9 @@ def word(
     else:
         text = _bare(text, frame.mood) + _ending(draw, frame.mood)
     if wraps and draw.chance(WITH_CONTEXT):
-        text = f"{reword(draw, 'context', {})} {text}"
+        other = words.noun(draw, longest=3)
+        beside = {"other": other.with_a, "others": other.many}
+        text = f"{reword(draw, 'context', beside)} {text}"
     text = styled(draw, text, lower)
     quoted: dict[str, list[str]] = {}
     for mark, copied in _MARKED.findall(text):

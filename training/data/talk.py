@@ -181,6 +181,10 @@ _SIZES = ((640, 480), (480, 640), (800, 600), (512, 512), (1024, 768), (224, 224
 # -- words for things -----------------------------------------------------------------------------
 
 
+OWNERS, OWNED = ("my", "our", "their", "your"), 0.1
+"""Who things may belong to, and how often they belong to somebody."""
+
+
 def thing_slots(draw: Draw, things: Sequence[Noun], join: str = "and") -> dict[str, Any]:
     """Slots of a request about these things, each marked as a label; lists end with `join`."""
     single = len(things) == 1
@@ -188,16 +192,17 @@ def thing_slots(draw: Draw, things: Sequence[Noun], join: str = "and") -> dict[s
     one = listed([quote(each.one, "labels") for each in things])
     any_many = listed([quote(each.many, "labels") for each in things], join)
     several = not single or things[0].pair or draw.chance(0.6)
+    article = draw.choice(OWNERS) if draw.chance(OWNED) else "the"
     if single and not several:
-        the = f"the {one}"
+        the = f"{article} {one}"
     else:
         forms = [
             quote(each.many if single or draw.chance(0.5) else each.one, "labels")
             for each in things
         ]
-        the = listed([f"the {form}" for form in forms])
+        the = listed([f"{article} {form}" for form in forms])
         if single or draw.chance(0.25):
-            the = f"the {listed(forms)}"
+            the = f"{article} {listed(forms)}"
     a_one = listed(
         [each.with_a.removesuffix(each.one) + quote(each.one, "labels") for each in things], join
     )
@@ -211,7 +216,12 @@ def thing_slots(draw: Draw, things: Sequence[Noun], join: str = "and") -> dict[s
             return draw.choice(options)
         return draw.choice((the, many, f"all {many}", f"all the {many}", a_one))
 
+    pair = {}
+    if len(things) == 2:
+        first_many, second_many = (quote(each.many, "labels") for each in things)
+        pair = {"first_many": first_many, "second_many": second_many}
     return {
+        **pair,
         "many": many,
         "one": one,
         "the": the,
@@ -221,7 +231,7 @@ def thing_slots(draw: Draw, things: Sequence[Noun], join: str = "and") -> dict[s
         "a": a_one,
         "any": f"any {any_many}",
         "be_any": "are",
-        "the_one": f"the {one}",
+        "the_one": f"{article} {one}",
         "be_one": first.be if single else "are",
         "has_one": "have" if first.pair or not single else "has",
         "do_one": "do" if first.pair or not single else "does",

@@ -32,6 +32,7 @@ _PLACES = (
     *("near", "on", "under", "behind", "next to", "beside", "in front of", "inside", "by"),
     *("close to", "at the back of", "on top of", "to the left of", "below"),
 )
+_HAVING = ("with", "with", "holding", "wearing", "carrying", "next to")
 _MATERIALS = ("glass", "wood", "paper", "plastic", "stone", "gold", "wool", "clay", "metal")
 _SYLLABLES = (
     *("ba", "be", "bi", "bo", "da", "dra", "dri", "el", "fa", "fen", "fi", "ga", "gli", "go"),
@@ -178,7 +179,7 @@ def _after(draw: Draw, held: bool, room: int) -> str:
     if draw.chance(0.15):
         return f"made of {draw.choice(_MATERIALS)}"
     if draw.chance(0.15):
-        return f"with {article(where)} {where}"
+        return f"{draw.choice(_HAVING)} {article(where)} {where}"
     place = draw.choice(_PLACES)
     if len(place.split()) + 2 > room:
         place = "near"
