@@ -10,6 +10,7 @@ to write a value: no white space, keys in the order of the schema.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -43,13 +44,20 @@ _KEYWORDS = {
     "boolean": set(),
     "null": set(),
 }
-_ENDS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
+_ENDS = (
+    *(("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")),
+    *(("exclusiveMinimum", "maximum"), ("minimum", "exclusiveMaximum")),
+    ("exclusiveMinimum", "exclusiveMaximum"),
+)
 _ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
 _TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
 
-_NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
-_POSSESSIVE = re.compile(r"['’]s?$")
+_NUMBER = re.compile(
+    r"(?<![A-WYZa-wyz_\d.])"  # `image_1` names a thing; `10x20` are two numbers
+    r"(?:(?<![\w)])-)?(?:\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})(?!\d)"
+)
+_POSSESSIVE = re.compile(r"['’]s$")
 
 
 class GrammarError(ValueError):
@@ -76,9 +84,8 @@ def turn_grammar(
         handles: the handles that live now.
         allow: "answer" when the budget has no call left; "calls" when a text would be no use.
         max_calls: in one turn.
-        quoted: the user's own turns; arguments marked `x-quoted` are then held to runs of words
-            of these, or, where they are lists of so many numbers, to runs of numbers. None leaves
-            them free.
+        quoted: the user's own turns; values marked `x-quoted` are then held to these: strings to
+            runs of words, numbers to numbers. None leaves them free.
 
     Raises:
         GrammarError: a schema uses a keyword that no grammar can keep.
@@ -119,14 +126,13 @@ def word_spans(texts: Iterable[str]) -> list[str]:
     return list(spans)
 
 
-def number_runs(texts: Iterable[str], length: int) -> list[list[float]]:
-    """Every run of so many numbers in one of the texts, whatever stands between them."""
-    runs: dict[tuple[float, ...], None] = {}
+def numbers(texts: Iterable[str]) -> list[float]:
+    """Every number of at most nine digits that stands in one of the texts, once."""
+    found: dict[float, None] = {}
     for text in texts:
-        numbers = [float(n) if "." in n else int(n) for n in _NUMBER.findall(text)]
-        for start in range(len(numbers) - length + 1):
-            runs[tuple(numbers[start : start + length])] = None
-    return list(map(list, runs))
+        for number in _NUMBER.findall(text):
+            found[float(number) if "." in number else int(number)] = None
+    return list(found)
 
 
 def _call_rules(
@@ -165,7 +171,7 @@ def _refuse_early(tool: str) -> None:
     arguments = _Bounded(name, parameters, _AnyHandle()).schema
     grammar = LLMatcher.grammar_from_lark(f"start: %json {_call_schema(name, arguments or {})}")
     if error := LLMatcher.validate_grammar(grammar):
-        known = next((k for k in ("oneOf", "pattern", "format", "multipleOf") if k in tool), "")
+        known = next((k for k in ("oneOf", "pattern", "format", "multipleOf") if k in tool), "type")
         keyword = next(iter(re.findall(r'Unimplemented keys: \["(\w+)"', error)), known)
         reason = error.splitlines()[0].rpartition("JSON schema: ")[2]
         raise GrammarError(name, keyword, f"the grammar engine refuses its schema: {reason}")
@@ -238,15 +244,14 @@ class _Bounded:
         for low, high in _ENDS:
             if low in bounds and high in bounds and bounds[low] > bounds[high]:
                 raise self._error(low, f"{low} {bounds[low]} is above {high} {bounds[high]}")
+        if "x-quoted" in schema and kinds not in ("string", "integer", "number"):
+            raise self._error("x-quoted", f"only strings and numbers can be quoted, no {kinds}")
         match kinds:
             case "string":
                 return self._string(bounds, quoted="x-quoted" in schema)
             case "integer" | "number":
-                return self._number(kinds, bounds)
+                return self._number(kinds, bounds, quoted="x-quoted" in schema)
             case "array":
-                if "x-quoted" in schema and self.quoted is not None:
-                    runs = number_runs(self.quoted, len(bounds.get("prefixItems", ())))
-                    return {"enum": runs} if runs else None
                 return self._array(bounds, above)
             case "object":
                 return self._object(bounds, above)
@@ -279,13 +284,26 @@ class _Bounded:
         ]
         return {"enum": fitting} if fitting else None
 
-    def _number(self, kind: str, bounds: dict[str, Any]) -> Schema:
-        given = {"multipleOf": STEP} if kind == "number" else {}
-        if not bounds.keys() & {"minimum", "exclusiveMinimum"}:
-            given["minimum"] = -LARGEST
-        if not bounds.keys() & {"maximum", "exclusiveMaximum"}:
-            given["maximum"] = LARGEST
-        return {"type": kind, **given, **bounds}
+    def _number(self, kind: str, bounds: dict[str, Any], *, quoted: bool) -> Schema | None:
+        low = max((bounds[k] for k in ("minimum", "exclusiveMinimum") if k in bounds), default=None)
+        high = min(
+            (bounds[k] for k in ("maximum", "exclusiveMaximum") if k in bounds), default=None
+        )
+        ends = [k for k in ("exclusiveMinimum", "exclusiveMaximum") if k in bounds]
+        if low is not None and high is not None and ends:
+            room = len(ends) if kind == "integer" else 0  # between 3 and 4 there is no integer
+            if high - low < room or high == low:
+                raise self._error(ends[0], f"no {kind} lies between {low} and {high}")
+        given: dict[str, Any] = {"multipleOf": STEP} if kind == "number" else {}
+        if low is None:
+            given["minimum"] = -LARGEST if high is None else min(-LARGEST, high - LARGEST)
+        if high is None:
+            given["maximum"] = LARGEST if low is None else max(LARGEST, low + LARGEST)
+        whole = {"type": kind, **given, **bounds}
+        if not quoted or self.quoted is None:
+            return whole
+        fitting = [each for each in numbers(self.quoted) if _fits(each, kind, bounds)]
+        return {"enum": fitting} if fitting else None
 
     def _array(self, bounds: dict[str, Any], above: tuple[str, ...]) -> Schema | None:
         least = bounds.get("minItems", 0)
@@ -346,6 +364,18 @@ class _Bounded:
 
 
 _TYPES = f"expected one of {', '.join(sorted(_KEYWORDS))}"
+
+
+def _fits(number: float, kind: str, bounds: Mapping[str, Any]) -> bool:
+    """Whether a number may stand where a schema has this type and these bounds."""
+    return (
+        (kind == "number" or number == int(number))
+        and number >= bounds.get("minimum", number)
+        and number <= bounds.get("maximum", number)
+        and number > bounds.get("exclusiveMinimum", -math.inf)
+        and number < bounds.get("exclusiveMaximum", math.inf)
+        and math.isclose(steps := number / bounds.get("multipleOf", number or 1), round(steps))
+    )
 
 
 def _exclude(one: Schema, other: Schema) -> bool:

@@ -9,8 +9,9 @@ from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import MIN_SIDE, Pixels
 
-Sides = Annotated[tuple[float, float, float, float], QUOTED]
-Point = Annotated[tuple[float, float], QUOTED]
+Coordinate = Annotated[float, QUOTED]
+Sides = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+Point = tuple[Coordinate, Coordinate]
 Region = DetectionRef | Sides
 REGION: Any = Field(
     None, description="a detection's handle or x1 y1 x2 y2; default: the whole picture"

@@ -6,7 +6,7 @@ import llguidance.hf
 import pytest
 from llguidance import LLMatcher
 
-from nuthatch.mllm.grammar import GrammarError, number_runs, turn_grammar, word_spans
+from nuthatch.mllm.grammar import GrammarError, numbers, turn_grammar, word_spans
 from tests.mllm.speakers import CALLS, HANDLES, SCHEMAS, tokenizer
 
 VOCABULARY = llguidance.hf.from_tokenizer(tokenizer(), n_vocab=len(tokenizer()))
@@ -211,17 +211,37 @@ def test_a_quoted_argument_is_a_run_of_the_users_own_words():
         assert fits(labels(words), grammar) == (words == "wine")
 
 
-def test_a_quoted_box_is_a_run_of_the_users_own_numbers():
-    turns = ["Crop image_1 to (8, 10)-(31.5, 40), please.", "Or 1 2 3 4 5?"]
-    assert number_runs(turns, 4) == [[8, 10, 31.5, 40], [1, 2, 3, 4], [2, 3, 4, 5]]
-    sides = {"prefixItems": [{"type": "number"}] * 4, "minItems": 4, "maxItems": 4}
-    box = {"type": "array", **sides, "x-quoted": "user"}
+def test_numbers_are_read_however_they_are_written():
+    assert numbers(["image_1 to (8, 10)-(31.5, 40)", "10x20, -5, .5; v2 box_3"]) == [
+        *(8, 10, 31.5, 40, 20, -5, 0.5)
+    ]
+    assert numbers(["9" * 5000, "1" * 400 + " 7", "1e400"]) == [7, 1]
+
+
+def test_a_quoted_box_is_made_of_the_users_own_numbers():
+    number = {"type": "number", "x-quoted": "user"}
+    box = {"type": "array", "prefixItems": [number] * 4, "minItems": 4, "maxItems": 4}
     cut = tool({"properties": {"box": box}, "required": ["box"]})
-    grammar = turn_grammar([cut], {}, quoted=turns)
-    for given, fit in (([8, 10, 31.5, 40], True), ([2, 3, 4, 5], True), ([10, 8, 31.5, 40], False)):
+    grammar = turn_grammar([cut], {}, quoted=["x from 10 to 90.5, y from 20 to 75"])
+    for given, fit in (([10, 20, 90.5, 75], True), ([10, 20, 91, 75], False)):
         assert fits(said({"name": "t", "arguments": {"box": given}}), grammar) == fit
     assert fits(said({"name": "t", "arguments": {"box": [9, 9, 9, 9]}}), turn_grammar([cut], {}))
     assert not fits('<|call|>{"name":"t"', turn_grammar([cut], {}, quoted=["the left half"]))
+
+
+def test_a_quoted_number_keeps_the_bounds_of_its_schema():
+    count = {"type": "integer", "minimum": 1, "exclusiveMaximum": 9, "multipleOf": 2}
+    several = tool({"properties": {"n": {**count, "x-quoted": "user"}}, "required": ["n"]})
+    grammar = turn_grammar([several], {}, quoted=["0 1 2 2.5 6 7 8 9 10"])
+    right = [n for n in range(12) if fits(said({"name": "t", "arguments": {"n": n}}), grammar)]
+    assert right == [2, 6, 8]
+
+
+def test_a_bound_beyond_the_largest_number_is_kept():
+    far = tool({"properties": {"n": {"type": "integer", "minimum": 2_000_000_000}}})
+    grammar = turn_grammar([far], {})
+    for n, fit in ((2_000_000_001, True), (5, False)):
+        assert fits(said({"name": "t", "arguments": {"n": n}}), grammar) == fit
 
 
 def test_without_the_option_any_words_will_do():
@@ -246,6 +266,9 @@ TREE = {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}}
         ({"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, "uniqueItems"),
         ({"type": "string", "not": {"const": "x"}}, "not"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "minimum"),
+        ({"type": "integer", "minimum": 5, "exclusiveMaximum": 3}, "minimum"),
+        ({"type": "integer", "exclusiveMinimum": 3, "exclusiveMaximum": 4}, "exclusiveMinimum"),
+        ({"type": "array", "items": {"type": "string"}, "x-quoted": "user"}, "x-quoted"),
         ({"type": "string", "minLength": 5, "maxLength": 3}, "minLength"),
         ({"type": "array", "items": {"type": "null"}, "minItems": 5, "maxItems": 3}, "minItems"),
         ({"type": "object", "properties": {}, "patternProperties": {}}, "patternProperties"),

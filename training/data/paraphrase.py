@@ -39,7 +39,7 @@ _WORD = re.compile(r"\b[a-z]{4,}\b(?!')")
 
 LOWER, SLIPS, WRAPPED, WITH_CONTEXT = 0.1, 0.06, 0.5, 0.12
 STRANGE = 0.15
-"""Share of requests of training with one word that nobody knows: the others must tell."""
+"""Share of requests of training with one word that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def expand(frame: Frame, slots: Slots, draw: Draw, *, strange: bool = False) -> 
     own: list[int] = []
     _expand(frame.parts, slots, draw, pieces, own)
     found = [(i, word) for i in own for word in _WORD.finditer(pieces[i])] if strange else []
-    if found:
+    if len(found) > 1:  # the others must tell
         i, word = draw.choice(found)
         blend = words.blend(draw, "common")
         pieces[i] = pieces[i][: word.start()] + blend + pieces[i][word.end() :]

@@ -166,12 +166,18 @@ def _word(draw: Draw, kind: str, held: bool) -> str:
 
 
 def blend(draw: Draw, kind: str) -> str:
-    """The beginning of one word and the end of another: `carrand`, of carrot and grand."""
+    """The beginning of one word and the end of another: `carrand`, of carrot and grand; it is in no
+    list."""
     while True:
         first, second = draw.choice(words(kind)), draw.choice(words(kind))
         word = first[: draw.randint(2, max(2, len(first) - 1))] + second[-draw.randint(2, 4) :]
-        if canonical(word) is None and not held_out(word):
+        if canonical(word) is None and not held_out(word) and word not in _listed():
             return word
+
+
+@cache
+def _listed() -> frozenset[str]:
+    return frozenset(word for kind in ("nouns", "adjectives", "common") for word in read(kind))
 
 
 def _after(draw: Draw, held: bool, room: int) -> str:

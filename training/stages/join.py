@@ -11,6 +11,7 @@ serve.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def train(config: Config) -> None:
 
     run(
         learner,
-        lambda step: batch(lessons, media, step),
+        partial(batch, lessons, media),  # a worker that is not forked must be able to pickle it
         config.schedule,
         config.out,
         config=config,

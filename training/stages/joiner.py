@@ -14,7 +14,7 @@ from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.tools.vocabulary import TINTS
-from nuthatch.training.fit import Losses
+from nuthatch.training.fit import Losses, has_fast_bf16
 from nuthatch.training.stages.bridge import NEAR
 from nuthatch.training.stages.bridge_loss import (
     Wanted,
@@ -49,7 +49,7 @@ class Joiner(nn.Module):
         self.core = Core(config)
         self.core.vision_tower.requires_grad_(False)
         self.core.language_model.set_attn_implementation(GROUPED)
-        if not torch.cuda.is_available():  # where the fused kernel is the slower one, in bfloat16
+        if not torch.cuda.is_available() and has_fast_bf16():  # there the fused kernel is slower
             for part in (self.core.vision_tower, self.core.qformer):
                 part.set_attn_implementation("eager")
         width, named = config.bridge_config.hidden_size, categories.vectors.shape[1]

@@ -326,12 +326,9 @@ def up_to_first_turn(sample: Sample) -> Sample:
 
 def numbers_twice(draw: Draw) -> tuple[str, str]:
     """One to eight numbers as a user may write them, and as a list in JSON."""
-    numbers = [
-        str(draw.randrange(10 ** draw.choice((1, 2, 3, 3)))) for _ in range(draw.randint(1, 8))
-    ]
-    before, between, after = draw.choice(
-        ((" ", " ", ""), (" (", ", ", ")"), (" [", ", ", "]"), (" ", ",", ""), (" x ", " y ", ""))
-    )
+    sizes = draw.choices((10, 100, 1000), (1, 1, 2), k=draw.randint(1, 8))
+    numbers = [str(draw.randrange(size)) for size in sizes]
+    before, between, after = draw.choice(WRITTEN)
     return f"{before}{between.join(numbers)}{after}", f"[{','.join(numbers)}]"
 
 

@@ -25,9 +25,9 @@ class Optimizer(torch.optim.Optimizer):
     """Two optimizers as one; `param_groups` are those of AdamW, then those of Muon."""
 
     def __init__(self, plain: Sequence[Group], matrices: Sequence[Group], lr: float) -> None:
-        parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(plain, lr=lr, betas=BETAS, fused=True)
-        ]
+        parts: list[torch.optim.Optimizer] = []
+        if plain:
+            parts.append(torch.optim.AdamW(plain, lr=lr, betas=BETAS, fused=True))
         if matrices:
             parts.append(torch.optim.Muon(matrices, lr=lr, adjust_lr_fn="match_rms_adamw"))
         self.parts = parts

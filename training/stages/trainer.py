@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
@@ -181,14 +182,14 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
 
 class Journal:
-    """`metrics.jsonl`: a line every few steps, with the seconds of all sessions of the run."""
+    """`metrics.jsonl`: a line every few steps, with the seconds of all starts of the run."""
 
     def __init__(self, path: Path, done: int) -> None:
         self.path = path
         kept = [line for line in _lines(path) if line["step"] <= done]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.before = kept[-1] if kept else {"seconds": 0.0, "cpu_seconds": 0.0}
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
+        self.wall, self.cpu = time.perf_counter(), _cpu_seconds()
         self.figures: Figures = {}
         self.losses: dict[str, list[Tensor]] = defaultdict(list)
 
@@ -208,7 +209,7 @@ class Journal:
             "lr": float(logs["learning_rate"]),
             **self.figures,
             "seconds": self.before["seconds"] + time.perf_counter() - self.wall,
-            "cpu_seconds": self.before["cpu_seconds"] + time.process_time() - self.cpu,
+            "cpu_seconds": self.before["cpu_seconds"] + _cpu_seconds() - self.cpu,
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -257,6 +258,13 @@ def last_checkpoint(out: Path) -> Path | None:
             shutil.rmtree(folder)
     whole = [folder for folder in found if folder.is_dir()]
     return whole[-1] if whole else None
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that make batches for it."""
+    here = psutil.Process()
+    times = [process.cpu_times() for process in (here, *here.children())]
+    return float(sum(each.user + each.system for each in times))
 
 
 def _step_of(checkpoint: Path) -> int:

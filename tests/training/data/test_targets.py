@@ -2,6 +2,7 @@
 
 import re
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -30,6 +31,12 @@ def live(messages: list[dict]) -> dict[str, list[str]]:
     return {kind: list(handles) for kind, handles in found.items()}
 
 
+def asked(messages: list[Any]) -> list[str]:
+    """The user's own words so far."""
+    contents = [each["content"] for each in messages if each["role"] == "user"]
+    return [each if isinstance(each, str) else each[-1]["text"] for each in contents]
+
+
 def test_every_turn_of_the_assistant_is_written_within_the_grammar_of_that_turn():
     turns = 0
     for sample in islice(samples(21), NUMBER):
@@ -47,7 +54,8 @@ def test_every_turn_of_the_assistant_is_written_within_the_grammar_of_that_turn(
                 for part in each["content"]
                 if "handle" in part
             ]
-            row = Row(prompt, turn_grammar(sample.tools, live(before)), media)
+            grammar = turn_grammar(sample.tools, live(before), quoted=asked(before))
+            row = Row(prompt, grammar, media)
             decoder = Decoder(Teacher(whole), tokenizer(), max_new_tokens=800)
             assert decoder.speak([row])[0] == whole[len(prompt) :], message
             turns += 1

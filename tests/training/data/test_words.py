@@ -12,6 +12,7 @@ def test_a_blend_begins_as_one_word_and_ends_as_another():
         assert any(blended.startswith(word[:2]) for word in lists)
         assert any(blended.endswith(word[-2:]) for word in lists)
         assert canonical(blended) is None
+        assert not any(blended in words.read(kind) for kind in ("nouns", "adjectives", "common"))
         assert not words.held_out(blended)
 
 

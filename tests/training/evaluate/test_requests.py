@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,33 @@ def test_no_code_that_makes_training_data_or_trains_knows_the_requests():
         assert "requests.jsonl" not in text, path
         assert "evaluate.requests" not in text, path
         assert "answers.jsonl" not in text, path
+
+
+EVERYDAY = {
+    *("from left to right", "in order from left", "order from left to", "left or right of"),
+    *("i want to see", "what colour is the", "to know where the", "what does the sign"),
+    *("let me know what", "me the position of", "pixels belong to the"),
+    *("in one sentence what", "one sentence what is"),
+}
+"""What many people say in the same words."""
+
+
+def runs(text: str) -> set[str]:
+    """Four words in a row."""
+    said = re.findall(r"[a-z']+", text.lower())
+    return {" ".join(said[i : i + 4]) for i in range(len(said) - 3)}
+
+
+def test_no_form_of_training_repeats_what_a_request_says():
+    forms = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "training" / "data" / "frames").glob("*.txt")
+    )
+    parts = re.split(r"\{\w+\}|[()|\[\]\n]", forms)
+    trained = set[str]().union(*(runs(part) for part in parts))
+    assert len(trained) > 1000
+    for request in read_requests(REQUESTS):
+        assert not (runs(request.text) & trained) - EVERYDAY, request.id
 
 
 @pytest.mark.parametrize("line", ["{", '{"id": "a", "text": "b", "media": ["smell"]}', "[]"])
