@@ -83,8 +83,10 @@ class Ways:
         made = self.media(media, 0, torch.Generator().manual_seed(0))
         senses = {"pixels": self.core.embed_image, "filter_banks": self.core.embed_audio}
         parts = {name: embed(made[name]) for name, embed in senses.items() if name in made}
-        kinds = made["kinds"].tolist()  # 0: a picture, 1: a sound
-        left = [iter(parts.get(name, ())) for name in senses]
+        kinds = made["kinds"].tolist()  # 0: a picture, 1: a sound, 2: one that was never drawn
+        size = (len(made["queries"]), self.config.num_query_tokens)
+        undrawn = torch.zeros(*size, self.config.text_config.hidden_size)
+        left = [*(iter(parts.get(name, ())) for name in senses), iter(undrawn)]
         return torch.stack([next(left[kind]) for kind in kinds])
 
     def _step(self, loss: Tensor) -> None:

@@ -50,6 +50,7 @@ def write_card(folder: Path, core: torch.nn.Module, runs: Mapping[str, Path]) ->
         parts=parts,
         stages=stages,
         figures=figures,
+        each=int(measured["of_each"]),
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -85,8 +86,8 @@ out for the figures below.
 |---|---|---|
 {stages}
 
-**Quality**, split "calibrate" (scenes, clips and requests that no stage was trained on), shares of
-answers that are right word for word:
+**Quality**, split "calibrate" (scenes, clips and requests that no stage was trained on; {each} of
+each), shares of answers that are right word for word:
 
 | figure | share |
 |---|---|
@@ -96,8 +97,8 @@ answers that are right word for word:
 intervals and baselines; the README of the project tells what came out.
 
 **Known failures.** It knows the drawings of the miniature world and nothing else. Numbers above
-two, things smaller than 20 pixels, requests in words far from its training. A copied span may begin
-or end at the wrong word. Of two requests in one turn the second is called, and often not answered.
-What makes a sound it often says to be out of sight, even where a tool found it, and without a tool
-always. Tints it tells only when asked in forms of its training.
+three, things smaller than 20 pixels, requests in words far from its training. A copied span may
+begin or end at the wrong word. By its own eyes it says "in natural colours" of nearly everything,
+and guesses how two things stand to each other; without a tool it seldom knows which of the things
+in sight makes a sound. Questions that ask two things of one picture are often muddled.
 """

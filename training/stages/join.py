@@ -25,6 +25,7 @@ from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.vocabulary import TINTS
+from nuthatch.training.collate import IGNORED
 from nuthatch.training.config import ConfigError
 from nuthatch.training.data.sample import Picture, Sound
 from nuthatch.training.fit import Schedule
@@ -111,7 +112,7 @@ class Config:
     )
     """How often each kind of lesson is drawn."""
     vary: float = 0.3
-    """Share of the pictures that get another appearance."""
+    """Share of the pictures that get another appearance; of these no tint is taught."""
     threads: int = 1
     """Of this process. Two stages side by side, a thread each, take less time than one after the
     other with two."""
@@ -177,7 +178,7 @@ def train(config: Config) -> None:
         worker=config.worker,
     )
     with torch.inference_mode():
-        figures = measure(config.measure)
+        figures = {"of_each": float(config.measure)} | measure(config.measure)
         figures |= called_figures(learner.core, unseen, embed, config.measure)
     export(learner, media.processor, config.export)
     heads = {
@@ -298,9 +299,12 @@ class MediaMaker:
         if scenes:
             seed = int(torch.randint(2**31, (), generator=generator))
             images = appearances(scenes, self.vary, seed)
+            natural = appearances(scenes, 0.0, seed)
             made["pixels"] = framing_of(core).normalise(images)
             made |= {f"image_{name}": value for name, value in shown(scenes).items()}
-            made["image_tints"] = tints_of(scenes, made["image_names"].shape[1])
+            tints = tints_of(scenes, made["image_names"].shape[1])
+            tints[(images != natural).flatten(1).any(1)] = IGNORED
+            made["image_tints"] = tints
         if clips:
             made["filter_banks"] = self.processor.filter_banks([each.samples for each in clips])
             made |= {f"audio_{name}": value for name, value in heard(clips, core).items()}

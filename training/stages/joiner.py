@@ -14,6 +14,7 @@ from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.tools.vocabulary import TINTS
+from nuthatch.training.collate import IGNORED
 from nuthatch.training.fit import Losses, has_fast_bf16
 from nuthatch.training.stages.bridge import NEAR
 from nuthatch.training.stages.bridge_loss import (
@@ -127,7 +128,7 @@ class Joiner(nn.Module):
             kinds, queries, pixels, filter_banks: as `embed_media`.
             wanted: `image_names`, `image_boxes`, `audio_names`, `audio_boxes`: `Wanted` of those
                 media that there are. `image_tints` (pictures, N): 0 for natural colours, else 1 +
-                the tint's index in `TINTS`.
+                the tint's index in `TINTS`; -100 where it is not known.
         """
         carried = self._carried(pixels, filter_banks)
         embeds = self.core.embed_inputs(
@@ -189,7 +190,7 @@ class Joiner(nn.Module):
 
     def _tint_loss(self, said: Tensor, tints: Tensor, owner: Tensor) -> Tensor:
         """Detecting things teaches the bridge to overlook their colours; this keeps them."""
-        filled = owner >= 0
-        true = tints.gather(1, owner.clamp_min(0))[filled]
-        wrong = functional.cross_entropy(self.tint(said[filled]), true, reduction="sum")
-        return wrong / filled.sum().clamp_min(1)
+        true = tints.gather(1, owner.clamp_min(0))
+        known = (owner >= 0) & (true != IGNORED)
+        wrong = functional.cross_entropy(self.tint(said[known]), true[known], reduction="sum")
+        return wrong / known.sum().clamp_min(1)

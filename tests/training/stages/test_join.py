@@ -43,6 +43,7 @@ from nuthatch.training.stages.simulated import QuerySimulator
 from nuthatch.training.tokenizer import train_tokenizer
 from nuthatch.training.world.scenes import make_scene
 
+ROOT = Path(__file__).parents[3]
 TINY = {
     "vision_config": {
         "image_size": 64,
@@ -162,6 +163,9 @@ def test_the_media_of_a_batch_stand_in_their_order(parts):
     heard = learner.core.embed_audio(made["filter_banks"])
     assert torch.allclose(placed[[0, 3]], heard, atol=1e-5)
     assert made["image_names"].shape[0] == 1
+    assert made["image_tints"].tolist()[0][0] >= 0
+    varied = replace(maker, vary=1.0)([scene], 0, torch.Generator().manual_seed(0))
+    assert set(varied["image_tints"].flatten().tolist()) == {-100}
     assert made["audio_names"].tolist() == [[0, -1], [-1, -1]]
 
 
@@ -235,6 +239,17 @@ def test_a_further_run_starts_from_what_an_earlier_one_learned(stages, tmp_path)
     assert all(torch.equal(state[name], value) for name, value in earlier.items())
     with pytest.raises(ConfigError, match="belong together"):
         gone_on_with(replace(again, start_heads=None), core_config(TINY), *vectors)
+
+
+def test_the_core_that_ships_can_be_trained_on():
+    checkpoints = ROOT / "training" / "checkpoints" / "embedded"
+    config = Config(
+        start=ROOT / "tools" / "embedded" / "core",
+        start_heads=checkpoints / "join" / "heads.safetensors",
+    )
+    vectors = shared_vectors(checkpoints / "see" / "categories.safetensors")
+    learner = gone_on_with(config, core_config({}), *vectors)
+    assert sum(each.numel() for each in learner.core.parameters()) > 12_000_000
 
 
 def test_a_stage_that_was_not_run_is_named(stages, tmp_path):

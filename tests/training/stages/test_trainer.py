@@ -113,6 +113,20 @@ def test_batches_made_by_a_worker_teach_the_same(tmp_path):
     assert torch.equal(here.line.weight, beside.line.weight)
 
 
+def test_with_a_worker_too_a_run_goes_on_and_stops_where_a_loss_is_no_number(tmp_path):
+    whole = learn(tmp_path / "whole", worker=True)
+    learn(tmp_path / "broken", worker=True)
+    (tmp_path / "broken" / "checkpoint-20" / "complete").unlink()
+    resumed = learn(tmp_path / "broken", worker=True)
+    assert torch.equal(whole.line.weight, resumed.line.weight)
+    with pytest.raises(FloatingPointError, match="batch 7: the loss 'mse'"):
+        learn(
+            tmp_path / "poisoned",
+            on_batch=lambda step: float("nan") if step == 7 else 1.0,
+            worker=True,
+        )
+
+
 def test_going_on_with_muon_equals_not_having_stopped(tmp_path):
     whole = learn(tmp_path / "whole", muon=("line",))
     learn(tmp_path / "broken", muon=("line",))
