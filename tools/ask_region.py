@@ -84,7 +84,7 @@ def _chosen(speaker: "Speaker", asked: list["Question"], options: list[str]) -> 
     pairs = [(question, option) for question in asked for option in options]
     likely = [whole / tokens for whole, tokens in speaker.log_likelihoods(pairs)]
     scores = np.exp(np.array(likely).reshape(len(asked), len(options)))
-    scores /= scores.sum(axis=1, keepdims=True)
+    scores /= [[math.fsum(row)] for row in scores]  # the same in every order of the options
     return RegionAnswers(
         answers=[
             RegionAnswer(answer=options[best], score=float(row[best]))

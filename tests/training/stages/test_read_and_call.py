@@ -130,7 +130,7 @@ def test_it_learns_what_a_batch_says_and_the_name_that_is_asked(run):
 
 def test_an_answer_depends_on_the_queries_of_its_own_picture_alone(run):
     learner, lessons, simulate = learner_of(run)
-    fixed = batch(replace(lessons, shares={"sight": 1}), simulate, 0)
+    fixed = batch(replace(lessons, shares={"sight": 1}, tokens=2000), simulate, 0)
     kept = [name for name in fixed if name not in ("queries", "names")]
     read = {name: fixed[name] for name in kept}
     blank = torch.full_like(fixed["names"], -1)
