@@ -30,10 +30,10 @@ PICTURE_KINDS: dict[str, float] = {
     "count": 26,
     "caption": 20,
     "list things": 5,
-    "colour": 6,
-    "is colour": 5,
-    "relation": 7,
-    "which side": 3,
+    "colour": 14,
+    "is colour": 9,
+    "relation": 11,
+    "which side": 4,
     "where": 4,
 }
 SOUND_KINDS: dict[str, float] = {"tag sound": 50, "is sound": 50}

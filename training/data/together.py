@@ -32,6 +32,8 @@ _HEAR: dict[Make, str] = {
 _JOINTS = (", and ", " and ", ", and also ", ", then ", " and then ", "; ")
 _OPENERS = ("", "", "And ", "Also, ", "Then ")
 ONE_SENTENCE = 0.6
+BOTH_SEEN = 0.4
+"""How often both requests of a turn are for the eye."""
 ANEW = 0.35
 """How often a later request is about a picture or recording that comes with it."""
 
@@ -83,14 +85,14 @@ class Part(Within):
 
 
 def together(talk: Talk) -> None:
-    """A request for the eye and one for the ear, or a count and a caption."""
+    """A request for the eye and one for the ear, or two for the eye."""
     draw = talk.draw
     while True:
         talk.begin()
         see, hear = draw.choice(list(_SEE)), draw.choice(list(_HEAR))
         asked = [(see, _SEE[see]), (hear, _HEAR[hear])]
-        if draw.chance(0.2):
-            asked = [(looking.count, "detect"), (describing.caption, "caption")]
+        if draw.chance(BOTH_SEEN):
+            asked = [(make, _SEE[make]) for make in draw.sample(list(_SEE), 2)]
         draw.shuffle(asked)
         parts: list[Part] = []
         for make, tool in asked:
