@@ -52,7 +52,6 @@ _ENDS = (
 _ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
 _TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
-
 _NUMBER = re.compile(
     r"(?<![A-WYZa-wyz_\d.])"  # `image_1` names a thing; `10x20` are two numbers
     r"(?:(?<![\w)])-)?(?:\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})(?!\d)"

@@ -148,8 +148,11 @@ class Joiner(nn.Module):
         )
         for sense, said in carried.items():
             there = Wanted(wanted[f"{sense}_names"], wanted[f"{sense}_boxes"])
-            owner = self._owners(said, there, sense)
-            losses[f"bridge_{sense}"] = BRIDGE_WEIGHT * self._bridge_loss(said, there, owner, sense)
+            given, boxes = self.itc(said), self.box(said)
+            owner = self._owners(given, boxes, there, sense)
+            vectors = self.get_buffer(f"{sense}_vectors")
+            parts = bridge_losses(given, boxes, owner, there, vectors)
+            losses[f"bridge_{sense}"] = BRIDGE_WEIGHT * torch.stack(list(parts.values())).sum()
             if sense == "image":
                 losses["tint"] = TINT_WEIGHT * self._tint_loss(said, wanted["image_tints"], owner)
         return losses
@@ -170,7 +173,7 @@ class Joiner(nn.Module):
             placed[kinds == self.KINDS.index(kind)] = said
         return placed
 
-    def _owners(self, said: Tensor, wanted: Wanted, sense: Sense) -> Tensor:
+    def _owners(self, given: Tensor, boxes: Tensor, wanted: Wanted, sense: Sense) -> Tensor:
         """(M, Q): what each query answers for, by anchors and by what the queries say."""
         anchors = self.get_buffer(f"{sense}_anchors")
         vectors = self.get_buffer(f"{sense}_vectors")
@@ -179,14 +182,8 @@ class Joiner(nn.Module):
             if sense == "image"
             else distances_in_meaning(wanted, anchors, vectors)
         )
-        cost = prediction_cost(self.itc(said), self.box(said), wanted, vectors)
+        cost = prediction_cost(given, boxes, wanted, vectors)
         return match(NEAR * far + cost, wanted)
-
-    def _bridge_loss(self, said: Tensor, wanted: Wanted, owner: Tensor, sense: Sense) -> Tensor:
-        """Of the last layer."""
-        vectors = self.get_buffer(f"{sense}_vectors")
-        parts = bridge_losses(self.itc(said), self.box(said), owner, wanted, vectors)
-        return torch.stack(list(parts.values())).sum()
 
     def _tint_loss(self, said: Tensor, tints: Tensor, owner: Tensor) -> Tensor:
         """Detecting things teaches the bridge to overlook their colours; this keeps them."""

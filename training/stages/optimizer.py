@@ -33,7 +33,7 @@ class Optimizer(torch.optim.Optimizer):
         self.parts = parts
         super().__init__([group for part in parts for group in part.param_groups], {"lr": lr})
 
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Both steps; a closure is not supported."""
         if closure is not None:
             raise ValueError("this optimizer takes no closure: compute gradients before the step")
