@@ -87,11 +87,21 @@ def sound_vectors(categories: PhraseVectors) -> PhraseVectors:
 
     A barking dog points to `dog`, and all sounds lean towards one direction that no category has,
     so that what is heard is not taken for what is seen.
+
+    Raises:
+        ValueError: the vectors are too narrow to leave a direction free.
     """
     sources = [categories.names.index(sound.object) for sound in SOUNDS.values()]
     vectors = categories.vectors
     heard = torch.randn(vectors.shape[1], generator=torch.Generator().manual_seed(0))
     within = torch.linalg.lstsq(vectors.T, heard[:, None], driver="gelsd").solution
-    outside = functional.normalize(heard - (vectors.T @ within)[:, 0], dim=0)
-    marked = functional.normalize(vectors[sources] + HEARD * outside, dim=-1)
+    outside = heard - (vectors.T @ within)[:, 0]
+    if outside.norm() < 1e-3 * heard.norm():  # what is left is rounding
+        raise ValueError(
+            f"the vectors of {len(categories.names)} names fill all {vectors.shape[1]} dimensions, "
+            "so no direction is left for what is heard; expected more dimensions than names"
+        )
+    marked = functional.normalize(
+        vectors[sources] + HEARD * functional.normalize(outside, dim=0), dim=-1
+    )
     return PhraseVectors(tuple(SOUNDS), marked)

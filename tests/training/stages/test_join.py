@@ -75,7 +75,7 @@ TINY = {
         "num_key_value_heads": 2,
     },
 }
-WIDTH = 28
+WIDTH = 80  # more than there are categories
 
 
 @pytest.fixture(scope="module")

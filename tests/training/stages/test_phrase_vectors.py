@@ -68,3 +68,9 @@ def test_names_that_look_alike_are_told_apart_as_well_as_any(tmp_path):
     categories, sounds = shared_vectors(tmp_path / "categories.safetensors")
     assert torch.equal(categories.vectors, apart.vectors)
     assert torch.equal(sounds.vectors, sound_vectors(apart).vectors)
+
+
+def test_vectors_too_narrow_to_leave_sounds_a_direction_are_refused():
+    narrow = centred(CATEGORIES, torch.randn(len(CATEGORIES), 28))
+    with pytest.raises(ValueError, match="fill all 28 dimensions"):
+        sound_vectors(decorrelated(narrow))

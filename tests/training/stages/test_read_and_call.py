@@ -29,7 +29,7 @@ TEXT = {
     "num_attention_heads": 2,
     "num_key_value_heads": 2,
 }
-WIDTH = 24
+WIDTH = 80  # more than there are categories
 
 
 def tiny(out: Path, **changes: object) -> Config:
