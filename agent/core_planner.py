@@ -124,7 +124,7 @@ class CorePlanner:
                 self.processor.tokenizer,
                 messages(talk, shortened),
                 talk.tools.schemas(),
-                queries=self.processor.config.num_query_tokens,
+                queries=self.processor.config.num_tokens("image"),
                 describe_tools=self.describe_tools,
             )
 

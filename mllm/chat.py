@@ -99,7 +99,9 @@ def prompt_ids(
         return_dict=True,
         add_generation_prompt=True,
     )
-    return expand_placeholders(encoded["input_ids"], _placeholders(tokenizer), queries)
+    return expand_placeholders(
+        encoded["input_ids"], dict.fromkeys(_placeholders(tokenizer), queries)
+    )
 
 
 def parse_turn(tokenizer: Any, ids: Sequence[int]) -> str | Calls:

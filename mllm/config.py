@@ -4,39 +4,70 @@ The field names of the parts are those of transformers and, for BEATs, of the re
 """
 
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from transformers import Blip2QFormerConfig, LlamaConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
 
+from nuthatch.mllm.bridges.latents import LatentsConfig
+from nuthatch.mllm.bridges.projector import ProjectorConfig
+from nuthatch.mllm.bridges.qformer import Sense
+from nuthatch.mllm.bridges.resampler import ResamplerConfig
 from nuthatch.mllm.encoders.beats import BeatsConfig
+from nuthatch.mllm.encoders.clip import ClipConfig
 from nuthatch.mllm.encoders.eva import EvaConfig
 from nuthatch.mllm.encoders.fbank import BEATS_MEAN, BEATS_STD
+from nuthatch.mllm.encoders.imagebind import ImageBindConfig
+
+KINDS: dict[str, dict[str, type]] = {
+    "vision_config": {kind.model_type: kind for kind in (EvaConfig, ClipConfig)},
+    "audio_config": {kind.model_type: kind for kind in (BeatsConfig, ImageBindConfig)},
+    "bridge_config": {
+        kind.model_type: kind
+        for kind in (Blip2QFormerConfig, ProjectorConfig, ResamplerConfig, LatentsConfig)
+    },
+}
+"""Of each part that comes in several kinds, the config of each kind by its `model_type`."""
+KINDS["audio_bridge_config"] = KINDS["bridge_config"]
 
 
 class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
     """Sizes of a core and how its media are prepared; the defaults are ChatBridge-13B's.
 
-    Each part may be given as its config or as a dict. Pictures are scaled to
-    `vision_config.image_size` squared, then `image_mean` and `image_std` (of values 0 to 1) are
-    applied. Of a sound, `num_audio_segments` runs of `segment_frames` filter bank frames (10 ms
-    each) are heard, as (x - fbank_mean) / (2 fbank_std).
+    Each part may be given as its config or as a dict, whose `model_type` says of which kind it is;
+    without one it is of the default's kind. Pictures are made squares of `vision_config.image_size`
+    by `image_fit`, then `image_mean` and `image_std` (of values 0 to 1) are applied. Of a sound,
+    `num_audio_segments` runs of `segment_frames` filter bank frames (10 ms each) are heard, as
+    (x - fbank_mean) / (2 fbank_std).
+
+    Raises:
+        ValueError: a part is of a kind that does not exist.
     """
 
     model_type = "nuthatch"
     sub_configs_defaults: ClassVar[dict[str, Any]] = {
         "vision_config": EvaConfig,
         "bridge_config": Blip2QFormerConfig,
+        "audio_bridge_config": SubConfigSpec(config_class=Blip2QFormerConfig, optional=True),
         "text_config": LlamaConfig,
     }
 
-    # None stands for the defaults of the part; after construction all four are configs.
-    vision_config: EvaConfig = None  # type: ignore[assignment]
-    audio_config: BeatsConfig = None  # type: ignore[assignment]
-    bridge_config: Blip2QFormerConfig = None
-    text_config: LlamaConfig = None
-    num_query_tokens: int = 32  # queries a medium, for each sense
-    image_token_id: int = 8  # the placeholders in `input_ids`
+    # None stands for the defaults of the part; after construction they are configs.
+    vision_config: Any = None  # `EvaConfig` or `ClipConfig`
+    audio_config: Any = None  # `BeatsConfig` or `ImageBindConfig`
+    bridge_config: Any = (
+        None  # `Blip2QFormerConfig`, or `Projector-`, `Resampler-`, `LatentsConfig`
+    )
+    audio_bridge_config: Any = None  # the same; None: sound takes the pictures' bridge
+    text_config: Any = None  # `LlamaConfig`
+    senses: tuple[Sense, ...] | list[Sense] = ("image", "audio")
+    num_query_tokens: int = 32  # queries a medium; for sounds as well unless the next says so
+    num_audio_query_tokens: int | None = None
+    frame_embeddings: bool = False  # of frames and segments, see `QFormerBridge`
+    num_frames: int = 4  # of a video
+    image_token_id: int = 8  # the placeholders in `input_ids`; they need no embedding
     audio_token_id: int = 9
+    image_fit: Literal["stretch", "crop", "pad"] = "stretch"  # see `processing.fit`
     image_mean: tuple[float, ...] | list[float] = (0.48145466, 0.4578275, 0.40821073)
     image_std: tuple[float, ...] | list[float] = (0.26862954, 0.26130258, 0.27577711)
     num_mel_bins: int = 64
@@ -46,19 +77,53 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
     fbank_std: float = BEATS_STD
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for part, kinds in KINDS.items():
+            given = getattr(self, part)
+            if given is None and part == "audio_config":
+                given = {}
+            if isinstance(given, dict) and (part == "audio_config" or "model_type" in given):
+                setattr(self, part, _of_kind(part, given, kinds))
         super().__post_init__(**kwargs)
-        if not isinstance(self.audio_config, BeatsConfig):
-            self.audio_config = BeatsConfig(**(self.audio_config or {}))  # given as a dict
-        self.bridge_config.encoder_hidden_size = self.vision_config.hidden_size
+        self.senses = tuple(self.senses)
+        for bridge, width in (
+            (self.bridge_config, self.vision_config.hidden_size),
+            (self.audio_bridge_config, self.audio_config.width),
+        ):
+            if bridge is not None:
+                bridge.encoder_hidden_size = width
+                if not isinstance(bridge, Blip2QFormerConfig):  # others end in the model's width
+                    bridge.hidden_size = self.text_config.hidden_size
 
     def to_dict(self) -> dict[str, Any]:
         """All fields in types that JSON knows."""
-        return {**super().to_dict(), "audio_config": asdict(self.audio_config)}
+        audio = {"model_type": self.audio_config.model_type, **asdict(self.audio_config)}
+        return {**super().to_dict(), "audio_config": audio}
 
     @property
     def media_token_ids(self) -> tuple[int, int]:
         """The placeholders of both senses."""
         return self.image_token_id, self.audio_token_id
+
+    def token_id(self, sense: Sense) -> int:
+        """The placeholder of a sense."""
+        return self.image_token_id if sense == "image" else self.audio_token_id
+
+    def num_tokens(self, sense: Sense, frames: int = 1) -> int:
+        """Places that a medium takes in the text: a picture or sound, or a video's `frames`."""
+        bridge, queries, features = self.bridge_config, self.num_query_tokens, 0
+        if sense == "image":
+            features = frames * self.vision_config.num_features
+        elif self.audio_bridge_config is not None:
+            bridge = self.audio_bridge_config
+            queries = self.num_audio_query_tokens or queries
+        match bridge:
+            case ProjectorConfig():
+                return features
+            case ResamplerConfig():
+                return frames * bridge.grid_size**2
+            case LatentsConfig():
+                return frames * bridge.num_query_tokens
+        return queries
 
     @classmethod
     def embedded(cls, **changes: Any) -> "CoreConfig":
@@ -157,3 +222,12 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
             "segment_frames": 64,
         }
         return cls(**(sizes | changes))
+
+
+def _of_kind(part: str, given: dict[str, Any], kinds: dict[str, type]) -> Any:
+    """The config of the kind that a dict names."""
+    sizes = dict(given)
+    kind = sizes.pop("model_type", next(iter(kinds)))
+    if kind not in kinds:
+        raise ValueError(f"given {part} of kind {kind!r}, expected one of {', '.join(kinds)}")
+    return kinds[kind](**sizes)

@@ -1,37 +1,54 @@
-"""The core: eyes, ears, a shared bridge and a language model in one transformers model.
+"""The core: encoders for pictures and sounds, bridges, and a language model in one model.
 
-After ChatBridge (Zhao et al., 2023, section 3.1): EVA sees, BEATs hears, one Q-Former turns either
-into a fixed number of queries, one linear layer brings these to the language model's width, and
-there they take the places of placeholder tokens.
+By default after ChatBridge (Zhao et al., 2023, section 3.1): EVA sees, BEATs hears, one Q-Former
+turns either into a fixed number of queries, one linear layer brings these to the language model's
+width, and there they take the places of placeholder tokens. The config chooses other parts.
 
-Shapes: B batch, T tokens, N media, S source features, Q queries a medium, D width of the language
-model.
+Shapes: B batch, T tokens, N media, F frames or segments of a medium, S source features, Q queries a
+medium, D width of the language model.
 """
 
+import warnings
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, GenerationMixin, LlamaForCausalLM, PreTrainedModel
+from transformers import (
+    Blip2QFormerConfig,
+    Cache,
+    GenerationMixin,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import logging
 
-from nuthatch.mllm.bridges.qformer import Sense, SharedQFormer
+from nuthatch.mllm.bridges.latents import LatentProjection
+from nuthatch.mllm.bridges.projector import Projector, ProjectorConfig
+from nuthatch.mllm.bridges.qformer import QFormerBridge, Sense
+from nuthatch.mllm.bridges.resampler import Resampler, ResamplerConfig
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.encoders.beats import Beats
-from nuthatch.mllm.encoders.eva import Eva
+from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
+from nuthatch.mllm.encoders.clip import Clip
+from nuthatch.mllm.encoders.eva import Eva, EvaConfig
+from nuthatch.mllm.encoders.imagebind import ImageBind
 
-MEDIA_INPUTS = ("pixel_values", "filter_banks", "media_embeds")
+MEDIA_INPUTS = ("pixel_values", "filter_banks", "media_embeds", "frame_counts")
 
 
 class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """A language model that sees and hears.
 
-    Parts: `vision_tower`, `audio_tower`, `audio_norm`, `audio_projection` (to the width of vision),
-    `qformer` (with `query_tokens` for each sense), `llm_projection`, `language_model`.
+    Parts: `vision_tower`, `audio_tower` (where the config has this sense), `bridge` (of both
+    senses, or of pictures where there is an `audio_bridge`), `language_model`.
     """
 
     config: CoreConfig
+    vision_tower: Any
+    audio_tower: Any
+    bridge: Any
+    audio_bridge: Any
     config_class = CoreConfig
     base_model_prefix = ""
     supports_gradient_checkpointing = True
@@ -44,62 +61,92 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(config)
-        vision_width = config.vision_config.hidden_size
-        audio_width = config.audio_config.encoder_embed_dim
-        self.vision_tower = Eva(config.vision_config)
-        self.audio_tower = Beats(config.audio_config)
-        self.audio_norm = nn.LayerNorm(audio_width)
-        self.audio_projection = nn.Linear(audio_width, vision_width)
-        self.qformer = SharedQFormer(config.bridge_config, config.num_query_tokens)
-        self.llm_projection = nn.Linear(
-            config.bridge_config.hidden_size, config.text_config.hidden_size
-        )
+        vision, audio = config.vision_config, config.audio_config
+        hears, shares = "audio" in config.senses, config.audio_bridge_config is None
+        self.vision_tower = Eva(vision) if isinstance(vision, EvaConfig) else Clip(vision)
+        widths: dict[Sense, int] = {"image": vision.hidden_size}
+        if hears:
+            self.audio_tower = Beats(audio) if isinstance(audio, BeatsConfig) else ImageBind(audio)
+            if shares:
+                widths["audio"] = audio.width
+        self.bridge = _bridge(config, config.bridge_config, widths)
+        if hears and not shares:
+            self.audio_bridge = _bridge(config, config.audio_bridge_config, {"audio": audio.width})
         self.language_model = LlamaForCausalLM(config.text_config)
-        for module in self.audio_tower.modules():
-            module._is_hf_initialized = True  # type: ignore[assignment]  # by DeepNet's rule
+        if hears:
+            for module in self.audio_tower.modules():
+                module._is_hf_initialized = True  # by its own rule
         self.post_init()
-        self.generation_config.suppress_tokens = list(config.media_token_ids)
+        vocabulary = config.text_config.vocab_size
+        placeholders = [token for token in config.media_token_ids if token < vocabulary]
+        self.generation_config.suppress_tokens = placeholders or None
 
     # -- media ------------------------------------------------------------------------------------
 
-    def embed_image(self, pixel_values: Tensor) -> Tensor:
-        """Pictures (N, 3, S, S), as `CoreProcessor.pixel_values` gives them, to (N, Q, D).
+    def embed_image(
+        self, pixel_values: Tensor, frame_counts: Sequence[int] | Tensor | None = None
+    ) -> Tensor:
+        """Pictures and videos, as `CoreProcessor.pixel_values` gives them, to (N, Q, D).
+
+        Args:
+            pixel_values: pictures (N, 3, S, S), or videos (N, F, 3, S, S), whose frames' features
+                are put one after the other for the bridge.
+            frame_counts: frames of each medium, where `pixel_values` holds the frames of all media
+                in a row.
+
+        Returns:
+            (N, Q, D).
 
         Raises:
-            ValueError: the pictures are not of the size in the config.
+            ValueError: the pictures are not of the size in the config, or the frame counts do not
+                add up.
         """
         size = self.config.vision_config.image_size
-        if pixel_values.ndim != 4 or pixel_values.shape[1:] != (3, size, size):
+        if pixel_values.ndim not in (4, 5) or pixel_values.shape[-3:] != (3, size, size):
             raise ValueError(
                 f"given pixel_values of shape {tuple(pixel_values.shape)}, expected "
-                f"(pictures, 3, {size}, {size}); CoreProcessor.pixel_values makes them"
+                f"(pictures, 3, {size}, {size}) or (videos, frames, 3, {size}, {size}); "
+                "CoreProcessor.pixel_values makes them"
             )
-        features = self.vision_tower(pixel_values).last_hidden_state
-        return self._bridge(features, "image")
+        if pixel_values.ndim == 5:
+            frame_counts = [pixel_values.shape[1]] * len(pixel_values)
+            pixel_values = pixel_values.flatten(0, 1)
+        counts = [1] * len(pixel_values) if frame_counts is None else [int(n) for n in frame_counts]
+        if sum(counts) != len(pixel_values) or min(counts, default=1) < 1:
+            raise ValueError(
+                f"given frame counts {counts} for {len(pixel_values)} frames in pixel_values; "
+                "expected at least one frame a medium, and as many as there are in all"
+            )
+        features = self.vision_tower.features(pixel_values)  # (frames of all media, S, width)
+        media = features.split(counts)
+        embeds: list[Tensor] = [features.new_empty(0)] * len(counts)
+        for number in sorted(set(counts)):  # media of as many frames pass the bridge together
+            alike = [index for index, count in enumerate(counts) if count == number]
+            passed = _across(self.bridge, torch.stack([media[index] for index in alike]), "image")
+            for index, embed in zip(alike, passed, strict=True):
+                embeds[index] = embed
+        return torch.stack(embeds)
 
     def embed_audio(self, filter_banks: Tensor) -> Tensor:
         """Sounds (N, segments, frames, bins) as `CoreProcessor.filter_banks` gives, to (N, Q, D).
 
-        The features of a sound's segments are put one after the other for the Q-Former.
+        The features of a sound's segments are put one after the other for the bridge.
 
         Raises:
-            ValueError: the sounds have another number of bins than the config.
+            ValueError: the sounds have another number of bins than the config, or the core does not
+                hear.
         """
+        if "audio" not in self.config.senses:
+            raise ValueError("given filter_banks, but this core has no ear: leave sounds out")
         bins = self.config.num_mel_bins
         if filter_banks.ndim != 4 or filter_banks.shape[-1] != bins:
             raise ValueError(
                 f"given filter_banks of shape {tuple(filter_banks.shape)}, expected "
                 f"(sounds, segments, frames, {bins}); CoreProcessor.filter_banks makes them"
             )
-        dtype = self.audio_projection.weight.dtype
-        features = self.audio_tower(filter_banks.flatten(0, 1).to(dtype))  # (N * segments, S, D)
-        features = self.audio_projection(self.audio_norm(features))
-        return self._bridge(features.reshape(len(filter_banks), -1, features.shape[-1]), "audio")
-
-    def _bridge(self, features: Tensor, sense: Sense) -> Tensor:
-        queries = self.qformer(features, sense)
-        projected: Tensor = self.llm_projection(queries.to(self.llm_projection.weight.dtype))
-        return projected
+        bridge = self.bridge if self.config.audio_bridge_config is None else self.audio_bridge
+        dtype = next(bridge.parameters()).dtype
+        return _across(bridge, self.audio_tower.features(filter_banks.to(dtype)), "audio")
 
     def embed_inputs(
         self,
@@ -107,36 +154,40 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         pixel_values: Tensor | None = None,
         filter_banks: Tensor | None = None,
         media_embeds: Tensor | None = None,
+        frame_counts: Sequence[int] | Tensor | None = None,
     ) -> Tensor:
         """Tokens (B, T) to what the language model reads, (B, T, D), with media in their places.
 
-        Every medium takes Q placeholder tokens in a row. Media come in order of appearance, row
-        after row: either as `pixel_values` and `filter_banks`, each sense by itself, or as
-        `media_embeds` (N, Q, D), media of both senses that are embedded already.
+        Every medium takes `config.num_tokens` placeholder tokens in a row. Media come in order of
+        appearance, row after row: either as `pixel_values` (with `frame_counts` where there are
+        videos) and `filter_banks`, each sense by itself, or as `media_embeds` (N, Q, D), media of
+        both senses that are embedded already; (N * Q, D) where they differ in Q.
 
         Raises:
-            ValueError: the placeholders are not Q times the media given, or media are given twice.
+            ValueError: the placeholders are not those of the media given, or media are given twice.
         """
-        embeds: Tensor = self.get_input_embeddings()(input_ids)
         is_image = input_ids == self.config.image_token_id
         is_audio = input_ids == self.config.audio_token_id
+        words = input_ids.masked_fill(is_image | is_audio, 0)  # placeholders may have no embedding
+        embeds: Tensor = self.get_input_embeddings()(words)
         if media_embeds is not None:
             if pixel_values is not None or filter_banks is not None:
                 raise ValueError(
                     "given media_embeds and raw media; give all media of a batch in one form"
                 )
             return self._place(embeds, is_image | is_audio, media_embeds, "media")
-        images = None if pixel_values is None else self.embed_image(pixel_values)
+        images = None if pixel_values is None else self.embed_image(pixel_values, frame_counts)
         sounds = None if filter_banks is None else self.embed_audio(filter_banks)
         embeds = self._place(embeds, is_image, images, "image")
         return self._place(embeds, is_audio, sounds, "audio")
 
     def _place(self, embeds: Tensor, places: Tensor, media: Tensor | None, kind: str) -> Tensor:
-        given, queries = 0 if media is None else len(media), self.config.num_query_tokens
-        if not torch.compiler.is_compiling() and int(places.sum()) != given * queries:
+        given = 0 if media is None else media.numel() // media.shape[-1]
+        if not torch.compiler.is_compiling() and int(places.sum()) != given:
+            number = 0 if media is None else len(media)
             raise ValueError(
-                f"given {given} of {kind} for {int(places.sum())} {kind} placeholder tokens; "
-                f"expected {queries} tokens for each (see processing.expand_placeholders)"
+                f"given {number} of {kind} for {int(places.sum())} {kind} placeholder tokens; "
+                f"expected {given} tokens for them (see processing.expand_placeholders)"
             )
         if media is None:
             return embeds
@@ -150,6 +201,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         pixel_values: Tensor | None = None,
         filter_banks: Tensor | None = None,
         media_embeds: Tensor | None = None,
+        frame_counts: Sequence[int] | Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         labels: Tensor | None = None,
@@ -174,19 +226,19 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             `logits` (B, T, vocabulary); `loss`, the mean over labels in nats; `past_key_values`.
 
         Raises:
-            ValueError: media and placeholders do not match, or labels are given but all are -100.
+            ValueError: media and placeholders do not match.
+
+        Labels that are all -100 teach nothing: there is a warning, and the loss is zero.
         """
-        if labels is not None and not torch.compiler.is_compiling() and (labels[:, 1:] < 0).all():
-            raise ValueError(
-                "given labels that are all -100, whose mean loss is NaN; leave such batches out"
-            )
-        embeds = self.embed_inputs(input_ids, pixel_values, filter_banks, media_embeds)
+        embeds = self.embed_inputs(
+            input_ids, pixel_values, filter_banks, media_embeds, frame_counts
+        )
         if attention_mask is not None and attention_mask.ndim == 4:
             attention_mask = _additive(attention_mask, embeds.dtype)
         elif attention_mask is not None and position_ids is None:
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp_min(0)
             position_ids = position_ids[:, -input_ids.shape[1] :]
-        return self.language_model(
+        output: CausalLMOutputWithPast = self.language_model(
             inputs_embeds=embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -195,6 +247,10 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             use_cache=use_cache,
             **kwargs,
         )
+        if labels is not None and not torch.compiler.is_compiling() and (labels[:, 1:] < 0).all():
+            warnings.warn("the labels are all -100: the batch teaches nothing", stacklevel=2)
+            output.loss = 0.0 * output.logits.sum()  # the mean over no labels is NaN
+        return output
 
     def get_output_embeddings(self) -> nn.Module:
         """The layer from the language model's width to logits, for transformers."""
@@ -224,14 +280,21 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         rows, expanded = super()._expand_inputs_for_generation(
             expand_size=expand_size, input_ids=input_ids, **kwargs
         )
+        counts = media.pop("frame_counts", None)
         is_image = input_ids == self.config.image_token_id
         is_audio = input_ids == self.config.audio_token_id
-        places = dict(zip(MEDIA_INPUTS, (is_image, is_audio, is_image | is_audio), strict=True))
+        places = dict(zip(MEDIA_INPUTS, (is_image, is_audio, is_image | is_audio), strict=False))
         for name, tensor in media.items():
-            counts = places[name].sum(-1) // self.config.num_query_tokens  # media in each row
-            of_rows = torch.arange(len(tensor)).split(counts.tolist())
-            order = torch.cat([row for row in of_rows for _ in range(expand_size)])
-            expanded[name] = tensor[order.to(tensor.device)]
+            frames = counts if counts is not None and name == "pixel_values" else None
+            number = len(tensor) if frames is None else len(frames)
+            a_medium = int(places[name].sum()) // max(number, 1)  # places that it takes
+            order = _repeated(places[name].sum(-1) // max(a_medium, 1), number, expand_size)
+            if frames is None:
+                expanded[name] = tensor[order.to(tensor.device)]
+            else:
+                of_media = tensor.split([int(n) for n in frames])
+                expanded[name] = torch.cat([of_media[index] for index in order.tolist()])
+                expanded["frame_counts"] = torch.as_tensor(frames)[order]
         return rows, expanded
 
     # -- training and files -----------------------------------------------------------------------
@@ -287,6 +350,41 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             raise ValueError(f"the weights in {folder} do not fit the config; " + "; ".join(wrong))
         loaded: Self = core
         return loaded
+
+
+def _bridge(config: CoreConfig, kind: Any, widths: dict[Sense, int]) -> nn.Module:
+    """The bridge from features of these widths to the language model."""
+    llm_width = config.text_config.hidden_size
+    if isinstance(kind, Blip2QFormerConfig):
+        queries = config.num_query_tokens
+        if "image" not in widths:
+            queries = config.num_audio_query_tokens or queries
+        frames = {"image": config.num_frames, "audio": config.num_audio_segments}
+        known = {sense: frames[sense] for sense in widths} if config.frame_embeddings else None
+        return QFormerBridge(kind, widths, queries, llm_width, known)
+    match kind:
+        case ProjectorConfig():
+            return Projector(kind)
+        case ResamplerConfig():
+            return Resampler(kind)
+    return LatentProjection(kind)
+
+
+def _across(bridge: nn.Module, features: Tensor, sense: Sense) -> Tensor:
+    """Features (N, F, S, W) over the bridge, (N, Q, D). A Q-Former looks at all frames together,
+    other bridges at one after the other."""
+    embeds: Tensor
+    if isinstance(bridge, QFormerBridge):
+        embeds = bridge(features, sense)
+    else:
+        embeds = bridge(features.flatten(0, 1)).unflatten(0, features.shape[:2]).flatten(1, 2)
+    return embeds
+
+
+def _repeated(media_of_rows: Tensor, number: int, times: int) -> Tensor:
+    """Indices of media for rows that are each repeated, (number * times)."""
+    of_rows = torch.arange(number).split(media_of_rows.tolist())
+    return torch.cat([row for row in of_rows for _ in range(times)])
 
 
 def _within(name: str, part: str) -> bool:

@@ -6,9 +6,9 @@ are chosen as ChatBridge's evaluation does.
 Shapes: B batch, T tokens, N media, S the side of a picture.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -21,8 +21,11 @@ from transformers import BatchFeature, PreTrainedTokenizerFast
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.fbank import FRAME_LENGTH, beats_filter_bank
+from nuthatch.mllm.encoders.imagebind import ImageBindConfig, imagebind_clips
 
 Picture = Pictures.Image | NDArray[np.uint8]
+Video = Sequence[Picture]
+"""Frames in the order of time."""
 Samples = NDArray[np.floating]
 
 
@@ -36,7 +39,7 @@ class CoreProcessor:
     def __call__(
         self,
         prompts: Sequence[str | Sequence[int]],
-        images: Sequence[Sequence[Picture]] = (),
+        images: Sequence[Sequence[Picture | Video]] = (),
         sounds: Sequence[Sequence[Samples]] = (),
         *,
         padding_side: str = "left",
@@ -46,14 +49,15 @@ class CoreProcessor:
         Args:
             prompts: text in which special tokens count as such, or token ids; one placeholder token
                 for each medium.
-            images: the pictures of each prompt, in the order of its placeholders; may be left out
-                where no prompt has any.
+            images: the pictures of each prompt, in the order of its placeholders, a video as the
+                list of its frames; may be left out where no prompt has any.
             sounds: the sounds of each prompt, likewise.
             padding_side: "left", as generation needs it, or "right".
 
         Returns:
             `input_ids` and `attention_mask` (B, T), and where there are any `pixel_values` and
-            `filter_banks` of all prompts one after the other.
+            `filter_banks` of all prompts one after the other; `frame_counts` where there are
+            videos.
 
         Raises:
             ValueError: placeholders and media of a prompt do not match, or a prompt is too long.
@@ -67,7 +71,9 @@ class CoreProcessor:
                 f"{len(sounds)} of them; expected one list of each for every prompt"
             )
         rows = [
-            self.input_ids(prompt, len(pictures), len(heard))
+            self.input_ids(
+                prompt, len(pictures), len(heard), [len(_frames(one)) for one in pictures]
+            )
             for prompt, pictures, heard in zip(prompts, images, sounds, strict=True)
         ]
         length = max(len(row) for row in rows)
@@ -79,15 +85,24 @@ class CoreProcessor:
             attention_mask[index, place] = 1
         batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
         if any(images):
-            batch["pixel_values"] = self.pixel_values([one for row in images for one in row])
+            seen = [_frames(one) for row in images for one in row]
+            batch["pixel_values"] = self.pixel_values([frame for one in seen for frame in one])
+            if any(len(one) > 1 for one in seen):
+                batch["frame_counts"] = torch.tensor([len(one) for one in seen])
         if any(sounds):
             batch["filter_banks"] = self.filter_banks([one for row in sounds for one in row])
         return BatchFeature(batch)
 
     def input_ids(
-        self, prompt: str | Sequence[int], num_images: int = 0, num_sounds: int = 0
+        self,
+        prompt: str | Sequence[int],
+        num_images: int = 0,
+        num_sounds: int = 0,
+        frame_counts: Sequence[int] = (),
     ) -> list[int]:
         """Token ids of one prompt with its placeholders expanded.
+
+        `frame_counts` says how many frames each picture has, where there are videos.
 
         Raises:
             ValueError: the prompt is empty, has other numbers of placeholders, or is longer than
@@ -110,7 +125,7 @@ class CoreProcessor:
                     f"given {given} {kind} for a prompt with {ids.count(token_id)} placeholders "
                     f"{token}; expected one placeholder for each"
                 )
-        ids = expand_placeholders(ids, self.config.media_token_ids, self.config.num_query_tokens)
+        ids = self._expanded(ids, frame_counts or [1] * num_images)
         limit = self.config.text_config.max_position_embeddings
         if len(ids) > limit:
             raise ValueError(
@@ -123,18 +138,16 @@ class CoreProcessor:
         """Pictures of any size, to (N, 3, S, S) float32, normalised.
 
         A PIL picture is turned upright by its EXIF and made RGB; an array is (height, width, 3)
-        uint8 RGB. Each is scaled to S x S, whatever its shape (bicubic).
+        uint8 RGB. Each is made S x S as `config.image_fit` says, see `fit`.
 
         Raises:
             ValueError: no picture, or an array of another shape or type.
         """
         if not len(images):
             raise ValueError("given no pictures, expected at least one")
-        size = self.config.vision_config.image_size
-        squares = [
-            np.asarray(_upright(image).resize((size, size), Pictures.Resampling.BICUBIC))
-            for image in images
-        ]
+        size, how = self.config.vision_config.image_size, self.config.image_fit
+        mean_colour = tuple(int(255 * value) for value in self.config.image_mean)
+        squares = [np.asarray(fit(_upright(image), size, how, mean_colour)) for image in images]
         values = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
         mean = torch.tensor(self.config.image_mean).view(3, 1, 1)
         std = torch.tensor(self.config.image_std).view(3, 1, 1)
@@ -151,6 +164,18 @@ class CoreProcessor:
         if not len(sounds):
             raise ValueError("given no sounds, expected at least one")
         return torch.stack([filter_bank(np.asarray(sound), self.config) for sound in sounds])
+
+    def _expanded(self, ids: Sequence[int], frame_counts: Sequence[int]) -> list[int]:
+        """The places of each medium: of a picture or video they may depend on its frames."""
+        config, frames = self.config, iter(frame_counts)
+        copies = {config.audio_token_id: config.num_tokens("audio")}
+        expanded: list[int] = []
+        for token in ids:
+            if token == config.image_token_id:
+                expanded += [token] * config.num_tokens("image", next(frames))
+            else:
+                expanded += [token] * copies.get(token, 1)
+        return expanded
 
     @property
     def _pad_token_id(self) -> int:
@@ -178,11 +203,28 @@ class CoreProcessor:
         return cls(config, PreTrainedTokenizerFast.from_pretrained(folder))
 
 
-def expand_placeholders(
-    ids: Sequence[int], placeholders: Collection[int], copies: int
-) -> list[int]:
-    """Token ids with every placeholder repeated `copies` times, once for each query."""
-    return [token for token in ids for _ in range(copies if token in placeholders else 1)]
+def expand_placeholders(ids: Sequence[int], copies: Mapping[int, int]) -> list[int]:
+    """Token ids with every placeholder repeated as often as its medium has queries."""
+    return [token for token in ids for _ in range(copies.get(token, 1))]
+
+
+def fit(
+    image: Pictures.Image,
+    size: int,
+    how: Literal["stretch", "crop", "pad"],
+    colour: tuple[int, ...] = (0, 0, 0),
+) -> Pictures.Image:
+    """A square of `size` pixels, scaled bicubically: the picture whatever its shape ("stretch"),
+    its middle ("crop"), or all of it in a square of `colour` ("pad")."""
+    bicubic = Pictures.Resampling.BICUBIC
+    if how == "crop":
+        return ImageOps.fit(image, (size, size), bicubic)
+    if how == "pad":
+        longest = max(image.size)
+        square = Pictures.new("RGB", (longest, longest), colour)
+        square.paste(image, ((longest - image.width) // 2, (longest - image.height) // 2))
+        image = square
+    return image.resize((size, size), bicubic)
 
 
 def filter_bank(sound: Samples, config: CoreConfig) -> Tensor:
@@ -198,6 +240,15 @@ def filter_bank(sound: Samples, config: CoreConfig) -> Tensor:
         )
     samples = torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32))
     samples = F.pad(samples, (0, max(0, FRAME_LENGTH - len(samples))))
+    if isinstance(config.audio_config, ImageBindConfig):
+        size = config.audio_config
+        clips = imagebind_clips(
+            samples,
+            clips=config.num_audio_segments,
+            num_mel_bins=size.num_mel_bins,
+            num_frames=size.num_frames,
+        )
+        return clips.transpose(1, 2)
     bank = beats_filter_bank(
         samples, config.num_mel_bins, mean=config.fbank_mean, std=config.fbank_std
     )
@@ -237,3 +288,15 @@ def _upright(image: Picture) -> Pictures.Image:
             "(height, width, 3) uint8 RGB"
         )
     return Pictures.fromarray(image)
+
+
+def _frames(given: Picture | Video) -> list[Picture]:
+    """The frames of a video; a picture is its only one.
+
+    Raises:
+        ValueError: a video without frames.
+    """
+    frames = [given] if isinstance(given, Pictures.Image | np.ndarray) else list(given)
+    if not frames:
+        raise ValueError("given a video without frames, expected at least one")
+    return frames

@@ -43,7 +43,7 @@ class Speaker:
         self.known = KnownMedia()
         self._decoder = Decoder(core, self.tokenizer, max_new_tokens=MOST_TOKENS)
         self._grammar = turn_grammar([], {}, allow="answer")
-        self._queries = processor.config.num_query_tokens
+        self._queries = processor.config.num_tokens("image")
 
     @torch.inference_mode()
     def see(self, pictures: Sequence[Picture]) -> Tensor:

@@ -11,7 +11,7 @@ Shapes: B batch, T tokens, D width, H heads.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,8 @@ RELEASED_CONSTANTS: dict[str, object] = {
 class BeatsConfig:
     """Sizes of a BEATs encoder, under the released names; the defaults are BEATs_iter3+."""
 
+    model_type: ClassVar[str] = "beats"
+
     input_patch_size: int = 16
     embed_dim: int = 512
     encoder_layers: int = 12
@@ -50,6 +52,11 @@ class BeatsConfig:
                 f"encoder_embed_dim={self.encoder_embed_dim} is no multiple of "
                 f"encoder_attention_heads={self.encoder_attention_heads}"
             )
+
+    @property
+    def width(self) -> int:
+        """Width of the features."""
+        return self.encoder_embed_dim
 
     @classmethod
     def from_released(cls, cfg: Mapping[str, Any]) -> "BeatsConfig":
@@ -115,6 +122,10 @@ class Beats(nn.Module):
                 raise ValueError("the padding mask hides a whole sound; drop it from the batch")
         encoded: Tensor = self.encoder(x, hidden)
         return encoded
+
+    def features(self, segments: Tensor) -> Tensor:
+        """What bridges look at: segments (N, F, frames, bins) to (N, F, T, D)."""
+        return self(segments.flatten(0, 1)).unflatten(0, segments.shape[:2])  # type: ignore[no-any-return]
 
     def _check(self, fbank: Tensor) -> None:
         patch = self.config.input_patch_size

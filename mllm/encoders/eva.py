@@ -7,8 +7,6 @@ BLIP-2's `ln_vision`, and the attention's keys have no bias, as in the released 
 Shapes: B batch, T tokens (one for the class, then the patches row by row), D width.
 """
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +18,11 @@ class EvaConfig(Blip2VisionConfig):  # type: ignore[misc]
 
     initializer_range: float = 0.02
     post_layer_norm_eps: float = 1e-5
+
+    @property
+    def num_features(self) -> int:
+        """Features of a picture: one for the class, and one for each patch."""
+        return int(1 + (self.image_size // self.patch_size) ** 2)
 
 
 class Eva(Blip2VisionModel):  # type: ignore[misc]
@@ -37,6 +40,11 @@ class Eva(Blip2VisionModel):  # type: ignore[misc]
             layer.self_attn.qkv = QueryKeyValue(config.hidden_size)
         self.post_init()
 
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """What bridges look at: `last_hidden_state` (B, T, D)."""
+        features: Tensor = self(pixel_values).last_hidden_state
+        return features
+
 
 class QueryKeyValue(nn.Linear):
     """One projection to queries, keys and values (..., 3 D) in which the keys have no bias.
@@ -53,41 +61,3 @@ class QueryKeyValue(nn.Linear):
         """(B, T, D) to (B, T, 3 D)."""
         query, key, value = self.bias.chunk(3)
         return F.linear(x, self.weight, torch.cat([query, torch.zeros_like(key), value]))
-
-
-def eva_from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under the names of LAVIS and ChatBridge, to the names of `Eva`.
-
-    Args:
-        state: `visual_encoder.*` and `ln_vision.*`; every other name is left out.
-
-    Returns:
-        A state dict for `Eva.load_state_dict`, which names what is missing.
-    """
-    renamed = {
-        "cls_token": "embeddings.class_embedding",
-        "pos_embed": "embeddings.position_embedding",
-    }
-    parts = (
-        ("patch_embed.proj.", "embeddings.patch_embedding."),
-        ("blocks.", "encoder.layers."),
-        (".norm1.", ".layer_norm1."),
-        (".norm2.", ".layer_norm2."),
-        (".attn.proj.", ".self_attn.projection."),
-        (".attn.", ".self_attn."),
-    )
-    result: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if name.startswith("ln_vision."):
-            result[name.replace("ln_vision.", "post_layernorm.")] = tensor
-        if not name.startswith("visual_encoder.") or name.endswith(".v_bias"):
-            continue
-        ours = name.removeprefix("visual_encoder.")
-        if name.endswith(".q_bias"):
-            value = state[name.replace(".q_bias", ".v_bias")]
-            tensor = torch.cat([tensor, torch.zeros_like(tensor), value])
-            ours = ours.replace(".q_bias", ".qkv.bias")
-        for theirs, new in parts:
-            ours = ours.replace(theirs, new)
-        result[renamed.get(ours, ours)] = tensor
-    return result

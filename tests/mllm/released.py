@@ -1,31 +1,27 @@
-"""A tiny ChatBridge under its released names, as a core."""
+"""Tiny published systems under their released names, as cores."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
-from nuthatch.mllm.bridges.qformer import qformer_from_released
 from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.convert.names import renamed
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.encoders.eva import eva_from_released
+from nuthatch.mllm.presets import bubogpt, chatbridge
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-OTHERS = {
-    "audio_encoder.": "audio_tower.",
-    "ln_audio.": "audio_norm.",
-    "audio_trans.": "audio_projection.",
-    "llama_proj.": "llm_projection.",
-    "llama_model.": "language_model.",
-}
 
 
 def released_weights() -> dict[str, Tensor]:
     return load_file(GOLDEN / "chatbridge_state_dict.safetensors")
 
 
-def released_config() -> CoreConfig:
+def released_config(**changes: Any) -> CoreConfig:
     sizes = json.loads((GOLDEN / "chatbridge_config.json").read_text())
     eva, qformer = sizes["eva"], sizes["qformer"]
     trained_only = ("attention_dropout", "activation_dropout", "dropout_input")
@@ -56,17 +52,57 @@ def released_config() -> CoreConfig:
         num_mel_bins=32,
         image_token_id=97,
         audio_token_id=98,
+        **changes,
     )
 
 
-def released_core() -> Core:
-    weights = released_weights()
-    state = {f"vision_tower.{name}": value for name, value in eva_from_released(weights).items()}
-    state |= {f"qformer.{name}": value for name, value in qformer_from_released(weights).items()}
-    for name, value in weights.items():
-        for theirs, ours in OTHERS.items():
-            if name.startswith(theirs) and not name.endswith("inv_freq"):
-                state[ours + name.removeprefix(theirs)] = value
-    core = Core(released_config())
-    core.load_state_dict(state)
+def released_core(more: Mapping[str, Tensor] | None = None, **changes: Any) -> Core:
+    core = Core(released_config(**changes))
+    weights = released_weights() | dict(more or {})
+    core.load_state_dict(renamed(weights, chatbridge.SOURCES["checkpoint"]))
+    return core.eval()
+
+
+def released_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a character."""
+    return PreTrainedTokenizerFast.from_pretrained(GOLDEN / "tokenizer")
+
+
+def bubogpt_core() -> Core:
+    sizes = json.loads((GOLDEN / "bubogpt_prompts.json").read_text())["imagebind"]
+    config = released_config()
+    config = CoreConfig(
+        vision_config=config.vision_config,
+        text_config=config.text_config,
+        bridge_config=config.bridge_config.to_dict(),
+        audio_bridge_config=config.bridge_config.to_dict(),
+        audio_config={
+            "model_type": "imagebind",
+            "num_mel_bins": sizes["mel"],
+            "num_frames": sizes["target_len"],
+            "patch_size": sizes["kernel"],
+            "patch_stride": sizes["stride"],
+            "hidden_size": sizes["audio_embed_dim"],
+            "intermediate_size": 4 * sizes["audio_embed_dim"],
+            "num_hidden_layers": sizes["audio_num_blocks"],
+            "num_attention_heads": sizes["audio_num_heads"],
+        },
+        num_query_tokens=config.num_query_tokens,
+        num_audio_query_tokens=5,
+        num_mel_bins=sizes["mel"],
+        num_audio_segments=3,
+        image_token_id=config.image_token_id,
+        audio_token_id=config.audio_token_id,
+    )
+    weights = load_file(GOLDEN / "bubogpt_state_dict.safetensors")
+    shared = {
+        "visual_encoder.": "multimodal_encoder.modality_trunks.vision.",
+        "llama_model.": "llama_model.",
+    }
+    for name, value in released_weights().items():
+        for theirs, ours in shared.items():
+            if name.startswith(theirs):
+                weights[ours + name.removeprefix(theirs)] = value
+    core = Core(config)
+    core.load_state_dict(renamed(weights, bubogpt.SOURCES["checkpoint"]))
     return core.eval()

@@ -1,5 +1,6 @@
 """What a user of the core may rely on; the tiny core's queries are 6 to a medium."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from tests.mllm.released import GOLDEN, released_core
-from tests.mllm.tiny_cores import BOS, PAD, PICTURE, SOUND, pictures, random_core, sounds
+from tests.mllm.released import GOLDEN, bubogpt_core, released_core
+from tests.mllm.tiny_cores import BOS, IMAGE, PAD, PICTURE, SOUND, pictures, random_core, sounds
 
 TOLERANCE = 1e-5
 
@@ -43,6 +44,43 @@ def test_embeddings_of_pictures_and_sounds_agree_with_the_reference(
 
 
 @torch.inference_mode()
+def test_embeddings_of_videos_agree_with_the_reference(
+    released: Core, golden: dict[str, Tensor]
+) -> None:
+    video, expected = golden["video"], golden["video_embeds"]
+    close = partial(torch.testing.assert_close, atol=TOLERANCE, rtol=0)
+    close(released.embed_image(video), expected)
+    mixed = torch.cat([golden["image"][:1], video[0], video[1]])
+    embeds = released.embed_image(mixed, frame_counts=[1, 4, 4])
+    close(embeds, torch.cat([golden["image_embeds"][:1], expected]))
+    with pytest.raises(ValueError, match=r"frame counts \[1, 4\] for 9 frames"):
+        released.embed_image(mixed, frame_counts=[1, 4])
+
+
+@torch.inference_mode()
+def test_frames_and_segments_with_embeddings_agree_with_the_reference(
+    golden: dict[str, Tensor],
+) -> None:
+    multi = load_file(GOLDEN / "chatbridge_multi_sample.safetensors")
+    temporal = {name: multi[name] for name in multi if name.endswith("temporal_pos_embeds")}
+    core = released_core(temporal, frame_embeddings=True, num_audio_segments=2)
+    close = partial(torch.testing.assert_close, atol=TOLERANCE, rtol=0)
+    close(core.embed_image(golden["video"]), multi["video_embeds"])
+    close(core.embed_audio(golden["audio"]), multi["audio_embeds"])
+    with pytest.raises(ValueError, match="given 5 frames of image, expected at most 4"):
+        core.embed_image(torch.zeros(1, 5, 3, 28, 28))
+
+
+@torch.inference_mode()
+def test_a_bridge_for_each_sense_agrees_with_the_reference() -> None:
+    core, golden = bubogpt_core(), load_file(GOLDEN / "bubogpt_activations.safetensors")
+    close = partial(torch.testing.assert_close, atol=TOLERANCE, rtol=0)
+    close(core.embed_image(golden["vision"]), golden["vision_embeds"])
+    sounds = golden["audio"].squeeze(2).transpose(2, 3)  # clips as (frames, bins)
+    close(core.embed_audio(sounds), golden["audio_embeds"])
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize(("task", "sense"), [("ti", "image"), ("ta", "audio")])
 def test_loss_and_logits_of_a_caption_agree_with_the_reference(
     released: Core, golden: dict[str, Tensor], task: str, sense: str
@@ -59,6 +97,54 @@ def test_loss_and_logits_of_a_caption_agree_with_the_reference(
         output.logits[:, -8:][real], expected[real], atol=2 * TOLERANCE, rtol=0
     )
     torch.testing.assert_close(output.loss, golden[f"stage1/{task}/loss"], atol=TOLERANCE, rtol=0)
+
+
+# -- parts by choice ------------------------------------------------------------------------------
+
+CLIP = {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 7, "hidden_size": 32}
+CLIP |= {"intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
+PARTS = {
+    "projector": ({"model_type": "projector", "num_layers": 2}, 16, 48),
+    "resampler": ({"model_type": "resampler", "grid_size": 3, "num_attention_heads": 4}, 9, 27),
+    "latents": ({"model_type": "latents", "num_query_tokens": 5, "num_attention_heads": 4}, 5, 15),
+    "blip_2_qformer": ({**CoreConfig.tiny().bridge_config.to_dict()}, 6, 6),
+}
+
+
+@pytest.mark.parametrize("bridge", PARTS)
+def test_the_config_chooses_the_eye_and_the_bridge(bridge: str, tmp_path: Path) -> None:
+    sizes, places, places_of_three = PARTS[bridge]
+    config = CoreConfig.tiny(vision_config=CLIP, bridge_config=sizes, senses=("image",))
+    assert (config.num_tokens("image"), config.num_tokens("image", 3)) == (places, places_of_three)
+    core = Core(config)
+    ids = torch.tensor([[BOS] + [IMAGE] * places_of_three + [20, 21]])
+    video = torch.randn(1, 3, 3, 28, 28)
+    core(ids, pixel_values=video, labels=ids.masked_fill(ids < 20, -100)).loss.backward()
+    constant = "k_proj.bias", "k_bias"  # biases of keys cancel
+    still = [
+        name
+        for name, p in core.named_parameters()
+        if not name.endswith(constant) and (p.grad is None or not p.grad.any())
+    ]
+    assert still == []
+    core.save_pretrained(tmp_path)
+    again = Core.from_pretrained(tmp_path)
+    assert type(again.bridge) is type(core.bridge)
+    with torch.inference_mode():
+        before, after = (one.eval()(ids, video).logits for one in (core, again))
+    torch.testing.assert_close(after, before, atol=0, rtol=0)
+
+
+def test_a_core_without_ears_says_so() -> None:
+    core = Core(CoreConfig.tiny(senses=("image",)))
+    assert not [name for name, _ in core.named_parameters() if "audio" in name]
+    with pytest.raises(ValueError, match="no ear"):
+        core.embed_audio(sounds(1))
+
+
+def test_a_part_of_unknown_kind_is_an_error_that_names_the_kinds() -> None:
+    with pytest.raises(ValueError, match=r"bridge_config of kind 'perceiver'.*resampler"):
+        CoreConfig.tiny(bridge_config={"model_type": "perceiver"})
 
 
 # -- media in their places ------------------------------------------------------------------------
@@ -181,10 +267,15 @@ def test_the_loss_is_the_mean_over_the_labels_alone(core: Core) -> None:
     torch.testing.assert_close(output.loss, -chosen.mean())
 
 
-def test_a_batch_without_any_label_is_an_error_and_not_nan(core: Core) -> None:
+def test_a_batch_without_any_label_teaches_nothing_and_says_so(core: Core) -> None:
     ids = torch.tensor([[BOS, 20, 21]])
-    with pytest.raises(ValueError, match="all -100"):
-        core(ids, labels=torch.tensor([[BOS, -100, -100]]))  # nothing predicts the first token
+    with pytest.warns(UserWarning, match="all -100"):
+        # nothing predicts the first token
+        loss = core(ids, labels=torch.tensor([[BOS, -100, -100]])).loss
+    loss.backward()
+    assert loss.item() == 0
+    assert not any(p.grad.any() for p in core.parameters() if p.grad is not None)
+    core.zero_grad()
 
 
 def test_beats_starts_by_its_own_rule_inside_the_core() -> None:
@@ -227,25 +318,27 @@ def test_gradient_checkpointing_gives_the_same_gradients() -> None:
 
 def test_only_the_named_parts_are_left_to_train() -> None:
     core = random_core()
-    trained = core.train_only("qformer", "audio_projection", "language_model.model.norm.weight")
+    trained = core.train_only(
+        "bridge.qformer", "bridge.audio_projection", "language_model.model.norm.weight"
+    )
     names = {name for name, p in core.named_parameters() if p.requires_grad}
     assert len(trained) == len(names)
-    assert {name.split(".")[0] for name in names} == {
-        "qformer",
-        "audio_projection",
-        "language_model",
+    assert {".".join(name.split(".")[:2]) for name in names} == {
+        "bridge.qformer",
+        "bridge.audio_projection",
+        "language_model.model",
     }
     assert [name for name in names if name.startswith("language_model")] == [
         "language_model.model.norm.weight"
     ]
-    assert "qformer.query_tokens.audio" in names
+    assert "bridge.qformer.query_tokens.audio" in names
 
 
 def test_a_part_that_does_not_exist_is_an_error_that_names_those_that_do(core: Core) -> None:
     with pytest.raises(
         ValueError, match=r"'perceiver'; the parts are vision_tower.*language_model"
     ):
-        core.train_only("qformer", "perceiver")
+        core.train_only("bridge", "perceiver")
     with pytest.raises(ValueError, match="'qform'"):
         core.train_only("qform")
 
@@ -289,11 +382,14 @@ def test_weights_in_bfloat16_are_loaded_as_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.pop("qformer.query_tokens.audio"), "missing: qformer.query_tokens"),
+        (
+            lambda state: state.pop("bridge.qformer.query_tokens.audio"),
+            "missing: bridge.qformer.query_tokens",
+        ),
         (lambda state: state.pop("vision_tower.post_layernorm.bias"), "missing: vision_tower.post"),
         (lambda state: state.update(extra=torch.zeros(1)), "not known: extra"),
         (
-            lambda state: state.update({"llm_projection.bias": torch.zeros(7)}),
+            lambda state: state.update({"bridge.llm_projection.bias": torch.zeros(7)}),
             "of another shape.*llm_projection.bias.*7.*40",
         ),
     ],
@@ -341,10 +437,13 @@ def test_the_default_is_chatbridge_13b() -> None:
     with torch.device("meta"):
         core = Core(CoreConfig(text_config={"hidden_size": 5120, "num_hidden_layers": 0}))
     state = {name: tuple(value.shape) for name, value in core.state_dict().items()}
-    assert state["qformer.query_tokens.audio"] == (1, 32, 768)
-    assert state["llm_projection.weight"] == (5120, 768)
-    assert state["audio_projection.weight"] == (1408, 768)
+    assert state["bridge.qformer.query_tokens.audio"] == (1, 32, 768)
+    assert state["bridge.llm_projection.weight"] == (5120, 768)
+    assert state["bridge.audio_projection.weight"] == (1408, 768)
     assert state["vision_tower.embeddings.position_embedding"] == (1, 257, 1408)
-    assert state["qformer.encoder.layer.10.crossattention.attention.key.weight"] == (768, 1408)
+    assert state["bridge.qformer.encoder.layer.10.crossattention.attention.key.weight"] == (
+        768,
+        1408,
+    )
     assert core.config.num_mel_bins == 64
     assert core.config.segment_frames == 1024

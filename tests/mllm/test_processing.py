@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerFast
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
-from nuthatch.mllm.processing import CoreProcessor, expand_placeholders, segments
+from nuthatch.mllm.processing import CoreProcessor, expand_placeholders, fit, segments
+from tests.mllm.tiny_cores import random_core
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|2|>", "<|3|>", "<|4|>", "<|5|>", "<|6|>", "<|end|>")
@@ -38,8 +39,8 @@ def processor() -> CoreProcessor:
 
 
 def test_every_placeholder_becomes_as_many_as_its_medium_has_queries() -> None:
-    assert expand_placeholders([1, 8, 20, 9, 8], (8, 9), 3) == [1, 8, 8, 8, 20, 9, 9, 9, 8, 8, 8]
-    assert expand_placeholders([1, 8, 9], (9,), 2) == [1, 8, 9, 9]
+    assert expand_placeholders([1, 8, 20, 9, 8], {8: 3, 9: 3}) == [1, 8, 8, 8, 20, 9, 9, 9, 8, 8, 8]
+    assert expand_placeholders([1, 8, 9], {9: 2}) == [1, 8, 9, 9]
 
 
 def test_a_batch_goes_straight_into_the_core(processor: CoreProcessor) -> None:
@@ -219,3 +220,31 @@ def test_a_folder_without_a_tokenizer_is_an_error(processor: CoreProcessor, tmp_
     processor.config.save_pretrained(tmp_path)
     with pytest.raises(OSError, match="tokenizer"):
         CoreProcessor.from_pretrained(tmp_path)
+
+
+@torch.inference_mode()
+def test_a_video_is_the_list_of_its_frames(processor: CoreProcessor) -> None:
+    core = random_core()
+    frames = [np.full((10, 20, 3), shade, np.uint8) for shade in (0, 90, 180, 250)]
+    batch = processor([[1, 8, 20], [1, 8]], [[frames], [frames[0]]])
+    assert batch["pixel_values"].shape == (5, 3, 28, 28)
+    assert batch["frame_counts"].tolist() == [4, 1]
+    assert (batch["input_ids"][0] == 8).sum() == 6, "a Q-Former's queries, whatever the frames"
+    together = core.embed_inputs(batch["input_ids"], batch["pixel_values"], None, None, [4, 1])
+    video = core.embed_image(batch["pixel_values"][:4].unsqueeze(0))
+    torch.testing.assert_close(together[0, 1:7], video[0])
+    with pytest.raises(ValueError, match="video without frames"):
+        processor([[1, 8]], [[[]]])
+
+
+def test_how_a_picture_is_made_a_square() -> None:
+    stripes = np.zeros((10, 30, 3), np.uint8)
+    stripes[:, :10], stripes[:, 20:] = (255, 0, 0), (0, 0, 255)
+    picture = Image.fromarray(stripes)
+    ways = ("stretch", "crop", "pad")
+    stretched, cropped, padded = (fit(picture, 30, how, (9, 9, 9)) for how in ways)
+    red, black, blue, grey = (255, 0, 0), (0, 0, 0), (0, 0, 255), (9, 9, 9)
+    assert [stretched.getpixel((x, 1)) for x in (0, 15, 29)] == [red, black, blue]
+    assert [cropped.getpixel((x, 1)) for x in (5, 15, 25)] == [black, black, black]
+    assert [padded.getpixel((15, y)) for y in (0, 9, 15, 25)] == [grey, grey, black, grey]
+    assert [padded.getpixel((x, 15)) for x in (0, 29)] == [red, blue]

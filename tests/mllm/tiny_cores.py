@@ -14,7 +14,7 @@ def random_core() -> Core:
     torch.manual_seed(0)
     core = Core(CoreConfig.tiny()).eval()
     with torch.no_grad():  # at their first scale the media would hardly matter
-        for parameter in (core.llm_projection.weight, core.get_input_embeddings().weight):
+        for parameter in (core.bridge.llm_projection.weight, core.get_input_embeddings().weight):
             parameter.mul_(20)
     return core
 

@@ -53,9 +53,9 @@ def test_an_unknown_setting_inside_another_names_the_nearest_one(override):
 
 def test_a_key_that_holds_a_dot_itself_can_be_set(tmp_path: Path):
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("rates: {core.qformer: 0.5}\n")
-    config = load_config(JoinConfig, recipe, ["rates.core.qformer=0.3"])
-    assert config.rates == {"core.qformer": 0.3}
+    recipe.write_text("rates: {core.bridge.qformer: 0.5}\n")
+    config = load_config(JoinConfig, recipe, ["rates.core.bridge.qformer=0.3"])
+    assert config.rates == {"core.bridge.qformer": 0.3}
 
 
 def test_text_that_is_no_yaml_is_shown():

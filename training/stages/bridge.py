@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Blip2QFormerModel
 
-from nuthatch.mllm.bridges.qformer import Sense, SharedQFormer
+from nuthatch.mllm.bridges.qformer import Sense, QFormer
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.beats import Beats
 from nuthatch.mllm.encoders.eva import Eva
@@ -123,7 +123,7 @@ class Bridge(nn.Module):
         self.audio_tower = Beats(core.audio_config).requires_grad_(False)
         self.audio_norm = nn.LayerNorm(ear)
         self.audio_projection = nn.Linear(ear, eye)
-        self.qformer = SharedQFormer(core.bridge_config, core.num_query_tokens)
+        self.qformer = QFormer(core.bridge_config, core.num_query_tokens)
         queries = self.qformer.query_tokens
         nn.init.normal_(queries["image"], std=0.5)
         with torch.no_grad():

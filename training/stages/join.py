@@ -93,10 +93,10 @@ class Config:
     core: dict[str, dict[str, int]] = field(default_factory=dict)
     """Sizes that differ from those of the embedded core, by part."""
     rates: dict[str, float] = field(
-        default_factory=lambda: {"core.qformer": 0.5, "core.audio_tower": 0.1}
+        default_factory=lambda: {"core.bridge.qformer": 0.5, "core.audio_tower": 0.1}
     )
     """By what the learning rate is multiplied in parts of the model."""
-    muon: tuple[str, ...] = ("core.language_model.model.layers", "core.qformer")
+    muon: tuple[str, ...] = ("core.language_model.model.layers", "core.bridge.qformer")
     """Modules whose matrices take Muon's steps, see `optimizer_and_rate`."""
     tokens: int = 2560
     """In a batch."""
@@ -205,7 +205,7 @@ def composed(
     learner = Joiner(core, categories, sounds)
     load_parts(learner.core, config.see / VISION_FILE, ("vision_tower.",))
     load_parts(learner.core, config.listen / AUDIO_FILE, ("audio_tower.",))
-    load_parts(learner.core, config.bridge / BRIDGE_FILE, BRIDGE_PARTS)
+    load_parts(learner.core.bridge, config.bridge / BRIDGE_FILE, BRIDGE_PARTS)
     load_parts(learner.core, config.read_and_call / LANGUAGE_FILE, ("language_model.",))
     learner.core.tie_weights()
     load_parts(learner, config.bridge / HEADS_FILE, HEADS)
@@ -213,8 +213,8 @@ def composed(
     heads = load_file(config.bridge / HEADS_FILE)
     weight, bias = joining_linear(heads, learner.from_vector, learner.from_box)
     with torch.no_grad():
-        learner.core.llm_projection.weight.copy_(weight)
-        learner.core.llm_projection.bias.copy_(bias)
+        learner.core.bridge.llm_projection.weight.copy_(weight)
+        learner.core.bridge.llm_projection.bias.copy_(bias)
     return learner
 
 

@@ -51,7 +51,7 @@ class Joiner(nn.Module):
         self.core.vision_tower.requires_grad_(False)
         self.core.language_model.set_attn_implementation(GROUPED)
         if not torch.cuda.is_available() and has_fast_bf16():  # there the fused kernel is slower
-            for part in (self.core.vision_tower, self.core.qformer):
+            for part in (self.core.vision_tower, self.core.bridge.qformer):
                 part.set_attn_implementation("eager")
         width, named = config.bridge_config.hidden_size, categories.vectors.shape[1]
         spoken = config.text_config.hidden_size
@@ -80,12 +80,10 @@ class Joiner(nn.Module):
         """What the bridge says, (N, Q, width), of pictures or of sounds as the core takes them."""
         if sense == "image":
             with torch.no_grad():
-                features = self.core.vision_tower(media).last_hidden_state
+                features = self.core.vision_tower.features(media).unsqueeze(1)
         else:
-            features = self.core.audio_tower(media.flatten(0, 1))  # (N * segments, S, width)
-            features = self.core.audio_projection(self.core.audio_norm(features))
-            features = features.reshape(len(media), -1, features.shape[-1])
-        carried: Tensor = self.core.qformer(features, sense)
+            features = self.core.audio_tower.features(media)
+        carried: Tensor = self.core.bridge.carry(features, sense)
         return carried
 
     def embed_media(
@@ -167,7 +165,7 @@ class Joiner(nn.Module):
         vectors, boxes = queries[..., :-4], queries[..., -4:]
         simulated: Tensor = self.from_vector(vectors) + self.from_box(boxes)
         spoken = {"simulated": simulated}
-        spoken |= {sense: self.core.llm_projection(said) for sense, said in carried.items()}
+        spoken |= {sense: self.core.bridge.llm_projection(said) for sense, said in carried.items()}
         placed = simulated.new_empty(len(kinds), *simulated.shape[1:])
         for kind, said in spoken.items():
             placed[kinds == self.KINDS.index(kind)] = said

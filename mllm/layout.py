@@ -1,0 +1,145 @@
+"""Layout: segments of text and media become one batch of token ids, labels, mask and positions.
+
+Text is tokenized segment by segment, without special tokens, and placeholders stand where a medium
+will. This is how the published systems wrap media (ChatBridge, Zhao et al., 2023; LLaVA, Liu et
+al., 2023), but for two faults of theirs, which `Quirk` names: by default neither how much padding a
+row gets nor which side it stands on changes what the model reads.
+
+Shapes: B batch, T tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from transformers import BatchFeature, PreTrainedTokenizerFast
+
+from nuthatch.mllm.bridges.qformer import Sense
+from nuthatch.mllm.config import CoreConfig
+
+IGNORED = -100
+Quirk = Literal["masked_bos", "padded_pieces"]
+"""What released code does to a batch of rows that differ in length, and what weights have seen.
+
+`masked_bos` (ChatBridge, stage 2): rows are padded on the left, the BOS token is put before the
+padding and takes its mask, so it is hidden in every padded row; positions count the padding.
+`padded_pieces` (MiniGPT-4, BuboGPT): each piece of text is padded on the right to the longest of
+the batch, so masked gaps stand inside the rows; positions count them too.
+"""
+
+
+class Text(NamedTuple):
+    """A piece of text, tokenized by itself; of `learned` spans of characters there are labels."""
+
+    text: str
+    learned: tuple[tuple[int, int], ...] = ()
+
+
+class Medium(NamedTuple):
+    """A picture, a sound, or a video of some frames."""
+
+    sense: Sense
+    frames: int = 1
+
+
+Segment = Text | Medium
+Piece = list[tuple[int, int]]
+"""Token ids, each with its label."""
+
+
+def lay_out(
+    rows: Sequence[Sequence[Segment]],
+    config: CoreConfig,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    padding_side: Literal["left", "right"] = "right",
+    max_tokens: int | None = None,
+    quirk: Quirk | None = None,
+) -> BatchFeature:
+    """A batch for `Core.forward`, which adds the media themselves.
+
+    Args:
+        rows: segments of each row; the BOS token comes in front by itself.
+        config: says how many places a medium takes.
+        tokenizer: one that keeps the blank at the start of a text (`CoreProcessor.from_pretrained`
+            loads such a one).
+        padding_side: where shorter rows are padded; "left" to generate.
+        max_tokens: places a row may have behind BOS, media included; the rest is cut off.
+        quirk: lay out as released code does, see `Quirk`; it decides about padding itself.
+
+    Returns:
+        `input_ids`, `attention_mask`, `position_ids` and `labels`, (B, T) each. A learned token is
+        one that ends in a learned span; all other labels are -100.
+
+    Raises:
+        ValueError: no rows, or `max_tokens` would cut through a medium.
+    """
+    if not rows:
+        raise ValueError("given no rows, expected at least one")
+    pieces = [[_piece(segment, config, tokenizer) for segment in row] for row in rows]
+    pad = next(
+        token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if token is not None
+    )
+    gap = (pad, IGNORED, 0)
+    if quirk == "padded_pieces":
+        filled = _filled(pieces, gap)
+    else:
+        filled = [[(*token, 1) for piece in row for token in piece] for row in pieces]
+    media = set(config.media_token_ids)
+    for index, row in enumerate(filled):
+        if max_tokens is not None and len(row) > max_tokens:
+            cut = sum(token in media for token, *_ in row[max_tokens:])
+            if cut:
+                raise ValueError(
+                    f"row {index} has {len(row)} places, and cutting it to {max_tokens} loses "
+                    f"{cut} of its media's; give more places, or fewer media"
+                )
+            filled[index] = row[:max_tokens]
+    begin = [] if tokenizer.bos_token_id is None else [(tokenizer.bos_token_id, IGNORED, 1)]
+    longest = max(map(len, filled))
+    whole = []
+    for row in filled:
+        padding = [gap] * (longest - len(row))
+        if quirk == "masked_bos":
+            start = [(*begin[0][:2], 0)] if padding else begin
+            whole.append(start + padding + row)
+        elif padding_side == "left" and quirk is None:
+            whole.append(padding + begin + row)
+        else:
+            whole.append(begin + row + padding)
+    ids, labels, mask = torch.tensor(whole).unbind(-1)
+    counted = torch.ones_like(mask) if quirk else mask
+    return BatchFeature(
+        {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "position_ids": (counted.cumsum(-1) - 1).clamp_min(0),
+            "labels": labels,
+        }
+    )
+
+
+def _piece(segment: Segment, config: CoreConfig, tokenizer: PreTrainedTokenizerFast) -> Piece:
+    if isinstance(segment, Medium):
+        places = config.num_tokens(segment.sense, segment.frames)
+        return [(config.token_id(segment.sense), IGNORED)] * places
+    if not segment.text:
+        return []
+    encoded = tokenizer(segment.text, add_special_tokens=False, return_offsets_mapping=True)
+    return [
+        (token, token if any(first < end <= last for first, last in segment.learned) else IGNORED)
+        for token, (_, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    ]
+
+
+def _filled(
+    pieces: Sequence[Sequence[Piece]], gap: tuple[int, int, int]
+) -> list[list[tuple[int, int, int]]]:
+    """Rows whose pieces are as long as the longest of each place in the batch."""
+    rows: list[list[tuple[int, int, int]]] = [[] for _ in pieces]
+    for column in zip(*pieces, strict=True):
+        longest = max(map(len, column))
+        for row, piece in zip(rows, column, strict=True):
+            row += [(*token, 1) for token in piece]
+            row += [gap] * (longest - len(piece))
+    return rows

@@ -1,0 +1,40 @@
+"""LLaVA: Liu et al., "Visual Instruction Tuning" (2023); LLaVA-1.5 has two projector layers."""
+
+from typing import Any
+
+from nuthatch.mllm.bridges.projector import ProjectorConfig
+from nuthatch.mllm.chat_format import ChatFormat
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.encoders.clip import ClipConfig
+from nuthatch.mllm.presets import Preset
+from nuthatch.mllm.presets.vicuna import Size, placeholders, vicuna
+
+SYSTEM = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+
+
+def chat(system: str = SYSTEM) -> ChatFormat:
+    """Version v1 of the talk, with a system sentence."""
+    return ChatFormat(
+        begin=f"{system} ",
+        user=("USER: ", " "),
+        assistant=("ASSISTANT:", "</s>"),
+        media={("image",): "<>\n"},
+        blank=" ",
+    )
+
+
+def preset(size: Size = "7b", projector_layers: int = 1, **changes: Any) -> Preset:
+    """The patches of CLIP ViT-L/14's last layer but one, each projected to Vicuna v1."""
+    text = vicuna(size, "v1")
+    sizes = {
+        "text_config": text,
+        **placeholders(text),
+        "senses": ("image",),
+        "vision_config": ClipConfig(image_size=224 if projector_layers == 1 else 336),
+        "bridge_config": ProjectorConfig(num_layers=projector_layers),
+        "image_fit": "crop" if projector_layers == 1 else "pad",
+    }
+    return Preset(CoreConfig(**(sizes | changes)), chat())
