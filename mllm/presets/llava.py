@@ -5,6 +5,8 @@ from typing import Any
 from nuthatch.mllm.bridges.projector import ProjectorConfig
 from nuthatch.mllm.chat_format import ChatFormat
 from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.convert.names import PLAIN, Dropped, Part
+from nuthatch.mllm.convert.parts import CLIP_BESIDE, LLAMA, clip
 from nuthatch.mllm.encoders.clip import ClipConfig
 from nuthatch.mllm.presets import Preset
 from nuthatch.mllm.presets.vicuna import Size, placeholders, vicuna
@@ -38,3 +40,19 @@ def preset(size: Size = "7b", projector_layers: int = 1, **changes: Any) -> Pres
         "image_fit": "crop" if projector_layers == 1 else "pad",
     }
     return Preset(CoreConfig(**(sizes | changes)), chat())
+
+
+_CLIP = clip(ClipConfig())
+_TOWER = "model.vision_tower.vision_tower."
+
+SOURCES: dict[str, tuple[Part | Dropped, ...]] = {
+    "clip": (Part(_CLIP, "vision_model.", "vision_tower."), *CLIP_BESIDE),
+    "checkpoint": (
+        Part(LLAMA, "", "language_model."),
+        Part(PLAIN, "model.mm_projector.", "bridge."),
+        Part(PLAIN, "model.mm_projector.weight", "bridge.0.weight"),
+        Part(PLAIN, "model.mm_projector.bias", "bridge.0.bias"),
+        Part(_CLIP, f"{_TOWER}vision_model.", "vision_tower."),
+    ),
+}
+"""The folder `clip-vit-large-patch14` (or `-336`), and that of LLaVA itself."""

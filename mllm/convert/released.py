@@ -1,0 +1,234 @@
+"""Released files of a published system become the folder of a core.
+
+What each file holds is said by the system's preset; nothing is read that is not accounted for, and
+no more than a shard is in memory at a time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.convert.names import Dropped, Part, Plan, made, plan
+from nuthatch.mllm.convert.reading import Checkpoint, CheckpointError, open_checkpoint
+from nuthatch.mllm.convert.writing import write_sharded
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.presets import Preset
+
+SHARD_BYTES = 500_000_000
+TIED = ("language_model.lm_head.weight", "language_model.model.embed_tokens.weight")
+PLACEHOLDERS = ("<image>", "<audio>")
+LICENCES = {
+    "vicuna": "Vicuna and LLaMA: LLaMA's licence; version 1 of LLaMA is not for commercial use",
+    "imagebind": "ImageBind: CC BY-NC 4.0, not for commercial use",
+    "checkpoint": "the checkpoint: see its authors; weights tuned from LLaMA keep LLaMA's licence",
+}
+"""Terms that users should know of, by the source."""
+
+
+class System(Protocol):
+    """A module of `presets` whose released files can be converted."""
+
+    SOURCES: dict[str, tuple[Part | Dropped, ...]]
+    preset: Callable[..., Preset]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was made of which files."""
+
+    used: dict[str, int]
+    """Tensors taken from each source; one that a later source replaces is not counted."""
+    replaced: dict[str, int]
+    """Tensors of each source that a later one replaces."""
+    dropped: dict[str, list[str]]
+    """Names left out on purpose, by the reason."""
+    filled: list[str]
+    """Parameters that no file has and that are always the same."""
+    licences: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """The report for people."""
+        for source, number in self.used.items():
+            replaced = self.replaced.get(source, 0)
+            also = f", {replaced} replaced by later files" if replaced else ""
+            yield f"{source}: {number} tensors used{also}"
+        for why, names in self.dropped.items():
+            yield f"left out {len(names)}, such as {names[0]}: {why}"
+        for name in self.filled:
+            yield f"in no file, a constant: {name}"
+        yield from self.licences
+
+
+def convert(
+    system: System,
+    sources: Mapping[str, str | Path | Sequence[str | Path]],
+    out: str | Path,
+    *,
+    config: CoreConfig | None = None,
+    any_language_model: bool = False,
+    dtype: torch.dtype | None = None,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> Report:
+    """Write the core's folder: weights in shards, `config.json`, and the tokenizer where there is
+    one.
+
+    Args:
+        system: a module of `presets` with `SOURCES`.
+        sources: files or folders by the names that `SOURCES` gives them; where two hold the same
+            tensor, the one that `SOURCES` names later counts.
+        out: the folder to write.
+        config: sizes, where they are not those of the preset.
+        any_language_model: take a language model of another vocabulary than the preset's.
+        dtype: what weights are converted to; as they are by default.
+        progress: wraps the names of tensors while they are written, such as `tqdm`.
+
+    Raises:
+        CheckpointError: a file is damaged, or is not what its name says.
+        ValueError: an unknown source; a tensor that is not known, missing, or of another shape; a
+            language model of another version than the system was trained with.
+        FileExistsError: the folder holds weights already.
+    """
+    if unknown := sources.keys() - system.SOURCES.keys():
+        raise ValueError(
+            f"given {', '.join(sorted(unknown))}, expected some of {', '.join(system.SOURCES)}"
+        )
+    given = {name: open_checkpoint(sources[name]) for name in system.SOURCES if name in sources}
+    if config is None:
+        config = _config(system, given)
+        if not any_language_model:
+            _check_language_model(system, config)
+    plans = {
+        name: _planned(name, checkpoint, system.SOURCES[name])
+        for name, checkpoint in given.items()
+    }
+    made_of: dict[str, str] = {}  # of each of our names the source that counts
+    for name, planned in plans.items():
+        made_of |= dict.fromkeys(planned.sources, name)
+    shapes = _shapes(config)
+    constants = {n: v for n, v in getattr(system, "NEVER_TRAINED", {}).items() if n not in made_of}
+    if TIED[0] not in made_of and config.text_config.tie_word_embeddings:
+        shapes.pop(TIED[0])
+    _check(shapes, plans, made_of, constants, given)
+
+    def tensors() -> Iterator[tuple[str, Tensor]]:
+        for ours in progress([*made_of, *constants]):
+            if ours in constants:
+                yield ours, torch.full(shapes[ours], constants[ours])
+            else:
+                source = made_of[ours]
+                yield ours, made(plans[source].sources[ours], given[source].read)
+
+    write_sharded(out, tensors(), max_shard_bytes=SHARD_BYTES, dtype=dtype)
+    config.save_pretrained(out)
+    _save_tokenizer(sources, config, Path(out))
+    return Report(
+        used={name: sum(made == name for made in made_of.values()) for name in plans},
+        replaced={
+            name: sum(made_of[ours] != name for ours in planned.sources)
+            for name, planned in plans.items()
+        },
+        dropped=_by_reason(plans.values()),
+        filled=list(constants),
+        licences=[LICENCES[name] for name in given if name in LICENCES],
+    )
+
+
+def _planned(name: str, checkpoint: Checkpoint, parts: Sequence[Part | Dropped]) -> Plan:
+    try:
+        return plan(checkpoint.names(), parts)
+    except ValueError as error:
+        raise CheckpointError(f"{name}: {error}") from error
+
+
+def _config(system: System, given: Mapping[str, Checkpoint]) -> CoreConfig:
+    """The preset's sizes, with those of the language model that is given."""
+    changes: dict[str, Any] = {}
+    for name in ("vicuna", "checkpoint"):
+        if name in given and "hidden_size" in given[name].config:
+            text = LlamaConfig(**given[name].config)
+            changes |= {
+                "text_config": text,
+                "image_token_id": text.vocab_size,
+                "audio_token_id": text.vocab_size + 1,
+            }
+            break
+    return system.preset(**changes).config
+
+
+def _check_language_model(system: System, config: CoreConfig) -> None:
+    expected = system.preset().config.text_config.vocab_size
+    found = config.text_config.vocab_size
+    if found != expected:
+        raise ValueError(
+            f"the language model has {found:,} tokens, but this system was trained with a Vicuna of "
+            f"{expected:,} (v0 has 32,001, v1.1 and later 32,000), and speaks gibberish with "
+            "another; give that one, or say that any language model will do"
+        )
+
+
+def _shapes(config: CoreConfig) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        core = Core(config)
+    return {name: tuple(tensor.shape) for name, tensor in core.state_dict().items()}
+
+
+def _check(
+    shapes: Mapping[str, tuple[int, ...]],
+    plans: Mapping[str, Plan],
+    made_of: Mapping[str, str],
+    constants: Mapping[str, float],
+    given: Mapping[str, Checkpoint],
+) -> None:
+    wrong: dict[str, list[str]] = {"missing": [], "not known": [], "of another shape": []}
+    for ours, source in made_of.items():
+        names = plans[source].sources[ours]
+        if ours not in shapes:
+            wrong["not known"] += [f"{name} ({source})" for name in names]
+            continue
+        shape = given[source].shape(names[0])
+        if len(names) == 2:  # biases of queries and values, between which stand those of keys
+            shape = (3 * shape[0],)
+        if shape != shapes[ours]:
+            wrong["of another shape"].append(
+                f"{names[0]} ({source}): {shape}, expected {shapes[ours]}"
+            )
+    wrong["missing"] = [name for name in shapes if name not in made_of and name not in constants]
+    if any(wrong.values()):
+        raise ValueError(
+            "the files do not make this core; "
+            + "; ".join(
+                f"{what}: {len(names)}, such as {', '.join(names[:5])}"
+                for what, names in wrong.items()
+                if names
+            )
+        )
+
+
+def _by_reason(plans: Iterable[Plan]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for planned in plans:
+        for name, why in planned.dropped.items():
+            reasons.setdefault(why, []).append(name)
+    return reasons
+
+
+def _save_tokenizer(
+    sources: Mapping[str, str | Path | Sequence[str | Path]], config: CoreConfig, out: Path
+) -> None:
+    """The language model's tokenizer, with the placeholders behind its tokens."""
+    folders = [Path(path) for path in sources.values() if isinstance(path, str | Path)]
+    for folder in folders:
+        if (folder / "tokenizer.json").is_file():
+            # Not AutoTokenizer: its Llama tokenizer swallows the space at the start of a text.
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+            missing = config.text_config.vocab_size - len(tokenizer)
+            tokenizer.add_tokens([f"<unused_{number}>" for number in range(missing)])
+            tokenizer.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS)})
+            tokenizer.save_pretrained(out)
+            return

@@ -1,0 +1,56 @@
+"""MULTIS records as talks; the golden conversations are those of the reference."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from nuthatch.mllm.layout import Medium
+from nuthatch.mllm.presets.chatbridge import CHAT
+from nuthatch.training.data.multis import messages
+
+GOLDEN = json.loads(
+    (Path(__file__).parents[2] / "golden" / "multis_conversations.json").read_text()
+)
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=[case["task"] for case in GOLDEN])
+def test_conversations_are_those_of_the_reference(case: dict) -> None:
+    talk = messages(case["annotation"], case["task"], case["prompt"], Random(0))
+    segments = CHAT.segments(talk)
+    written = "".join("<query>" if isinstance(one, Medium) else one.text for one in segments)
+    assert written == case["conversation"]
+
+
+def test_one_of_several_captions_and_answers_is_drawn() -> None:
+    captions = {"image_id": "1", "caption": ["a", "b", "c"]}
+    said = {
+        messages(captions, "ti-cap", "Say.", Random(seed))[1]["content"] for seed in range(20)
+    }
+    assert said == {"a\n", "b\n", "c\n"}
+    asked = {"image_id": "1", "question": ["one?", "two?"], "answer": ["1", "2"]}
+    pairs = {
+        (talk[0]["content"][-1]["text"], talk[1]["content"])
+        for talk in (messages(asked, "ti-normalqa", "<QUESTION>", Random(n)) for n in range(20))
+    }
+    assert pairs == {("one?", "1\n"), ("two?", "2\n")}
+
+
+def test_a_conversation_is_read_up_to_its_eighth_message() -> None:
+    turns = [{"from": who, "value": str(n)} for n in range(6) for who in ("human", "gpt")]
+    assert len(messages({"conversations": turns}, "ti-conv", "", Random(0))) == 8
+    assert len(messages({"conversations": turns}, "ti-det", "", Random(0))) == 2
+
+
+@pytest.mark.parametrize(
+    ("record", "task", "message"),
+    [
+        ({"caption": "a"}, "xx-cap", "task 'xx-cap'"),
+        ({"image_id": "1"}, "ti-cap", "record with image_id"),
+        ({"conversations": [{"from": "gpt", "value": "a"}]}, "ti-conv", r"conversation of \['gpt'"),
+    ],
+)
+def test_records_that_cannot_be_read_are_errors(record: dict, task: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        messages(record, task, "Say.", Random(0))
