@@ -22,8 +22,8 @@ from nuthatch.agent.planner import Call, Turn
 from nuthatch.mllm.chat import parse_turn, prompt_ids
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
+from nuthatch.mllm.feature_cache import FeatureCache
 from nuthatch.mllm.grammar import turn_grammar
-from nuthatch.mllm.known_media import KnownMedia
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.media import MediaKind, MediaStore
 
@@ -53,7 +53,7 @@ class CorePlanner:
         core: Core,
         processor: CoreProcessor,
         *,
-        known: KnownMedia | None = None,
+        known: FeatureCache | None = None,
         budget: Budget | None = None,
         describe_tools: bool = False,
         quoted: bool = True,
@@ -75,7 +75,7 @@ class CorePlanner:
             core, processor.tokenizer, max_new_tokens=max_new_tokens, temperature=temperature
         )
         self._prefix = PrefixCache()
-        self.known = known or KnownMedia()
+        self.known = known or FeatureCache()
         self._lock = threading.Lock()
 
     def plan(self, conversation: Conversation) -> Turn:

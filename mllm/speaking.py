@@ -13,8 +13,8 @@ from torch import Tensor
 from nuthatch.mllm.chat import encode, prompt_ids
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, Row
+from nuthatch.mllm.feature_cache import FeatureCache
 from nuthatch.mllm.grammar import turn_grammar
-from nuthatch.mllm.known_media import KnownMedia
 from nuthatch.mllm.processing import CoreProcessor, Picture, Samples
 
 MOST_TOKENS = 48  # of an answer
@@ -40,7 +40,7 @@ class Speaker:
         self.core = core
         self.processor = processor
         self.tokenizer = processor.tokenizer
-        self.known = KnownMedia()
+        self.known = FeatureCache()
         self._decoder = Decoder(core, self.tokenizer, max_new_tokens=MOST_TOKENS)
         self._grammar = turn_grammar([], {}, allow="answer")
         self._queries = processor.config.num_tokens("image")

@@ -104,8 +104,7 @@ def convert(
         if not any_language_model:
             _check_language_model(system, config)
     plans = {
-        name: _planned(name, checkpoint, system.SOURCES[name])
-        for name, checkpoint in given.items()
+        name: _planned(name, checkpoint, system.SOURCES[name]) for name, checkpoint in given.items()
     }
     made_of: dict[str, str] = {}  # of each of our names the source that counts
     for name, planned in plans.items():
@@ -166,8 +165,8 @@ def _check_language_model(system: System, config: CoreConfig) -> None:
     found = config.text_config.vocab_size
     if found != expected:
         raise ValueError(
-            f"the language model has {found:,} tokens, but this system was trained with a Vicuna of "
-            f"{expected:,} (v0 has 32,001, v1.1 and later 32,000), and speaks gibberish with "
+            f"the language model has {found:,} tokens, but this system was trained with a Vicuna "
+            f"of {expected:,} (v0 has 32,001, v1.1 and later 32,000) and speaks gibberish with "
             "another; give that one, or say that any language model will do"
         )
 

@@ -1,8 +1,8 @@
-"""LLaVA-Plus: Liu et al., "LLaVA-Plus: Learning to Use Tools for Creating Multimodal Agents" (2023).
+"""LLaVA-Plus: Liu et al., "LLaVA-Plus: Learning to Use Tools for Creating Multimodal Agents", 2023.
 
-A LLaVA that was trained to call tools. Each of its turns has three fields: what it thinks, the calls
-it wants, and what it says to the user. The tools' results come back as the user's next turn, with
-the question once more. How turns are written is that of the released training and serving code.
+A LLaVA that was trained to call tools. Each of its turns has three fields: what it thinks, the
+calls it wants, and what it says to the user. The tools' results come back as the user's next turn,
+with the question once more. Turns are written as by the released training and serving code.
 """
 
 import ast

@@ -62,7 +62,9 @@ def beats(prefix: str = "") -> dict[str, Shape]:
     return _under(prefix, names)
 
 
-def qformer(prefix: str = "Qformer.bert.", width: int = 1408, text: bool = False) -> dict[str, Shape]:
+def qformer(
+    prefix: str = "Qformer.bert.", width: int = 1408, text: bool = False
+) -> dict[str, Shape]:
     names: dict[str, Shape] = {
         "embeddings.position_ids": (1, 512),
         **_affine("embeddings.LayerNorm", 768),

@@ -71,7 +71,8 @@ def test_a_talk_with_a_tool_has_four_steps() -> None:
         ]
     )
     begin, picture, talk = segments
-    assert isinstance(begin, Text) and begin.text.endswith("questions.\n\n### Human: ")
+    assert isinstance(begin, Text)
+    assert begin.text.endswith("questions.\n\n### Human: ")
     assert picture == Medium("image")
     assert isinstance(talk, Text)
     ((first, last),) = talk.learned

@@ -25,9 +25,7 @@ def test_conversations_are_those_of_the_reference(case: dict) -> None:
 
 def test_one_of_several_captions_and_answers_is_drawn() -> None:
     captions = {"image_id": "1", "caption": ["a", "b", "c"]}
-    said = {
-        messages(captions, "ti-cap", "Say.", Random(seed))[1]["content"] for seed in range(20)
-    }
+    said = {messages(captions, "ti-cap", "Say.", Random(seed))[1]["content"] for seed in range(20)}
     assert said == {"a\n", "b\n", "c\n"}
     asked = {"image_id": "1", "question": ["one?", "two?"], "answer": ["1", "2"]}
     pairs = {
