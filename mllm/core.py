@@ -15,6 +15,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
     Blip2QFormerConfig,
     Cache,
     GenerationMixin,
@@ -385,6 +387,10 @@ def _repeated(media_of_rows: Tensor, number: int, times: int) -> Tensor:
     """Indices of media for rows that are each repeated, (number * times)."""
     of_rows = torch.arange(number).split(media_of_rows.tolist())
     return torch.cat([row for row in of_rows for _ in range(times)])
+
+
+AutoConfig.register(CoreConfig.model_type, CoreConfig)
+AutoModelForCausalLM.register(CoreConfig, Core)
 
 
 def _within(name: str, part: str) -> bool:

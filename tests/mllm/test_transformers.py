@@ -1,0 +1,132 @@
+"""A core is a transformers model like any other: Auto classes, Trainer, LoRA, device maps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    Trainer,
+    TrainingArguments,
+)
+
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.layout import Medium, Text, lay_out
+from tests.mllm.released import released_tokenizer
+from tests.mllm.tiny_cores import (
+    BOS,
+    PICTURE,
+    SOUND,
+    pictures,
+    random_core,
+    sounds,
+    talking_core,
+)
+
+IDS = torch.tensor([[BOS, *PICTURE, 20, *SOUND, 30, 31]])
+
+
+def logits(core: Core) -> Tensor:
+    with torch.inference_mode():
+        found: Tensor = core(IDS, pictures(1), sounds(1)).logits
+    return found
+
+
+def test_auto_classes_know_it(tmp_path: Path) -> None:
+    core = random_core()
+    core.save_pretrained(tmp_path)
+    assert type(AutoConfig.from_pretrained(tmp_path)) is type(core.config)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert isinstance(again, Core)
+    torch.testing.assert_close(logits(again), logits(core), atol=0, rtol=0)
+
+
+def test_attentions_agree() -> None:
+    core = random_core()
+    with_sdpa = logits(core)
+    core.set_attn_implementation("eager")
+    assert core.bridge.qformer.config._attn_implementation == "eager"
+    torch.testing.assert_close(logits(core), with_sdpa, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["cpu", {"": "cpu"}, {"vision_tower": "cpu", "audio_tower": "cpu", "bridge": "cpu"}],
+    ids=["one", "all", "language model on disk"],
+)
+def test_parts_may_lie_on_other_devices(where: object, tmp_path: Path) -> None:
+    core = random_core()
+    core.save_pretrained(tmp_path)
+    if isinstance(where, dict) and len(where) > 1:
+        where = where | {"language_model": "disk"}
+    again = Core.from_pretrained(tmp_path, device_map=where, offload_folder=str(tmp_path / "disk"))
+    torch.testing.assert_close(logits(again), logits(core), atol=1e-6, rtol=0)
+
+
+def test_every_sampled_row_has_the_frames_of_its_row() -> None:
+    core = talking_core()
+    video = torch.randn(5, 3, 28, 28, generator=torch.Generator().manual_seed(3))
+    ids = torch.tensor([[BOS, *PICTURE, 20], [BOS, *PICTURE, 21]])
+    how = {"max_new_tokens": 6, "num_beams": 3, "num_return_sequences": 2}
+    together = core.generate(ids, pixel_values=video, frame_counts=torch.tensor([4, 1]), **how)
+    first = core.generate(ids[:1], pixel_values=video[:4].unsqueeze(0), **how)
+    second = core.generate(ids[1:], pixel_values=video[4:], **how)
+    assert together.tolist() == [*first.tolist(), *second.tolist()]
+
+
+def test_lora_finds_its_modules_by_name() -> None:
+    core = random_core()
+    before = logits(core)
+    tuned = get_peft_model(core, LoraConfig(r=2, target_modules=r".*language_model.*q_proj"))
+    adapted = {name for name, p in tuned.named_parameters() if p.requires_grad}
+    assert len(adapted) == 2 * 2
+    assert all("language_model" in name for name in adapted)
+    torch.testing.assert_close(logits(tuned), before, atol=1e-6, rtol=0)
+    tuned(IDS, pixel_values=pictures(1), filter_banks=sounds(1), labels=IDS).loss.backward()
+    assert all(p.grad is not None for p in tuned.parameters() if p.requires_grad)
+
+
+class Talks(Dataset):
+    """A picture each, and what is said of it."""
+
+    def __init__(self) -> None:
+        self.pictures = pictures(4)
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        return self.pictures[index], f"picture {'abcd'[index]}" + "!" * index
+
+
+def test_the_trainer_needs_no_subclass(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = random_core().config
+    config.text_config.vocab_size = 99
+    core, tokenizer = Core(config), released_tokenizer()
+
+    def collate(samples: list[tuple[Tensor, str]]) -> dict[str, Tensor]:
+        rows = [[Medium("image"), Text(said, ((0, len(said)),))] for _, said in samples]
+        seen = torch.stack([picture for picture, _ in samples])
+        return {**lay_out(rows, core.config, tokenizer), "pixel_values": seen}
+
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        per_device_train_batch_size=2,
+        max_steps=30,
+        learning_rate=1e-2,
+        logging_steps=1,
+        save_strategy="no",
+        report_to=[],
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    trainer = Trainer(core, arguments, data_collator=collate, train_dataset=Talks())
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses[-1] < losses[0] / 2
