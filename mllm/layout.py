@@ -72,10 +72,17 @@ def lay_out(
         one that ends in a learned span; all other labels are -100.
 
     Raises:
-        ValueError: no rows, or `max_tokens` would cut through a medium.
+        ValueError: no rows; `max_tokens` would cut through a medium; a row is longer than the
+            language model reads; or a tokenizer that loses blanks.
     """
     if not rows:
         raise ValueError("given no rows, expected at least one")
+    if _ids(tokenizer, " a") == _ids(tokenizer, "a"):
+        raise ValueError(
+            "this tokenizer swallows the blank at the start of a text, so that pieces around media "
+            "would read otherwise than in training; load tokenizer.json with "
+            "PreTrainedTokenizerFast instead"
+        )
     pieces = [[_piece(segment, config, tokenizer) for segment in row] for row in rows]
     pad = next(
         token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if token is not None
@@ -96,7 +103,12 @@ def lay_out(
                 )
             filled[index] = row[:max_tokens]
     begin = [] if tokenizer.bos_token_id is None else [(tokenizer.bos_token_id, IGNORED, 1)]
-    longest = max(map(len, filled))
+    longest, most = max(map(len, filled)), config.text_config.max_position_embeddings
+    if longest + len(begin) > most:
+        raise ValueError(
+            f"a row has {longest + len(begin):,} places, media included; the language model reads at "
+            f"most {most:,}: shorten the talk, or cut rows with max_tokens"
+        )
     whole = []
     for row in filled:
         padding = [gap] * (longest - len(row))
@@ -130,6 +142,10 @@ def _piece(segment: Segment, config: CoreConfig, tokenizer: PreTrainedTokenizerF
         (token, token if any(first < end <= last for first, last in segment.learned) else IGNORED)
         for token, (_, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
     ]
+
+
+def _ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False))
 
 
 def _filled(

@@ -278,3 +278,18 @@ def test_a_row_is_cut_on_the_right_but_never_through_a_medium(
         lay_out(ROWS[:1], core.config, tokenizer, max_tokens=4)
     with pytest.raises(ValueError, match="no rows"):
         lay_out([], core.config, tokenizer)
+
+
+def test_a_row_that_the_language_model_cannot_hold_is_an_error(
+    core: Core, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    with pytest.raises(ValueError, match=r"a row has 601 places.*at most 512"):
+        lay_out([[Text("a" * 600)]], core.config, tokenizer)
+    assert lay_out([[Text("a" * 600)]], core.config, tokenizer, max_tokens=511)
+
+
+def test_a_tokenizer_that_swallows_blanks_is_refused(core: Core) -> None:
+    swallowing = released_tokenizer()
+    swallowing.backend_tokenizer.normalizer = normalizers.Strip()
+    with pytest.raises(ValueError, match="swallows the blank"):
+        lay_out(ROWS[:1], core.config, swallowing)
