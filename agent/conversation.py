@@ -46,7 +46,7 @@ class Exchange:
     """One question, the turns that looked for its answer, and the answer."""
 
     question: str
-    given: list[str]  # handles of the media that came with it
+    given: list[str]  # handles of the media that came with it; of a video those of its parts
     turns: list[list[ToolCall]] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)  # by call id
     answer: str | None = None
@@ -120,8 +120,24 @@ class Conversation:
         return "\n".join(self.text(result) for result in heard)
 
     def text(self, result: ToolResult) -> str:
-        """What a planner reads of a result."""
-        return observation(result, media=self.media)
+        """What a planner reads of a result; of a frame it looked at also which one that was."""
+        looked_at = result.provenance.inputs if result.provenance else ()
+        frames = {handle: self.media.frame(handle) for handle in looked_at}
+        when = [f" ({handle}: {frame.origin})" for handle, frame in frames.items() if frame]
+        return observation(result, media=self.media) + "".join(when)
+
+    def parts(self, exchange: Exchange) -> list[dict[str, str]]:
+        """The media of a question as parts of its chat message, in order.
+
+        A part of a video is followed by where it is from: `image_1 <|image|> (1.50 s of video_1)`.
+        """
+        parts = []
+        for handle in exchange.given:
+            item = self.media[handle]
+            parts.append({"type": item.type, "handle": handle})
+            if item.origin is not None:
+                parts.append({"type": "text", "text": f"({item.origin})"})
+        return parts
 
     def ask(self, question: str, given: Sequence[str]) -> None:
         """Begin the next exchange."""

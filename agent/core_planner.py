@@ -164,10 +164,8 @@ def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
     """A talk as chat messages; of the first `shortened` results only the beginning is told."""
     told: list[dict[str, Any]] = []
     for exchange in talk.exchanges:
-        given = [{"type": talk.media[h].type, "handle": h} for h in exchange.given]
-        told.append(
-            {"role": "user", "content": [*given, {"type": "text", "text": exchange.question}]}
-        )
+        asked = [*talk.parts(exchange), {"type": "text", "text": exchange.question}]
+        told.append({"role": "user", "content": asked})
         for calls in exchange.turns:
             said = [{"name": call.tool, "arguments": call.arguments} for call in calls]
             told.append({"role": "assistant", "tool_calls": said})

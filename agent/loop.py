@@ -40,6 +40,7 @@ from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import AnyTool, ToolSet
+from nuthatch.tools.video import VideoSource
 from nuthatch.tools.weights import EMBEDDED, Weights
 from nuthatch.tools.workbench import Workbench
 
@@ -47,6 +48,7 @@ __all__ = ["Agent", "PlannerFailed"]
 
 Images = ImageSource | list[ImageSource] | None
 Sounds = AudioSource | list[AudioSource] | None
+Videos = VideoSource | list[VideoSource] | None
 PRESETS = {"embedded": EMBEDDED}
 
 
@@ -121,12 +123,14 @@ class Agent:
         *,
         image: Images = None,
         audio: Sounds = None,
+        video: Videos = None,
         after: Answer | str | None = None,
         on_event: Listener | None = None,
         drafts: bool = False,
     ) -> Answer:
-        """Answer a question about pictures and sounds; a list gives several.
+        """Answer a question about pictures, sounds and videos; a list gives several.
 
+        A video is seen as four of its frames, spread evenly, and heard as its sound.
         `after` is the answer (or run id) whose talk goes on: its media and what was said stay
         known. `on_event` hears `ToolStarted`, `ToolFinished`, `ClaimChecked` and `Answered` as
         they happen, some from other threads, one at a time; `Drafted` only if `drafts`.
@@ -136,7 +140,7 @@ class Agent:
             JournalError: the run cannot be written, or `after` cannot be read.
             PlannerFailed: the planner raised; the run is recorded.
         """
-        return self._finish(self._begin(question, image, audio, after, on_event, drafts))
+        return self._finish(self._begin(question, image, audio, video, after, on_event, drafts))
 
     async def aask(
         self,
@@ -144,6 +148,7 @@ class Agent:
         *,
         image: Images = None,
         audio: Sounds = None,
+        video: Videos = None,
         after: Answer | str | None = None,
         on_event: Listener | None = None,
         drafts: bool = False,
@@ -152,7 +157,7 @@ class Agent:
         cancelled = threading.Event()
 
         def ask() -> Answer:
-            run = self._begin(question, image, audio, after, on_event, drafts)
+            run = self._begin(question, image, audio, video, after, on_event, drafts)
             run.cancelled = cancelled
             return self._finish(run)
 
@@ -168,6 +173,7 @@ class Agent:
         *,
         image: Images = None,
         audio: Sounds = None,
+        video: Videos = None,
         after: Answer | str | None = None,
         drafts: bool = False,
     ) -> Iterator[Event]:
@@ -180,7 +186,7 @@ class Agent:
 
         def ask() -> None:
             try:
-                run = self._begin(question, image, audio, after, heard.put, drafts)
+                run = self._begin(question, image, audio, video, after, heard.put, drafts)
                 run.cancelled = cancelled
                 self._finish(run)
             except BaseException as error:  # raised again where the events are read
@@ -247,6 +253,7 @@ class Agent:
         question: str,
         image: Images,
         audio: Sounds,
+        video: Videos,
         after: Answer | str | None,
         on_event: Listener | None,
         drafts: bool,
@@ -266,6 +273,8 @@ class Agent:
             talk = Conversation.recall(record, self.tools, self.home)
         given = [talk.media.add_image(source).handle for source in _listed(image)]
         given += [talk.media.add_audio(source).handle for source in _listed(audio)]
+        for source in _listed(video):
+            given += [part.handle for part in talk.media.add_video(source)[1:]]
         talk.ask(question, given)
         journal = Journal(self.home, new_run_id())
         run = self._run(talk, journal, on_event, drafts, began)

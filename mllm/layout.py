@@ -106,8 +106,8 @@ def lay_out(
     longest, most = max(map(len, filled)), config.text_config.max_position_embeddings
     if longest + len(begin) > most:
         raise ValueError(
-            f"a row has {longest + len(begin):,} places, media included; the language model reads at "
-            f"most {most:,}: shorten the talk, or cut rows with max_tokens"
+            f"a row has {longest + len(begin):,} places, media included; the language model reads "
+            f"at most {most:,}: shorten the talk, or cut rows with max_tokens"
         )
     whole = []
     for row in filled:

@@ -76,7 +76,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="nuthatch",
-        description="Ask about pictures and sounds; tools look, a verifier checks each claim.",
+        description="Ask about pictures, sounds and videos; tools look, a verifier checks claims.",
     )
     parser.add_argument("--version", action="version", version=f"nuthatch {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
@@ -86,10 +86,17 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    ask = add("ask", _ask, "ask a question about pictures and sounds")
+    ask = add("ask", _ask, "ask a question about pictures, sounds and videos")
     ask.add_argument("question")
     ask.add_argument("--image", action="append", default=[], metavar="FILE", help="repeatable")
     ask.add_argument("--audio", action="append", default=[], metavar="FILE", help="repeatable")
+    ask.add_argument(
+        "--video",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="four of its frames are seen, its sound is heard; repeatable",
+    )
     ask.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     ask.add_argument("--home", type=Path, help="where runs live (default: NUTHATCH_HOME)")
 
@@ -161,6 +168,7 @@ def _ask(arguments: argparse.Namespace) -> int:
         arguments.question,
         images=arguments.image,
         sounds=arguments.audio,
+        videos=arguments.video,
         as_json=arguments.json,
     )
 

@@ -28,6 +28,7 @@ def converse(
     *,
     images: Sequence[str],
     sounds: Sequence[str],
+    videos: Sequence[str] = (),
     as_json: bool,
 ) -> int:
     """Ask, show the steps and the answer; returns the exit status."""
@@ -38,6 +39,7 @@ def converse(
             question,
             image=list(images),
             audio=list(sounds),
+            video=list(videos),
             on_event=lambda event: _print_event(console, event),
         )
     except (MediaError, QuestionError, JournalError, PlannerFailed) as error:
@@ -63,6 +65,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     """The one object that `ask --json` and `verify --json` print.
 
     Boxes are x1 y1 x2 y2 in pixels of the upright original image; times are seconds but for `ms`.
+    Of a frame `video` and `time` say which it is.
     """
     record: dict[str, Any] = {
         "answer": answer.text,
@@ -97,6 +100,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
                 "handle": item.handle,
                 "type": item.type,
                 "size": item.size,
+                "video": item.video,
+                "time": item.time,
                 "sha256": item.sha256,
                 "path": str(item.path),
             }
@@ -216,6 +221,9 @@ def _print_answer(console: Console, answer: Answer) -> None:
         console.print(f"[bold]answer:[/] {escape(str(answer))}")
     else:
         console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
+    for item in answer.media:
+        if item.origin is not None:
+            console.print(f"[dim]{item.handle}: {item.origin}[/]")
     picture = answer.save_picture()
     if picture:
         console.print(f"[dim]picture:[/] {picture}", soft_wrap=True)

@@ -21,6 +21,7 @@ PACKAGES = {
     "segment-anything": ("vision", "masks"),
     "soundfile": ("audio", "reading sounds"),
     "scipy": ("audio", "resampling sounds"),
+    "av": ("vision", "reading videos"),
     "matplotlib": ("train", "plots"),
     "PyYAML": ("train", "recipes"),
     "langchain": ("langchain", "reserved: adapters to come"),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nuthatch.__main__ import main
 from nuthatch.agent.journal import Journal
+from tests.mllm.little_videos import write_video
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PICTURE, SOUND = str(EXAMPLES / "kitchen.png"), str(EXAMPLES / "kitchen.wav")
@@ -142,6 +143,29 @@ def test_a_sound_that_cannot_be_used_is_a_clear_error(tmp_path, capsys, samples,
     status, record = run_json(capsys, "ask", "What do you hear?", "--audio", str(path))
     assert status == 2
     assert words in record["error"]["message"]
+
+
+def test_a_video_is_asked_about_and_its_frames_are_named_with_their_times(tmp_path, capsys):
+    path = write_video(tmp_path / "a.mp4", 30, size=(256, 256), sound=2.0)
+    words = ("ask", "Is there a cup in image_2?", "--video", str(path))
+    status, record = run_json(capsys, *words)
+    assert status == 0
+    times = {m["handle"]: (m["video"], m["time"]) for m in record["media"]}
+    assert times["video_1"] == (None, None)
+    assert times["audio_1"] == ("video_1", None)
+    assert times["image_2"] == ("video_1", pytest.approx(1.1))
+    _, out = run(capsys, "runs", "show", record["run_id"])
+    assert "image_2: 1.10 s of video_1" in out
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no video"], ids=["gone", "empty", "text"])
+def test_a_video_that_cannot_be_used_is_a_clear_error(tmp_path, capsys, content):
+    path = tmp_path / "a.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    status, record = run_json(capsys, "ask", "What is here?", "--video", str(path))
+    assert status == 2
+    assert "a.mp4" in record["error"]["message"]
 
 
 def test_a_silent_sound_is_answered_and_nothing_is_invented(tmp_path, capsys):

@@ -1,15 +1,18 @@
 """Media are values with identity: a handle names content, the bytes lie once in the store.
 
 Pictures come in upright (EXIF) RGB and sounds as 16 kHz mono float32, through `ingest`; everything
-behind that door can rely on it. A blob's name is the sha256 of its file, so the same picture is
-stored once however often it is talked about, and `sha256sum` alone can check a run.
+behind that door can rely on it. A video comes in with some of its frames and its sound: a picture
+and a sound like any other, which know where they are from. A blob's name is the sha256 of its
+file, so the same picture is stored once however often it is talked about, and `sha256sum` alone
+can check a run.
 
-Handles: `image_1`, `audio_1`, `mask_1` in order of arrival; `detection_2.3` is the third detection
-of the second set found. The planner can only name handles that exist.
+Handles: `image_1`, `audio_1`, `video_1`, `mask_1` in order of arrival; `detection_2.3` is the
+third detection of the second set found. The planner can only name handles that exist.
 """
 
 import hashlib
 import io
+import shutil
 import threading
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -31,14 +34,15 @@ from nuthatch.tools.ingest import (
     read_audio,
     read_image,
 )
+from nuthatch.tools.video import FRAMES, VideoSource, read_video
 
-MediaKind = Literal["image", "audio", "mask"]
+MediaKind = Literal["image", "audio", "video", "mask"]
 DECODED_PICTURES = 16
 Array = TypeVar("Array", bound=NDArray[Any])
 
 
 class Media(BaseModel):
-    """One picture, sound or mask of a talk: its handle, its content's name, where it came from."""
+    """One picture, sound, video or mask of a talk: its handle, its content's name, its origin."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,14 +53,25 @@ class Media(BaseModel):
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
+    frames: int | None = None  # of a video
+    video: str | None = None  # the handle of the video that this is a frame or the sound of
+    time: float | None = None  # of a frame: when it is shown, in seconds
     made_by: str | None = None  # call id; None for what the user gave
     parents: tuple[str, ...] = ()
     note: str | None = None  # what was changed at the door, e.g. "first of 12 frames"
 
     @property
     def size(self) -> str:
-        """For people: `640x480` or `3.0 s`."""
-        return f"{self.width}x{self.height}" if self.seconds is None else f"{self.seconds:.1f} s"
+        """For people: `640x480`, `3.0 s`, or of a video both."""
+        sides = [] if self.width is None else [f"{self.width}x{self.height}"]
+        return ", ".join(sides if self.seconds is None else [*sides, f"{self.seconds:.1f} s"])
+
+    @property
+    def origin(self) -> str | None:
+        """What of a video this is: `1.50 s of video_1`, `sound of video_1`; None: of none."""
+        if self.video is None:
+            return None
+        return f"{'sound' if self.time is None else f'{self.time:.2f} s'} of {self.video}"
 
 
 class Detection(BaseModel):
@@ -163,6 +178,14 @@ class MediaStore:
             return self._detections[handle]
         return [self.detection(handle)]
 
+    def frame(self, handle: str) -> Media | None:
+        """The frame of a video that a picture is, or was cut from; None if it is of no video."""
+        item = self._items.get(handle)
+        if item is None or item.time is not None:
+            return item
+        origins = (self.frame(parent) for parent in item.parents)
+        return next((frame for frame in origins if frame is not None), None)
+
     # -- what comes in --------------------------------------------------------------------------
 
     def add_image(
@@ -214,6 +237,37 @@ class MediaStore:
                     note=note,
                 )
             )
+
+    def add_video(self, source: VideoSource, *, frames: int = FRAMES) -> list[Media]:
+        """Take in a video: a path or the bytes of a file.
+
+        Returns the video, up to `frames` of its frames, spread evenly, and its sound if it has one.
+
+        Raises:
+            MediaError: missing, empty, broken, too large or too long, no frame is whole, or PyAV
+                is not installed; nothing is stored then.
+        """
+        clip, sound = read_video(source, frames)
+        sha256, path = self._store(source if isinstance(source, bytes) else Path(source), "video")
+        with self._lock:
+            video = self._enter(
+                Media(
+                    handle=self._next("video"),
+                    type="video",
+                    sha256=sha256,
+                    path=path,
+                    width=clip.width,
+                    height=clip.height,
+                    seconds=clip.seconds,
+                    frames=clip.total,
+                    note=clip.note,
+                )
+            )
+            shown = dict(zip(clip.times, clip.frames, strict=True))  # a short video repeats frames
+            parts = [self._part(video, self.add_image(each), at) for at, each in shown.items()]
+            if sound is not None:
+                parts.append(self._part(video, self.add_audio(sound)))
+            return [video, *parts]
 
     def add_mask(self, mask: Mask, *, made_by: str | None, parents: tuple[str, ...]) -> Media:
         """Keep a mask; `parents` names the picture it lies on."""
@@ -276,15 +330,23 @@ class MediaStore:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _store(self, blob: bytes, suffix: str) -> tuple[str, Path]:
-        sha256 = hashlib.sha256(blob).hexdigest()
-        path = self.blobs / f"{sha256}.{suffix}"
-        if not path.is_file():
-            self.blobs.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{threading.get_ident()}.partial")
-            partial.write_bytes(blob)
-            partial.replace(path)
+    def _store(self, blob: bytes | Path, suffix: str) -> tuple[str, Path]:
+        """Keep bytes, or a copy of a file that need not fit into memory."""
+        with blob.open("rb") if isinstance(blob, Path) else io.BytesIO(blob) as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            path = self.blobs / f"{sha256}.{suffix}"
+            if not path.is_file():
+                self.blobs.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(f".{threading.get_ident()}.partial")
+                file.seek(0)
+                with partial.open("wb") as out:
+                    shutil.copyfileobj(file, out)
+                partial.replace(path)
         return sha256, path
+
+    def _part(self, video: Media, item: Media, time: float | None = None) -> Media:
+        """A picture or sound that is a part of a video, with its lineage."""
+        return self._enter(item.model_copy(update={"video": video.handle, "time": time}))
 
     def _keep(self, sha256: str, pixels: Pixels) -> None:
         """Decoded pictures stay at hand, the latest few; the blob has them all."""

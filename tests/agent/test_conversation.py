@@ -8,10 +8,13 @@ from nuthatch.agent.conversation import (
     QuestionError,
     checked_question,
 )
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.mllm.chat import prompt_ids
+from nuthatch.tools.base import Provenance, ToolCall, ToolResult
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Note
+from tests.mllm.little_videos import write_video
+from tests.mllm.speakers import tokenizer
 
 
 def talk(tmp_path) -> Conversation:
@@ -67,3 +70,34 @@ def test_what_is_no_question_is_refused_with_what_was_given(question, said):
 
 def test_what_is_no_unicode_becomes_a_question_mark():
     assert checked_question("a\udcffb") == "a?b"
+
+
+# -- videos ---------------------------------------------------------------------------------------
+
+
+def test_a_planner_reads_which_second_of_which_video_each_frame_is(tmp_path):
+    conversation = Conversation(MediaStore(tmp_path), ToolSet([]))
+    photo = conversation.media.add_image(PHOTO)
+    path = write_video(tmp_path / "a.mp4", 30, sound=1.0)
+    video = conversation.media.add_video(path, frames=2)
+    conversation.ask("How many?", [item.handle for item in (photo, *video[1:])])
+    said = [*conversation.parts(conversation.now), {"type": "text", "text": conversation.question}]
+    ids = prompt_ids(tokenizer(), [{"role": "user", "content": said}])
+    assert tokenizer().decode(ids) == (
+        "<|bos|><|user|>image_1 <|image|> image_2 <|image|> (0.70 s of video_1) image_3 <|image|> "
+        "(2.20 s of video_1) audio_1 <|audio|> (sound of video_1) How many?<|end|><|assistant|>"
+    )
+
+
+def test_a_result_says_which_frame_was_looked_at(tmp_path):
+    conversation = talk(tmp_path)
+    conversation.media.add_video(write_video(tmp_path / "a.mp4", 30), frames=1)
+    conversation.media.add_image(PHOTO, made_by="call_1", parents=("image_2",))
+    for handle, added in (
+        ("image_1", ""),
+        ("image_2", " (image_2: 1.40 s of video_1)"),
+        ("image_3", " (image_3: 1.40 s of video_1)"),
+    ):
+        looked_at = Provenance("1", {}, {}, {handle: "sha256"})
+        result = ToolResult(ToolCall("call_1", "say", {}), Note(text="a"), None, 1.0, looked_at)
+        assert conversation.text(result) == f"call_1 say: text: a{added}"

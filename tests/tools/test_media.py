@@ -8,6 +8,7 @@ import pytest
 from nuthatch.tools.geometry import Box, Mask
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import Detection, MediaStore
+from tests.mllm.little_videos import seen, write_video
 
 
 @pytest.fixture
@@ -91,3 +92,58 @@ def test_a_blob_that_is_gone_is_an_error_when_restored(store):
     image.path.unlink()
     with pytest.raises(MediaError, match="is gone"):
         MediaStore(store.root).restore([image], {})
+
+
+def test_a_video_comes_in_with_its_frames_and_its_sound_which_know_where_they_are_from(
+    tmp_path, store
+):
+    store.add_image(pixels())
+    path = write_video(tmp_path / "a.mp4", 30, sound=3.0)
+    video, *parts = store.add_video(path)
+    assert [part.handle for part in parts] == [
+        "image_2",
+        "image_3",
+        "image_4",
+        "image_5",
+        "audio_1",
+    ]
+    assert (video.handle, video.width, video.height, video.frames) == ("video_1", 64, 48, 30)
+    assert video.size == "64x48, 3.0 s"
+    assert video.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert video.path.read_bytes() == path.read_bytes()
+    assert [part.video for part in parts] == ["video_1"] * 5
+    assert [part.time for part in parts] == [pytest.approx(t) for t in (0.3, 1.1, 1.9, 2.6)] + [
+        None
+    ]
+    assert [part.origin for part in parts[3:]] == ["2.60 s of video_1", "sound of video_1"]
+    assert seen(store.image("image_4")) == 19
+    assert np.abs(store.audio("audio_1")).max() > 0.4
+    assert (parts[0].parents, parts[0].made_by) == ((), None)  # given, and not made by a tool
+
+
+def test_the_same_video_is_stored_once_as_a_file_or_as_bytes(tmp_path, store):
+    path = write_video(tmp_path / "a.mp4", 1)
+    first, second = store.add_video(path), store.add_video(path.read_bytes())
+    assert [item.handle for item in (*first, *second)] == [
+        *("video_1", "image_1", "video_2", "image_2")  # one frame is one picture
+    ]
+    assert first[0].path == second[0].path
+    assert len(list(store.blobs.iterdir())) == 2
+
+
+def test_a_picture_that_was_cut_from_a_frame_leads_back_to_it(tmp_path, store):
+    _, frame = store.add_video(write_video(tmp_path / "a.mp4", 1))
+    part = store.add_image(pixels(), made_by="call_1", parents=(frame.handle,))
+    closer = store.add_image(pixels(), made_by="call_2", parents=(part.handle,))
+    assert store.frame(closer.handle) == frame
+    assert store.frame(store.add_image(pixels()).handle) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", None], ids=["empty", "text", "cut off"])
+def test_of_a_video_that_cannot_be_used_nothing_is_stored(content, tmp_path, store):
+    path = write_video(tmp_path / "a.mp4")
+    with pytest.raises(MediaError) as caught:
+        store.add_video(path.read_bytes()[:900] if content is None else content)
+    assert caught.value.code == "unsupported_media"
+    assert store.items() == []
+    assert not store.blobs.exists()

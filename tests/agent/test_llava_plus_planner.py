@@ -1,0 +1,129 @@
+"""LLaVA-Plus's turns as calls of ours, and results as it was trained to read them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import PreTrainedTokenizerFast
+
+from nuthatch import Agent
+from nuthatch.agent.answer import Draft
+from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.llava_plus_planner import LlavaPlusPlanner
+from nuthatch.agent.planner import Call
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.layout import Medium, Segment
+from nuthatch.mllm.presets.llava_plus import Action, Turn, UnreadableTurn
+from nuthatch.mllm.processing import CoreProcessor
+from nuthatch.tools.catalogue import default_tools
+from nuthatch.tools.media import MediaStore
+from tests.mllm.released import GOLDEN
+
+
+class Speaker:
+    """Says what it was given, and keeps what it read."""
+
+    def __init__(self, *said: Turn | str) -> None:
+        self.said = [one.write() if isinstance(one, Turn) else one for one in said]
+        self.read: list[str] = []
+        self.pictures: list[tuple[int, ...]] = []
+
+    def __call__(self, segments: Sequence[Segment], pictures: Sequence[np.ndarray]) -> str:
+        self.read.append(
+            "".join("<image>" if isinstance(one, Medium) else one.text for one in segments)
+        )
+        self.pictures = [picture.shape for picture in pictures]
+        return self.said[len(self.read) - 1]
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Conversation:
+    conversation = Conversation(MediaStore(tmp_path), default_tools())
+    picture = conversation.media.add_image(Image.new("RGB", (200, 100)))
+    conversation.ask("How many bears?", [picture.handle])
+    return conversation
+
+
+def planned(talk: Conversation, *actions: Action) -> list[Call]:
+    speaker = Speaker(Turn("I look.", actions, "One moment."))
+    turn = LlavaPlusPlanner(speaker).plan(talk)
+    assert isinstance(turn, list)
+    return turn
+
+
+@pytest.mark.parametrize(
+    ("action", "call"),
+    [
+        (
+            Action("grounding_dino", {"caption": "bear . brown dog.", "box_threshold": 0.3}),
+            Call("detect", {"image": "image_1", "labels": ["bear", "brown dog"], "threshold": 0.3}),
+        ),
+        (
+            Action("grounded_sam", {"caption": "bear", "box_threshold": 0.3, "image": "<image>"}),
+            Call("ground", {"image": "image_1", "phrases": ["bear"]}),
+        ),
+        (
+            Action("sam", {"boxes": [[0.1, 0.2, 0.5, 1.0]], "image": "<image>"}),
+            Call("segment", {"image": "image_1", "boxes": [[20, 20, 100, 100]]}),
+        ),
+        (
+            Action("sam", {"points": [[0.5, 0.5]], "point_labels": [1]}),
+            Call("segment", {"image": "image_1", "points": [[100, 50]]}),
+        ),
+        (Action("easyocr"), Call("read_text", {"image": "image_1"})),
+        (
+            Action("stable_diffusion", {"prompt": "a bear"}),
+            Call("generate_image", {"prompt": "a bear"}),
+        ),
+        (Action("seem", {"task": "x"}), Call("seem", {"image": "image_1", "task": "x"})),
+    ],
+    ids=lambda value: value.name if isinstance(value, Action) else "",
+)
+def test_the_names_and_arguments_of_its_training_become_ours(
+    talk: Conversation, action: Action, call: Call
+) -> None:
+    assert planned(talk, action) == [call]
+
+
+def test_a_question_takes_its_four_steps(tmp_path: Path) -> None:
+    look = Turn("I look.", (Action("grounding_dino", {"caption": "cup"}),), "One moment.")
+    speaker = Speaker(look, Turn("I know.", (), "There are three cups."))
+    agent = Agent.load("embedded", planner=LlavaPlusPlanner(speaker))
+    answer = agent.ask("How many cups?", image="examples/kitchen.png")
+    assert [result.call.tool for result in answer.calls][:1] == ["detect"]
+    assert "three cups" in answer.text
+    assert len(speaker.pictures) == 1
+    first, second = speaker.read
+    assert first.endswith("### Human: <image>\nHow many cups?\n### Assistant:")
+    assert f"### Assistant: {look.write()}\n### Human: grounding_dino model outputs: " in second
+    asked_again = "Please summarize the model outputs and answer my first question: How many cups?"
+    assert second.endswith(f"{asked_again}\n### Assistant:")
+
+
+def test_a_text_without_fields_is_the_answer(talk: Conversation) -> None:
+    assert LlavaPlusPlanner(Speaker("Two bears.\n### Human: and")).plan(talk) == Draft("Two bears.")
+
+
+def test_actions_that_cannot_be_read_say_what_was_expected(talk: Conversation) -> None:
+    said = '"thoughts🤔" t\n"actions🚀" [{]\n"value👉" v'
+    with pytest.raises(UnreadableTurn, match="expected a list such as"):
+        LlavaPlusPlanner(Speaker(said)).plan(talk)
+
+
+def test_a_converted_folder_speaks(talk: Conversation, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(GOLDEN / "tokenizer")
+    config = CoreConfig.tiny(senses=("image",))
+    config.text_config.vocab_size = len(tokenizer)
+    config.text_config.max_position_embeddings = 4096
+    config.image_token_id, config.audio_token_id = len(tokenizer), len(tokenizer) + 1
+    Core(config).save_pretrained(tmp_path / "core")
+    CoreProcessor(config, tokenizer).save_pretrained(tmp_path / "core")
+    planner = LlavaPlusPlanner.load(tmp_path / "core")
+    said = planner.speak(planner.chat.segments([{"role": "user", "content": "Hi"}]), [])
+    assert isinstance(said, str)
+    assert "</s>" not in said
