@@ -17,6 +17,18 @@ from nuthatch.tools.faults import ToolUnavailable
 Command = Callable[[argparse.Namespace], int]
 
 
+CONVERSIONS = (
+    "chatbridge",
+    "bubogpt",
+    "minigpt4",
+    "llava",
+    "llava-plus",
+    "beats",
+    "eva",
+    "vicuna-delta",
+)
+
+
 class _BadUsage(Exception):
     """What the parser has to complain of; told in the form that was asked for."""
 
@@ -121,6 +133,25 @@ def _parser() -> argparse.ArgumentParser:
     world.add_argument("--out", type=Path, required=True)
     world.add_argument("--seed", type=_not_negative, default=1)
 
+    convert = add("convert", _convert, "make a core of the released files of a published system")
+    convert.add_argument("kind", choices=CONVERSIONS)
+    convert.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a released file or folder, such as checkpoint=chatbridge.pth; repeatable, also with "
+        "one name for files that belong together",
+    )
+    convert.add_argument("--out", type=Path, required=True, help="the folder to write")
+    convert.add_argument("--sizes", type=Path, metavar="JSON", help="sizes other than the preset's")
+    convert.add_argument("--dtype", choices=["float32", "float16", "bfloat16"])
+    convert.add_argument(
+        "--any-language-model",
+        action="store_true",
+        help="take a language model of another vocabulary than the system was trained with",
+    )
+
     train = add("train", _train, "train the models that ship with the package")
     train.add_argument("preset", choices=["embedded"])
     stages = ["perceive", "see", "listen", "read_and_call", "bridge", "join"]
@@ -211,6 +242,31 @@ def _world(arguments: argparse.Namespace) -> int:
     from nuthatch.training.world.sheet import sheet
 
     print(sheet(arguments.n, arguments.seed, arguments.out))
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from nuthatch.console import refuse
+    from nuthatch.mllm.convert.command import run
+
+    sources: dict[str, list[Path]] = {}
+    for given in arguments.source:
+        name, equals, path = given.partition("=")
+        if not equals or not path:
+            return refuse("bad_usage", f"given --source {given}, expected NAME=PATH", as_json=False)
+        sources.setdefault(name, []).append(Path(path))
+    try:
+        run(
+            arguments.kind,
+            sources,
+            arguments.out,
+            sizes=arguments.sizes,
+            any_language_model=arguments.any_language_model,
+            dtype=arguments.dtype,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Convert: released checkpoints, read tensor by tensor, to ours, written shard by shard."""

@@ -1,0 +1,92 @@
+"""`nuthatch convert`: released files become a folder that `from_pretrained` reads."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.convert.delta import apply_delta
+from nuthatch.mllm.convert.released import System, convert
+from nuthatch.mllm.convert.towers import SOURCES as TOWERS
+from nuthatch.mllm.convert.towers import convert_tower
+from nuthatch.mllm.presets import bubogpt, chatbridge, llava, llava_plus, minigpt4
+
+SYSTEMS: dict[str, System] = {
+    "chatbridge": chatbridge,
+    "bubogpt": bubogpt,
+    "minigpt4": minigpt4,
+    "llava": llava,
+    "llava-plus": llava_plus,
+}
+DELTA = "vicuna-delta"
+DELTA_SOURCES = ("base", "delta")
+
+
+def sources_of(kind: str) -> tuple[str, ...]:
+    """The names of the files that a conversion takes.
+
+    Raises:
+        ValueError: there is no such conversion.
+    """
+    if kind in SYSTEMS:
+        return tuple(SYSTEMS[kind].SOURCES)
+    if kind in TOWERS:
+        return tuple(TOWERS[kind])
+    if kind == DELTA:
+        return DELTA_SOURCES
+    known = ", ".join([*SYSTEMS, *TOWERS, DELTA])
+    raise ValueError(f"given {kind!r}, expected one of {known}")
+
+
+def run(
+    kind: str,
+    sources: Mapping[str, list[Path]],
+    out: Path,
+    *,
+    sizes: Path | None = None,
+    any_language_model: bool = False,
+    dtype: str | None = None,
+) -> None:
+    """Convert and say what was made of which files.
+
+    Raises:
+        ValueError: see `convert`, `convert_tower` and `apply_delta`.
+        OSError: a file is not there, or the folder holds weights already.
+    """
+    expected = sources_of(kind)
+    if wrong := [name for name in sources if name not in expected]:
+        raise ValueError(f"{kind} takes {', '.join(expected)}, given {', '.join(wrong)}")
+    precision = None if dtype is None else getattr(torch, dtype)
+    single = {name: paths[0] for name, paths in sources.items()}
+    if kind == DELTA:
+        if missing := [name for name in DELTA_SOURCES if name not in single]:
+            raise ValueError(f"{kind} takes base and delta; {missing[0]} is missing")
+        apply_delta(single["base"], single["delta"], out, dtype=precision, progress=_bar)
+        print(f"wrote {out}")
+        return
+    given_sizes = None if sizes is None else json.loads(sizes.read_text(encoding="utf-8"))
+    if kind in TOWERS:
+        dropped = convert_tower(kind, single, out, sizes=given_sizes, progress=_bar)
+        for name, why in dropped.items():
+            print(f"left out {name}: {why}")
+        print(f"wrote {out}")
+        return
+    report = convert(
+        SYSTEMS[kind],
+        dict(sources),
+        out,
+        config=None if given_sizes is None else CoreConfig(**given_sizes),
+        any_language_model=any_language_model,
+        dtype=precision,
+        progress=_bar,
+    )
+    for line in report.lines():
+        print(line)
+    print(f"wrote {out}")
+
+
+def _bar(names: Iterable[str]) -> Iterable[str]:
+    return track(list(names), description="tensors")

@@ -1,0 +1,134 @@
+"""Released files become a core that speaks as the reference does, or a precise error."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nuthatch.__main__ import main
+from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.convert.reading import CheckpointError
+from nuthatch.mllm.convert.released import convert
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
+from nuthatch.mllm.presets import chatbridge
+from tests.mllm.released import GOLDEN, released_config, released_core, released_weights
+
+LANGUAGE = "llama_model."
+
+
+def files(folder: Path, **changes: object) -> dict[str, Path]:
+    """A checkpoint as it is released, with its optimizer, and a language model in a folder."""
+    weights = released_weights()
+    language = {n.removeprefix(LANGUAGE): weights.pop(n) for n in list(weights) if LANGUAGE in n}
+    checkpoint = {"model": {**weights, **changes}, "optimizer": {"lr": 1.0}, "epoch": 3}
+    torch.save(checkpoint, folder / "checkpoint.pth")
+    (folder / "vicuna").mkdir()
+    torch.save(language, folder / "vicuna" / "pytorch_model.bin")
+    text = released_config().text_config.to_dict()
+    (folder / "vicuna" / "config.json").write_text(json.dumps(text, default=str))
+    return {"checkpoint": folder / "checkpoint.pth", "vicuna": folder / "vicuna"}
+
+
+@torch.inference_mode()
+def test_a_checkpoint_and_its_language_model_become_the_same_core(tmp_path: Path) -> None:
+    report = convert(chatbridge, files(tmp_path), tmp_path / "core", config=released_config())
+    core, expected = Core.from_pretrained(tmp_path / "core"), released_core().state_dict()
+    assert core.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[n]) for n, value in core.state_dict().items())
+    golden = load_file(GOLDEN / "chatbridge_activations.safetensors")
+    close = torch.testing.assert_close
+    close(core.embed_image(golden["video"]), golden["video_embeds"], atol=1e-5, rtol=0)
+    said = "\n".join(report.lines())
+    assert "tensors used" in said
+    assert "a constant that is computed anew" in said
+    assert "not for commercial use" in said
+
+
+def test_the_norm_that_is_never_trained_need_not_be_in_a_file(tmp_path: Path) -> None:
+    sources = files(tmp_path)
+    saved = torch.load(sources["checkpoint"], weights_only=True)
+    saved["model"] = {n: v for n, v in saved["model"].items() if not n.startswith("ln_audio.")}
+    torch.save(saved, sources["checkpoint"])
+    report = convert(chatbridge, sources, tmp_path / "core", config=released_config())
+    assert report.filled == ["bridge.audio_norm.weight", "bridge.audio_norm.bias"]
+    norm = Core.from_pretrained(tmp_path / "core").bridge.audio_norm
+    assert bool((norm.weight == 1).all() and (norm.bias == 0).all())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"extra.weight": torch.zeros(1)}, CheckpointError, r"1 tensors are not known.*extra"),
+        ({"llama_proj.bias": torch.zeros(7)}, ValueError, r"llama_proj\.bias.*\(7,\).*\(40,\)"),
+    ],
+)
+def test_files_that_do_not_make_the_core_are_errors_that_name_the_tensor(
+    tmp_path: Path, changes: dict[str, Tensor], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        convert(chatbridge, files(tmp_path, **changes), tmp_path / "core", config=released_config())
+    assert not (tmp_path / "core" / "model.safetensors").exists()
+
+
+def test_what_no_file_holds_is_named(tmp_path: Path) -> None:
+    sources = {"checkpoint": files(tmp_path)["checkpoint"]}
+    with pytest.raises(ValueError, match=r"missing: .*language_model"):
+        convert(chatbridge, sources, tmp_path / "core", config=released_config())
+    with pytest.raises(ValueError, match=r"given llama, expected some of eva, blip2"):
+        convert(chatbridge, {"llama": tmp_path}, tmp_path / "core")
+
+
+def test_another_vicuna_than_the_system_was_trained_with_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has 99 tokens.*Vicuna of 32,001.*gibberish"):
+        convert(chatbridge, files(tmp_path), tmp_path / "core")
+
+
+def test_the_command_converts_and_says_what_it_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = tmp_path / "sizes.json"
+    config: CoreConfig = released_config()
+    sizes.write_text(json.dumps(config.to_dict(), default=str))
+    sources = [f"--source={name}={path}" for name, path in files(tmp_path).items()]
+    out = tmp_path / "core"
+    words = ["convert", "chatbridge", *sources, f"--sizes={sizes}", f"--out={out}"]
+    assert main(words) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    assert isinstance(Core.from_pretrained(out), Core)
+    assert main(words) == 2, "the folder holds weights already"
+    assert main(["convert", "chatbridge", "--source=x", f"--out={out}"]) == 2
+    assert main(["convert", "beats", *sources, f"--out={tmp_path / 'beats'}"]) == 1
+
+
+def test_an_encoder_alone_is_converted_by_the_sizes_in_its_file(tmp_path: Path) -> None:
+    released = released_weights()
+    state = {
+        name.removeprefix("audio_encoder."): value
+        for name, value in released.items()
+        if name.startswith("audio_encoder.")
+    }
+    cfg = json.loads((GOLDEN / "chatbridge_config.json").read_text())["beats"]
+    torch.save({"cfg": cfg, "model": state}, tmp_path / "beats.pt")
+    out = tmp_path / "out"
+    assert (
+        main(["convert", "beats", f"--source=checkpoint={tmp_path / 'beats.pt'}", f"--out={out}"])
+        == 0
+    )
+    sizes = json.loads((out / "config.json").read_text())
+    assert sizes.pop("model_type") == "beats"
+    Beats(BeatsConfig(**sizes)).load_state_dict(load_file(out / "model.safetensors"))
+
+
+def test_a_delta_is_added_and_new_tokens_are_its_own(tmp_path: Path) -> None:
+    base = {"model.embed_tokens.weight": torch.ones(3, 2), "lm_head.weight": torch.ones(3, 2)}
+    delta = {name: torch.full((4, 2), 0.5) for name in base}
+    torch.save(base, tmp_path / "base.bin")
+    torch.save(delta, tmp_path / "delta.bin")
+    sources = [f"--source={name}={tmp_path / name}.bin" for name in ("base", "delta")]
+    assert main(["convert", "vicuna-delta", *sources, f"--out={tmp_path / 'vicuna'}"]) == 0
+    whole = load_file(tmp_path / "vicuna" / "model.safetensors")
+    assert whole["lm_head.weight"].tolist() == [[1.5, 1.5]] * 3 + [[0.5, 0.5]]
