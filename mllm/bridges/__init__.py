@@ -1,1 +1,1 @@
-"""Bridges: from an encoder's features to a fixed number of vectors for the language model."""
+"""Bridges: from an encoder's features to vectors for the language model."""
