@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Blip2QFormerModel
 
-from nuthatch.mllm.bridges.qformer import Sense, QFormer
+from nuthatch.mllm.bridges.qformer import QFormer, Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.beats import Beats
 from nuthatch.mllm.encoders.eva import Eva
