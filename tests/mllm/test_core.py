@@ -132,7 +132,9 @@ def test_the_config_chooses_the_eye_and_the_bridge(bridge: str, tmp_path: Path) 
     assert type(again.bridge) is type(core.bridge)
     with torch.inference_mode():
         before, after = (one.eval()(ids, video).logits for one in (core, again))
-    torch.testing.assert_close(after, before, atol=0, rtol=0)
+    torch.testing.assert_close(after, before)
+    state = again.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in core.state_dict().items())
 
 
 def test_a_core_without_ears_says_so() -> None:

@@ -31,8 +31,9 @@ IDS = torch.tensor([[BOS, *PICTURE, 20, *SOUND, 30, 31]])
 
 
 def logits(core: Core) -> Tensor:
+    media = (one.to(core.dtype) for one in (pictures(1), sounds(1)))
     with torch.inference_mode():
-        found: Tensor = core(IDS, pictures(1), sounds(1)).logits
+        found: Tensor = core(IDS, *media).logits
     return found
 
 
@@ -42,7 +43,9 @@ def test_auto_classes_know_it(tmp_path: Path) -> None:
     assert type(AutoConfig.from_pretrained(tmp_path)) is type(core.config)
     again = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert isinstance(again, Core)
-    torch.testing.assert_close(logits(again), logits(core), atol=0, rtol=0)
+    torch.testing.assert_close(logits(again), logits(core))
+    state = again.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in core.state_dict().items())
 
 
 def test_attentions_agree() -> None:
@@ -64,7 +67,7 @@ def test_parts_may_lie_on_other_devices(where: object, tmp_path: Path) -> None:
     if isinstance(where, dict) and len(where) > 1:
         where = where | {"language_model": "disk"}
     again = Core.from_pretrained(tmp_path, device_map=where, offload_folder=str(tmp_path / "disk"))
-    torch.testing.assert_close(logits(again), logits(core), atol=1e-6, rtol=0)
+    torch.testing.assert_close(logits(again), logits(core))
 
 
 def test_every_sampled_row_has_the_frames_of_its_row() -> None:
@@ -79,14 +82,15 @@ def test_every_sampled_row_has_the_frames_of_its_row() -> None:
 
 
 def test_lora_finds_its_modules_by_name() -> None:
-    core = random_core()
+    core = random_core().double()  # so that rounding, which varies with threads, cannot show
     before = logits(core)
     tuned = get_peft_model(core, LoraConfig(r=2, target_modules=r".*language_model.*q_proj"))
     adapted = {name for name, p in tuned.named_parameters() if p.requires_grad}
     assert len(adapted) == 2 * 2
     assert all("language_model" in name for name in adapted)
-    torch.testing.assert_close(logits(tuned), before, atol=1e-6, rtol=0)
-    tuned(IDS, pixel_values=pictures(1), filter_banks=sounds(1), labels=IDS).loss.backward()
+    torch.testing.assert_close(logits(tuned), before, atol=1e-9, rtol=0)
+    media = {"pixel_values": pictures(1).double(), "filter_banks": sounds(1).double()}
+    tuned(IDS, **media, labels=IDS).loss.backward()
     assert all(p.grad is not None for p in tuned.parameters() if p.requires_grad)
 
 
