@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -56,8 +57,8 @@ class LlavaPlusPlanner:
     def __init__(self, speak: Speak, chat: ChatFormat = llava_plus.CHAT_V0) -> None:
         self.speak = speak
         self.chat = chat
-        self._said: dict[str, Turn] = {}  # by the first call's id, so that thoughts are kept
-        self._waiting: Turn | None = None
+        # What it said of each talk while it called, so that its thoughts are told again.
+        self._said: WeakKeyDictionary[Conversation, list[Turn]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     @classmethod
@@ -84,29 +85,29 @@ class LlavaPlusPlanner:
             turn = Turn.read(self.chat.read(self.speak(segments, _pictures(conversation))))
             if not turn.actions:
                 return Draft(turn.value or turn.thoughts)
-            self._waiting = turn
+            self._said.setdefault(conversation, []).append(turn)
             return [_call(action, conversation) for action in turn.actions]
 
     def _messages(self, talk: Conversation) -> list[dict[str, Any]]:
         """The talk as the model was trained on it: results come as the user's turns."""
         told: list[dict[str, Any]] = []
+        remembered = iter(self._said.get(talk, []))
         for exchange in talk.exchanges:
             given = [h for h in exchange.given if talk.media[h].type == "image"]
             media = [{"type": "image"} for _ in given]
             asked = [*media, {"type": "text", "text": exchange.question}]
             told.append({"role": "user", "content": asked})
             for calls in exchange.turns:
-                if self._waiting is not None and calls[0].id not in self._said:
-                    self._said[calls[0].id], self._waiting = self._waiting, None
                 actions = tuple(Action(call.tool, call.arguments) for call in calls)
-                said = self._said.get(calls[0].id) or Turn("", actions, "")
+                said = next(remembered, None)
+                if said is None or len(said.actions) != len(calls):  # a talk read from a journal
+                    said = Turn("", actions, "")
                 told.append({"role": "assistant", "content": said.write()})
-                names = [action.name for action in said.actions]
-                results = {
-                    name: talk.text(exchange.results[call.id])
-                    for name, call in zip(names, calls, strict=True)
+                results = [
+                    (action.name, talk.text(exchange.results[call.id]))
+                    for action, call in zip(said.actions, calls, strict=True)
                     if call.id in exchange.results
-                }
+                ]
                 told.append({"role": "user", "content": observation(results, exchange.question)})
             if exchange.answer:
                 told.append({"role": "assistant", "content": Turn("", (), exchange.answer).write()})

@@ -55,9 +55,7 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
     # None stands for the defaults of the part; after construction they are configs.
     vision_config: Any = None  # `EvaConfig` or `ClipConfig`
     audio_config: Any = None  # `BeatsConfig` or `ImageBindConfig`
-    bridge_config: Any = (
-        None  # `Blip2QFormerConfig`, or `Projector-`, `Resampler-`, `LatentsConfig`
-    )
+    bridge_config: Any = None  # `Blip2QFormerConfig`, or another one of `KINDS`
     audio_bridge_config: Any = None  # the same; None: sound takes the pictures' bridge
     text_config: Any = None  # `LlamaConfig`
     senses: tuple[Sense, ...] | list[Sense] = ("image", "audio")

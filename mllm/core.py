@@ -97,7 +97,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
                 in a row.
 
         Returns:
-            (N, Q, D).
+            (N, Q, D); where media take different numbers of places, these in a row, (places, D).
 
         Raises:
             ValueError: the pictures are not of the size in the config, or the frame counts do not
@@ -120,6 +120,8 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
                 "expected at least one frame a medium, and as many as there are in all"
             )
         features = self.vision_tower.features(pixel_values)  # (frames of all media, S, width)
+        if len(set(counts)) == 1:
+            return _across(self.bridge, features.unflatten(0, (-1, counts[0])), "image")
         media = features.split(counts)
         embeds: list[Tensor] = [features.new_empty(0)] * len(counts)
         for number in sorted(set(counts)):  # media of as many frames pass the bridge together
@@ -127,7 +129,8 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             passed = _across(self.bridge, torch.stack([media[index] for index in alike]), "image")
             for index, embed in zip(alike, passed, strict=True):
                 embeds[index] = embed
-        return torch.stack(embeds)
+        alike_in_size = len({len(embed) for embed in embeds}) == 1
+        return torch.stack(embeds) if alike_in_size else torch.cat(embeds)
 
     def embed_audio(self, filter_banks: Tensor) -> Tensor:
         """Sounds (N, segments, frames, bins) as `CoreProcessor.filter_banks` gives, to (N, Q, D).
@@ -289,8 +292,14 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         for name, tensor in media.items():
             frames = counts if counts is not None and name == "pixel_values" else None
             number = len(tensor) if frames is None else len(frames)
-            a_medium = int(places[name].sum()) // max(number, 1)  # places that it takes
-            order = _repeated(places[name].sum(-1) // max(a_medium, 1), number, expand_size)
+            if frames is None:
+                a_medium = int(places[name].sum()) // max(number, 1)
+                sizes = torch.full((number,), a_medium)  # places that each medium takes
+            else:
+                sizes = torch.tensor([self.config.num_tokens("image", int(n)) for n in frames])
+            ends = places[name].sum(-1).cumsum(0).cpu()
+            up_to = (sizes.cumsum(0)[None] <= ends[:, None]).sum(-1)  # media up to each row's end
+            order = _repeated(up_to.diff(prepend=up_to.new_zeros(1)), number, expand_size)
             if frames is None:
                 expanded[name] = tensor[order.to(tensor.device)]
             else:
@@ -305,8 +314,8 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         """Freeze everything but the named parts, and return the parameters left to train.
 
         Args:
-            parts: names of modules or parameters, such as "qformer", "qformer.query_tokens.audio"
-                or "language_model.model.layers.0".
+            parts: names of modules or parameters, such as "bridge.qformer",
+                "bridge.qformer.query_tokens.audio" or "language_model.model.layers.0".
 
         Raises:
             ValueError: a name that no parameter has.

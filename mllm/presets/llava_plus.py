@@ -7,6 +7,7 @@ with the question once more. Turns are written as by the released training and s
 
 import ast
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -77,9 +78,9 @@ class Turn:
         return cls(thoughts.strip(), _calls(actions.strip()), value.strip())
 
 
-def observation(results: dict[str, Any], question: str) -> str:
-    """The user's turn that brings what tools found, by their names, and asks the question again."""
-    found = "".join(f"{name} model outputs: {result}\n\n" for name, result in results.items())
+def observation(results: Sequence[tuple[str, Any]], question: str) -> str:
+    """The user's turn that brings what tools found, each with its name, and asks again."""
+    found = "".join(f"{name} model outputs: {result}\n\n" for name, result in results)
     return f"{found}Please summarize the model outputs and answer my first question: {question}"
 
 

@@ -104,6 +104,22 @@ def test_a_question_takes_its_four_steps(tmp_path: Path) -> None:
     assert second.endswith(f"{asked_again}\n### Assistant:")
 
 
+def test_two_calls_of_one_tool_are_both_told_and_talks_keep_their_own_thoughts() -> None:
+    cups, forks = (Action("grounding_dino", {"caption": name}) for name in ("cup", "fork"))
+    speaker = Speaker(
+        Turn("Both.", (cups, forks), "Wait."),
+        "Three cups.",
+        Turn("Other.", (forks,), "Wait."),
+        "No forks.",
+    )
+    agent = Agent.load("embedded", planner=LlavaPlusPlanner(speaker))
+    for question in ("How many cups?", "Are there forks?"):
+        agent.ask(question, image="examples/kitchen.png")
+    assert speaker.read[1].count("grounding_dino model outputs: ") == 2
+    assert '"thoughts🤔" Other.' in speaker.read[3]
+    assert "Both." not in speaker.read[3]
+
+
 def test_a_text_without_fields_is_the_answer(talk: Conversation) -> None:
     assert LlavaPlusPlanner(Speaker("Two bears.\n### Human: and")).plan(talk) == Draft("Two bears.")
 

@@ -137,6 +137,18 @@ def test_the_config_chooses_the_eye_and_the_bridge(bridge: str, tmp_path: Path) 
     assert all(torch.equal(value, state[name]) for name, value in core.state_dict().items())
 
 
+@torch.inference_mode()
+def test_a_video_of_patches_takes_more_places_than_a_picture_beside_it() -> None:
+    config = CoreConfig.tiny(vision_config=CLIP, bridge_config=PARTS["projector"][0])
+    core = Core(config).eval()
+    frames = torch.randn(4, 3, 28, 28)
+    together = core.embed_image(frames, frame_counts=[1, 3])
+    alone = [core.embed_image(frames[:1])[0], core.embed_image(frames[None, 1:])[0]]
+    torch.testing.assert_close(together, torch.cat(alone))
+    ids = torch.tensor([[BOS, *[IMAGE] * 16, 20, *[IMAGE] * 48]])
+    assert core(ids, frames, frame_counts=[1, 3]).logits.shape == (1, 66, 96)
+
+
 def test_a_core_without_ears_says_so() -> None:
     core = Core(CoreConfig.tiny(senses=("image",)))
     assert not [name for name, _ in core.named_parameters() if "audio" in name]

@@ -14,11 +14,14 @@ from transformers import (
     TrainingArguments,
 )
 
+from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.layout import Medium, Text, lay_out
 from tests.mllm.released import released_tokenizer
 from tests.mllm.tiny_cores import (
     BOS,
+    IMAGE,
+    PAD,
     PICTURE,
     SOUND,
     pictures,
@@ -79,6 +82,24 @@ def test_every_sampled_row_has_the_frames_of_its_row() -> None:
     first = core.generate(ids[:1], pixel_values=video[:4].unsqueeze(0), **how)
     second = core.generate(ids[1:], pixel_values=video[4:], **how)
     assert together.tolist() == [*first.tolist(), *second.tolist()]
+
+
+def test_beams_know_media_of_different_sizes() -> None:
+    torch.manual_seed(0)
+    sizes = {"model_type": "projector", "num_layers": 1}
+    core = Core(CoreConfig.tiny(bridge_config=sizes, senses=("image",))).eval()
+    rows = [[BOS, *[IMAGE] * 15, 20], [BOS, *[IMAGE] * 5, 21]]  # three frames of 5, and one
+    frames = torch.randn(4, 3, 28, 28)
+    ids = torch.tensor([rows[0], [PAD] * 10 + rows[1]])
+    how = {"max_new_tokens": 5, "num_beams": 2}
+    mask = (ids != PAD).long()
+    together = core.generate(
+        ids, attention_mask=mask, pixel_values=frames, frame_counts=[3, 1], **how
+    )
+    first = core.generate(torch.tensor(rows[:1]), pixel_values=frames[:3].unsqueeze(0), **how)
+    second = core.generate(torch.tensor(rows[1:]), pixel_values=frames[3:], **how)
+    assert together[0, 17:].tolist() == first[0, 17:].tolist()
+    assert together[1, 17:].tolist() == second[0, 7:].tolist()
 
 
 def test_lora_finds_its_modules_by_name() -> None:

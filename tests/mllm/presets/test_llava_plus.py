@@ -62,7 +62,7 @@ def test_a_talk_with_a_tool_has_four_steps() -> None:
     _, chat, _ = preset(text_config={"num_hidden_layers": 0})
     asked = "How many bears?"
     look = Turn("I look.", (Action("grounding_dino", {"caption": "bear"}),), "One moment.")
-    found = observation({"grounding_dino": {"boxes": [[0.1, 0.2, 0.3, 0.4]]}}, asked)
+    found = observation([("grounding_dino", {"boxes": [[0.1, 0.2, 0.3, 0.4]]})], asked)
     segments = chat.segments(
         [
             {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": asked}]},
