@@ -194,7 +194,9 @@ class PositionalConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         kernel = self.weight_v.shape[-1]
-        weight = self.weight_g * self.weight_v / self.weight_v.norm(dim=(0, 1), keepdim=True)
+        # Summed, since `norm` over these two axes takes three times as long on processors.
+        norm = self.weight_v.square().sum((0, 1), keepdim=True).sqrt()
+        weight = self.weight_v * (self.weight_g / norm)
         x = F.conv1d(
             x.transpose(1, 2), weight, self.bias, padding=kernel // 2, groups=self.groups
         ).transpose(1, 2)
@@ -224,9 +226,11 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor, position_bias: Tensor, padding_mask: Tensor | None) -> Tensor:
         """(B, T, D), (H, T, T) and an optional (B, T) to (B, T, D)."""
         attended = self.self_attn(x, position_bias, padding_mask)
-        x = self.self_attn_layer_norm(x * self.alpha + self.dropout(attended))
+        x = self.self_attn_layer_norm(torch.add(self.dropout(attended), x, alpha=self.alpha))
         transformed = self.fc2(F.gelu(self.fc1(x)))
-        out: Tensor = self.final_layer_norm(x * self.alpha + self.dropout(transformed))
+        out: Tensor = self.final_layer_norm(
+            torch.add(self.dropout(transformed), x, alpha=self.alpha)
+        )
         return out
 
 
@@ -257,10 +261,22 @@ class GatedAttention(nn.Module):
         gates = self.grep_linear(query).view(batch, self.heads, tokens, 2, 4).sum(-1).sigmoid()
         update, reset = gates.split(1, dim=-1)  # (B, H, T, 1) each
         gate = update * (reset * self.grep_a - 1.0) + 2.0
-        bias = gate * position_bias  # (B, H, T, T)
         if padding_mask is not None:
-            bias = bias.masked_fill(padding_mask[:, None, None, :], float("-inf"))
-        x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+            hidden = torch.zeros_like(padding_mask, dtype=x.dtype)
+            hidden = hidden.masked_fill_(padding_mask, float("-inf"))[:, None, None, :]
+        # Head by head: the gated bias of all heads is as large as all scores and leaves the cache.
+        attended = []
+        for head in range(self.heads):
+            one = slice(head, head + 1)
+            bias = gate[:, one] * position_bias[one]  # (B, 1, T, T)
+            if padding_mask is not None:
+                bias = bias + hidden
+            attended.append(
+                F.scaled_dot_product_attention(
+                    query[:, one], key[:, one], value[:, one], attn_mask=bias
+                )
+            )
+        x = torch.cat(attended, dim=1)  # (B, H, T, D / H)
         out: Tensor = self.out_proj(x.transpose(1, 2).reshape(batch, tokens, width))
         return out
 

@@ -1,0 +1,1 @@
+"""DeepSpeed configurations for the transformers Trainer (`TrainingArguments(deepspeed=...)`)."""
