@@ -1,7 +1,7 @@
 """Chat formats of published systems: messages become text and media for `layout.lay_out`.
 
 A format is a handful of strings; `presets` hold those of the systems. Only the format's own strings
-are searched for the mark of a medium, never what users say.
+are searched for the mark of a medium and for special tokens, never what is said.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
-from nuthatch.mllm.layout import Medium, Segment, Text
+from nuthatch.mllm.layout import Medium, Quirk, Segment, Text
 
 Kind = Literal["image", "video", "audio"]
 Message = Mapping[str, Any]
@@ -43,6 +43,10 @@ class ChatFormat:
     """Answers are tokenized by themselves."""
     stop_strings: tuple[str, ...] = field(default=())
     """What ends the assistant's turn; by default what closes it."""
+    style: str = ""
+    """The version of the language model that is used to it, see `CoreConfig.prompt_style`."""
+    quirk: Quirk | None = None
+    """How released code lays out a batch of such talks, for those who ask for that behaviour."""
 
     def __post_init__(self) -> None:
         if not self.stop_strings:
@@ -53,8 +57,10 @@ class ChatFormat:
 
         Args:
             messages: the usual dicts, roles user and assistant. Content is text, or a list of parts
-                `{"type": "text", "text": ...}` and `{"type": "image" | "video" | "audio"}`, a video
-                with its number of `frames`. Media stand before the text of their message.
+                `{"type": "text", "text": ...}` and `{"type": "image" | "video" | "audio"}`. The
+                medium itself may lie under its type's name, as `CoreProcessor.batch` reads it, a
+                video as the list of its frames; without it, a video has its number of `frames`.
+                Media stand before the text of their message.
 
         Returns:
             Segments for `lay_out`. Where the user spoke last, the assistant's turn is opened.
@@ -71,7 +77,9 @@ class ChatFormat:
             if message["role"] == "assistant":
                 talk.write(self.assistant[0])
                 talk.part_if(self.answers_apart)
-                talk.write(self.blank + text + self.assistant[1], learned=True)
+                talk.write(self.blank, learned=True)
+                talk.write(text, learned=True, said=True)
+                talk.write(self.assistant[1], learned=True)
                 talk.part_if(self.answers_apart)
                 continue
             if media and self.media_have_a_turn:
@@ -81,7 +89,8 @@ class ChatFormat:
             talk.write(self.user[0])
             if media and not self.media_have_a_turn:
                 self._write_media(talk, media)
-            talk.write(text + self.user[1])
+            talk.write(text, said=True)
+            talk.write(self.user[1])
         if messages[-1]["role"] == "user":
             talk.write(self.assistant[0])
         return talk.segments()
@@ -98,6 +107,10 @@ class ChatFormat:
     def _write_media(self, talk: "_Talk", media: Sequence[tuple[Kind, Medium]]) -> None:
         runs = [(kind, [m for _, m in run]) for kind, run in groupby(media, lambda one: one[0])]
         together = tuple(kind for kind, _ in runs)
+        for known in self.media:  # weights have seen these kinds in one order only
+            if together not in self.media and sorted(known) == sorted(together):
+                together = known
+                runs.sort(key=lambda run: known.index(run[0]))
         alone: list[tuple[tuple[Kind, ...], list[list[Medium]]]]
         if together in self.media:
             alone = [(together, [run for _, run in runs])]
@@ -130,14 +143,21 @@ def _content(message: Message) -> tuple[list[tuple[Kind, Medium]], str]:
         if part["type"] == "text":
             texts.append(part["text"])
         elif part["type"] in KINDS and role == "user":
-            sense: Literal["image", "audio"] = "audio" if part["type"] == "audio" else "image"
-            media.append((part["type"], Medium(sense, part.get("frames", 1))))
+            media.append((part["type"], _medium(part)))
         else:
             raise ValueError(
                 f"given a part of type {part['type']!r} of the {role}, expected text, or image, "
                 "video or audio of the user"
             )
     return media, "".join(texts)
+
+
+def _medium(part: Message) -> Medium:
+    content = part.get(part["type"])
+    frames = part.get("frames", 1)
+    if part["type"] == "video" and content is not None:
+        frames = len(content)
+    return Medium("audio" if part["type"] == "audio" else "image", frames, content)
 
 
 class _Talk:
@@ -147,10 +167,16 @@ class _Talk:
         self._done: list[Segment] = []
         self._text = ""
         self._learned: list[tuple[int, int]] = []
+        self._said: list[tuple[int, int]] = []
 
-    def write(self, text: str, *, learned: bool = False) -> None:
-        if learned:
-            self._learned.append((len(self._text), len(self._text) + len(text)))
+    def write(self, text: str, *, learned: bool = False, said: bool = False) -> None:
+        span = (len(self._text), len(self._text) + len(text))
+        if learned and self._learned and self._learned[-1][1] == span[0]:
+            self._learned[-1] = (self._learned[-1][0], span[1])
+        elif learned:
+            self._learned.append(span)
+        if said:
+            self._said.append(span)
         self._text += text
 
     def put(self, medium: Medium) -> None:
@@ -160,8 +186,8 @@ class _Talk:
     def part_if(self, apart: bool) -> None:
         """End the piece of text, if so."""
         if apart and self._text:
-            self._done.append(Text(self._text, tuple(self._learned)))
-            self._text, self._learned = "", []
+            self._done.append(Text(self._text, tuple(self._learned), tuple(self._said)))
+            self._text, self._learned, self._said = "", [], []
 
     def segments(self) -> list[Segment]:
         self.part_if(True)

@@ -3,8 +3,9 @@
 The field names of the parts are those of transformers and, for BEATs, of the released files.
 """
 
+import difflib
 from dataclasses import asdict
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from transformers import Blip2QFormerConfig, LlamaConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
@@ -19,6 +20,8 @@ from nuthatch.mllm.encoders.eva import EvaConfig
 from nuthatch.mllm.encoders.fbank import BEATS_MEAN, BEATS_STD
 from nuthatch.mllm.encoders.imagebind import ImageBindConfig
 
+Fit = Literal["stretch", "crop", "pad"]
+SENSES: tuple[tuple[Sense, ...], ...] = (("image",), ("image", "audio"))
 KINDS: dict[str, dict[str, type]] = {
     "vision_config": {kind.model_type: kind for kind in (EvaConfig, ClipConfig)},
     "audio_config": {kind.model_type: kind for kind in (BeatsConfig, ImageBindConfig)},
@@ -40,8 +43,12 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
     `num_audio_segments` runs of `segment_frames` filter bank frames (10 ms each) are heard, as
     (x - fbank_mean) / (2 fbank_std).
 
+    `prompt_style` names the version of the language model's chat format, such as "v0" or "v1" of
+    Vicuna; weights of one under the other's prompts speak gibberish. Empty: not known.
+
     Raises:
-        ValueError: a part is of a kind that does not exist.
+        ValueError: a part is of a kind that does not exist, a field is not known, or has a value
+            that no core can have.
     """
 
     model_type = "nuthatch"
@@ -63,9 +70,10 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
     num_audio_query_tokens: int | None = None
     frame_embeddings: bool = False  # of frames and segments, see `QFormerBridge`
     num_frames: int = 4  # of a video
+    prompt_style: str = ""
     image_token_id: int = 8  # the placeholders in `input_ids`; they need no embedding
     audio_token_id: int = 9
-    image_fit: Literal["stretch", "crop", "pad"] = "stretch"  # see `processing.fit`
+    image_fit: Fit = "stretch"  # see `processing.fit`
     image_mean: tuple[float, ...] | list[float] = (0.48145466, 0.4578275, 0.40821073)
     image_std: tuple[float, ...] | list[float] = (0.26862954, 0.26130258, 0.27577711)
     num_mel_bins: int = 64
@@ -75,6 +83,7 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
     fbank_std: float = BEATS_STD
 
     def __post_init__(self, **kwargs: Any) -> None:
+        self._check_fields(kwargs)
         for part, kinds in KINDS.items():
             given = getattr(self, part)
             if given is None and part == "audio_config":
@@ -83,6 +92,12 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
                 setattr(self, part, _of_kind(part, given, kinds))
         super().__post_init__(**kwargs)
         self.senses = tuple(self.senses)
+        hears = self.audio_config
+        if isinstance(hears, ImageBindConfig) and hears.num_mel_bins != self.num_mel_bins:
+            raise ValueError(
+                f"given num_mel_bins={self.num_mel_bins}, but the audio encoder reads "
+                f"{hears.num_mel_bins}; give both the same number"
+            )
         for bridge, width in (
             (self.bridge_config, self.vision_config.hidden_size),
             (self.audio_bridge_config, self.audio_config.width),
@@ -91,6 +106,26 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
                 bridge.encoder_hidden_size = width
                 if not isinstance(bridge, Blip2QFormerConfig):  # others end in the model's width
                     bridge.hidden_size = self.text_config.hidden_size
+
+    def _check_fields(self, unknown: dict[str, Any]) -> None:
+        own = CoreConfig.__dataclass_fields__
+        for name in unknown:
+            near = difflib.get_close_matches(name, own, n=1, cutoff=0.85)
+            if near and name not in own:  # transformers keeps fields that it does not know
+                raise ValueError(f"given the field {name!r}, did you mean {near[0]!r}?")
+        if isinstance(self.senses, str) or tuple(self.senses) not in SENSES:
+            raise ValueError(f"given senses {self.senses!r}, expected one of {SENSES}")
+        if self.image_fit not in get_args(Fit):
+            raise ValueError(f"given image_fit={self.image_fit!r}, expected one of {get_args(Fit)}")
+        for name in ("num_query_tokens", "num_frames", "num_mel_bins", "segment_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"given {name}={getattr(self, name)}, expected at least 1")
+        if self.image_token_id == self.audio_token_id:
+            raise ValueError(f"both placeholders are token {self.image_token_id}; they must differ")
+        text = self.text_config
+        kind = text.get("model_type", "llama") if isinstance(text, dict) else "llama"
+        if kind != "llama":
+            raise ValueError(f"given a language model of kind {kind!r}; a core speaks with a Llama")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields in types that JSON knows."""

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    Blip2QFormerConfig,
     Cache,
     GenerationMixin,
     LlamaForCausalLM,
@@ -26,10 +25,8 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import logging
 
-from nuthatch.mllm.bridges.latents import LatentProjection
-from nuthatch.mllm.bridges.projector import Projector, ProjectorConfig
-from nuthatch.mllm.bridges.qformer import QFormerBridge, Sense
-from nuthatch.mllm.bridges.resampler import Resampler, ResamplerConfig
+from nuthatch.mllm.bridges.choosing import across, bridge_of
+from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.encoders.clip import Clip
@@ -71,9 +68,10 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             self.audio_tower = Beats(audio) if isinstance(audio, BeatsConfig) else ImageBind(audio)
             if shares:
                 widths["audio"] = audio.width
-        self.bridge = _bridge(config, config.bridge_config, widths)
+        self.bridge = bridge_of(config, config.bridge_config, widths)
         if hears and not shares:
-            self.audio_bridge = _bridge(config, config.audio_bridge_config, {"audio": audio.width})
+            heard: dict[Sense, int] = {"audio": audio.width}
+            self.audio_bridge = bridge_of(config, config.audio_bridge_config, heard)
         self.language_model = LlamaForCausalLM(config.text_config)
         if hears:
             for module in self.audio_tower.modules():
@@ -86,7 +84,10 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     # -- media ------------------------------------------------------------------------------------
 
     def embed_image(
-        self, pixel_values: Tensor, frame_counts: Sequence[int] | Tensor | None = None
+        self,
+        pixel_values: Tensor,
+        frame_counts: Sequence[int] | Tensor | None = None,
+        condition: Tensor | None = None,
     ) -> Tensor:
         """Pictures and videos, as `CoreProcessor.pixel_values` gives them, to (N, Q, D).
 
@@ -95,13 +96,15 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
                 are put one after the other for the bridge.
             frame_counts: frames of each medium, where `pixel_values` holds the frames of all media
                 in a row.
+            condition: what makes each medium's queries ask for what matters, (N, 1, D) or
+                (N, Q, D) in the Q-Former's width, see `QFormer`.
 
         Returns:
             (N, Q, D); where media take different numbers of places, these in a row, (places, D).
 
         Raises:
-            ValueError: the pictures are not of the size in the config, or the frame counts do not
-                add up.
+            ValueError: the pictures are not of the size in the config, the frame counts do not add
+                up, or a condition is given to a bridge that takes none.
         """
         size = self.config.vision_config.image_size
         if pixel_values.ndim not in (4, 5) or pixel_values.shape[-3:] != (3, size, size):
@@ -119,23 +122,27 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
                 f"given frame counts {counts} for {len(pixel_values)} frames in pixel_values; "
                 "expected at least one frame a medium, and as many as there are in all"
             )
+        pixel_values = pixel_values.to(next(self.vision_tower.parameters()).dtype)
         features = self.vision_tower.features(pixel_values)  # (frames of all media, S, width)
         if len(set(counts)) == 1:
-            return _across(self.bridge, features.unflatten(0, (-1, counts[0])), "image")
+            return across(self.bridge, features.unflatten(0, (-1, counts[0])), "image", condition)
         media = features.split(counts)
         embeds: list[Tensor] = [features.new_empty(0)] * len(counts)
         for number in sorted(set(counts)):  # media of as many frames pass the bridge together
             alike = [index for index, count in enumerate(counts) if count == number]
-            passed = _across(self.bridge, torch.stack([media[index] for index in alike]), "image")
+            stacked = torch.stack([media[index] for index in alike])
+            asked = None if condition is None else condition[alike]
+            passed = across(self.bridge, stacked, "image", asked)
             for index, embed in zip(alike, passed, strict=True):
                 embeds[index] = embed
         alike_in_size = len({len(embed) for embed in embeds}) == 1
         return torch.stack(embeds) if alike_in_size else torch.cat(embeds)
 
-    def embed_audio(self, filter_banks: Tensor) -> Tensor:
+    def embed_audio(self, filter_banks: Tensor, condition: Tensor | None = None) -> Tensor:
         """Sounds (N, segments, frames, bins) as `CoreProcessor.filter_banks` gives, to (N, Q, D).
 
-        The features of a sound's segments are put one after the other for the bridge.
+        The features of a sound's segments are put one after the other for the bridge. A `condition`
+        is that of `embed_image`.
 
         Raises:
             ValueError: the sounds have another number of bins than the config, or the core does not
@@ -150,8 +157,9 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
                 f"(sounds, segments, frames, {bins}); CoreProcessor.filter_banks makes them"
             )
         bridge = self.bridge if self.config.audio_bridge_config is None else self.audio_bridge
-        dtype = next(bridge.parameters()).dtype
-        return _across(bridge, self.audio_tower.features(filter_banks.to(dtype)), "audio")
+        dtype = next(self.audio_tower.parameters()).dtype
+        features = self.audio_tower.features(filter_banks.to(dtype))
+        return across(bridge, features, "audio", condition)
 
     def embed_inputs(
         self,
@@ -189,11 +197,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     def _place(self, embeds: Tensor, places: Tensor, media: Tensor | None, kind: str) -> Tensor:
         given = 0 if media is None else media.numel() // media.shape[-1]
         if not torch.compiler.is_compiling() and int(places.sum()) != given:
-            number = 0 if media is None else len(media)
-            raise ValueError(
-                f"given {number} of {kind} for {int(places.sum())} {kind} placeholder tokens; "
-                f"expected {given} tokens for them (see processing.expand_placeholders)"
-            )
+            raise ValueError(_mismatch(kind, int(places.sum()), given))
         if media is None:
             return embeds
         return embeds.masked_scatter(places.unsqueeze(-1), media.to(embeds.dtype))
@@ -233,8 +237,11 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         Raises:
             ValueError: media and placeholders do not match.
 
-        Labels that are all -100 teach nothing: there is a warning, and the loss is zero.
+        Labels that are all -100 teach nothing: there is a warning, and the loss and its gradients
+        are zero, never NaN. (An optimizer with momentum still moves a little.)
         """
+        if position_ids is None:
+            self._check_context(input_ids.shape[1], past_key_values)
         embeds = self.embed_inputs(
             input_ids, pixel_values, filter_banks, media_embeds, frame_counts
         )
@@ -256,6 +263,21 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             warnings.warn("the labels are all -100: the batch teaches nothing", stacklevel=2)
             output.loss = 0.0 * output.logits.sum()  # the mean over no labels is NaN
         return output
+
+    def _check_context(self, tokens: int, past: Cache | None = None) -> None:
+        seen = 0 if past is None else int(past.get_seq_length())
+        most = self.config.text_config.max_position_embeddings
+        if tokens + seen > most:
+            raise ValueError(
+                f"the talk would have {tokens + seen:,} tokens, media and answer included; the "
+                f"language model reads at most {most:,}: shorten it, or ask for fewer new tokens"
+            )
+
+    def _prepare_generated_length(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse, before anything is written, an answer that may leave the context."""
+        prepared = super()._prepare_generated_length(*args, **kwargs)
+        self._check_context(prepared.max_length)
+        return prepared
 
     def get_output_embeddings(self) -> nn.Module:
         """The layer from the language model's width to logits, for transformers."""
@@ -363,39 +385,22 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         return loaded
 
 
-def _bridge(config: CoreConfig, kind: Any, widths: dict[Sense, int]) -> nn.Module:
-    """The bridge from features of these widths to the language model."""
-    llm_width = config.text_config.hidden_size
-    if isinstance(kind, Blip2QFormerConfig):
-        queries = config.num_query_tokens
-        if "image" not in widths:
-            queries = config.num_audio_query_tokens or queries
-        frames = {"image": config.num_frames, "audio": config.num_audio_segments}
-        known = {sense: frames[sense] for sense in widths} if config.frame_embeddings else None
-        return QFormerBridge(kind, widths, queries, llm_width, known)
-    match kind:
-        case ProjectorConfig():
-            return Projector(kind)
-        case ResamplerConfig():
-            return Resampler(kind)
-    return LatentProjection(kind)
-
-
-def _across(bridge: nn.Module, features: Tensor, sense: Sense) -> Tensor:
-    """Features (N, F, S, W) over the bridge, (N, Q, D). A Q-Former looks at all frames together,
-    other bridges at one after the other."""
-    embeds: Tensor
-    if isinstance(bridge, QFormerBridge):
-        embeds = bridge(features, sense)
-    else:
-        embeds = bridge(features.flatten(0, 1)).unflatten(0, features.shape[:2]).flatten(1, 2)
-    return embeds
-
-
 def _repeated(media_of_rows: Tensor, number: int, times: int) -> Tensor:
     """Indices of media for rows that are each repeated, (number * times)."""
     of_rows = torch.arange(number).split(media_of_rows.tolist())
     return torch.cat([row for row in of_rows for _ in range(times)])
+
+
+def _mismatch(kind: str, places: int, given: int) -> str:
+    """What to do where media do not fill their places."""
+    gives = {"image": "pixel_values", "audio": "filter_banks"}.get(kind, "media_embeds")
+    if not given:
+        return f"the tokens hold {places} {kind} placeholders, but no {kind} is given: give {gives}"
+    return (
+        f"the tokens hold {places} {kind} placeholders, but what is given as {gives} takes "
+        f"{given}: give each medium `config.num_tokens` placeholders (CoreProcessor does), and "
+        "frame_counts where there are videos"
+    )
 
 
 AutoConfig.register(CoreConfig.model_type, CoreConfig)

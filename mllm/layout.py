@@ -9,7 +9,7 @@ Shapes: B batch, T tokens.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from transformers import BatchFeature, PreTrainedTokenizerFast
@@ -29,10 +29,13 @@ the batch, so masked gaps stand inside the rows; positions count them too.
 
 
 class Text(NamedTuple):
-    """A piece of text, tokenized by itself; of `learned` spans of characters there are labels."""
+    """A piece of text, tokenized by itself."""
 
     text: str
     learned: tuple[tuple[int, int], ...] = ()
+    """Spans of characters of which there are labels."""
+    said: tuple[tuple[int, int], ...] = ()
+    """Spans that somebody said: what looks like a special token there is text like any other."""
 
 
 class Medium(NamedTuple):
@@ -40,6 +43,8 @@ class Medium(NamedTuple):
 
     sense: Sense
     frames: int = 1
+    content: Any = None
+    """The medium itself, for `CoreProcessor.batch`; the layout does not look at it."""
 
 
 Segment = Text | Medium
@@ -72,16 +77,17 @@ def lay_out(
         one that ends in a learned span; all other labels are -100.
 
     Raises:
-        ValueError: no rows; `max_tokens` would cut through a medium; a row is longer than the
-            language model reads; or a tokenizer that loses blanks.
+        ValueError: no rows, or an empty one; an argument that is not one of those above; a medium
+            that the core does not sense; `max_tokens` would cut through a medium; a row is longer
+            than the language model reads; or a tokenizer that loses blanks.
     """
-    if not rows:
-        raise ValueError("given no rows, expected at least one")
+    _check(rows, config, tokenizer, padding_side, max_tokens, quirk)
     if _ids(tokenizer, " a") == _ids(tokenizer, "a"):
         raise ValueError(
             "this tokenizer swallows the blank at the start of a text, so that pieces around media "
             "would read otherwise than in training; load tokenizer.json with "
-            "PreTrainedTokenizerFast instead"
+            "PreTrainedTokenizerFast, and see that its normalizer or pre-tokenizer puts a blank "
+            "before every piece, not only before the first"
         )
     pieces = [[_piece(segment, config, tokenizer) for segment in row] for row in rows]
     pad = next(
@@ -137,11 +143,70 @@ def _piece(segment: Segment, config: CoreConfig, tokenizer: PreTrainedTokenizerF
         return [(config.token_id(segment.sense), IGNORED)] * places
     if not segment.text:
         return []
-    encoded = tokenizer(segment.text, add_special_tokens=False, return_offsets_mapping=True)
     return [
         (token, token if any(first < end <= last for first, last in segment.learned) else IGNORED)
-        for token, (_, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        for token, end in _tokens(segment, tokenizer)
     ]
+
+
+def _tokens(segment: Text, tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
+    """Token ids, and where each ends; of special tokens only those that nobody said."""
+    special = set(tokenizer.all_special_ids)
+
+    def encoded(text: str, at: int, **how: bool) -> list[tuple[int, int, int]]:
+        made = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, **how)
+        spans = zip(made["input_ids"], made["offset_mapping"], strict=True)
+        return [(token, at + start, at + end) for token, (start, end) in spans]
+
+    whole = encoded(segment.text, 0)
+    said = {
+        (start, end)
+        for token, start, end in whole
+        if token in special and any(start < last and first < end for first, last in segment.said)
+    }
+    if not said:
+        return [(token, end) for token, _, end in whole]
+    meant = [each for each in whole if each[0] in special and each[1:] not in said]
+    parts: list[tuple[int, int, int]] = []
+    at = 0
+    for token, start, end in [*meant, (-1, len(segment.text), -1)]:
+        if start > at:
+            parts += encoded(segment.text[at:start], at, split_special_tokens=True)
+        if token >= 0:
+            parts.append((token, start, end))
+        at = end
+    return [(token, end) for token, _, end in parts]
+
+
+def _check(
+    rows: Sequence[Sequence[Segment]],
+    config: CoreConfig,
+    tokenizer: PreTrainedTokenizerFast,
+    padding_side: str,
+    max_tokens: int | None,
+    quirk: str | None,
+) -> None:
+    if not rows or not all(rows):
+        raise ValueError("given no rows, or an empty one; expected segments of at least one talk")
+    if padding_side not in ("left", "right"):
+        raise ValueError(f"given padding_side={padding_side!r}, expected 'left' or 'right'")
+    if max_tokens is not None and max_tokens < 1:
+        raise ValueError(f"given max_tokens={max_tokens}, expected at least 1")
+    if quirk not in (None, *get_args(Quirk)):
+        raise ValueError(f"given quirk={quirk!r}, expected None or one of {get_args(Quirk)}")
+    if quirk == "masked_bos" and tokenizer.bos_token_id is None:
+        raise ValueError("given quirk='masked_bos' and a tokenizer without a BOS token")
+    if quirk == "padded_pieces" and len({tuple(map(type, row)) for row in rows}) > 1:
+        raise ValueError(
+            "with quirk='padded_pieces' all rows need the same kinds of segments in the same "
+            "order; lay out others one by one"
+        )
+    for medium in (each for row in rows for each in row if isinstance(each, Medium)):
+        if medium.sense not in config.senses:
+            raise ValueError(
+                f"given a medium of sense {medium.sense!r}; this core has "
+                f"{' and '.join(config.senses)}"
+            )
 
 
 def _ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

@@ -8,7 +8,7 @@ Shapes: B batch, T tokens, N media, S the side of a picture.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,14 +19,18 @@ from PIL import ImageOps
 from torch import Tensor
 from transformers import BatchFeature, PreTrainedTokenizerFast
 
-from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.chat_format import ChatFormat, Message
+from nuthatch.mllm.config import CoreConfig, Fit
 from nuthatch.mllm.encoders.fbank import FRAME_LENGTH, beats_filter_bank
 from nuthatch.mllm.encoders.imagebind import ImageBindConfig, imagebind_clips
+from nuthatch.mllm.layout import Medium, lay_out
 
 Picture = Pictures.Image | NDArray[np.uint8]
 Video = Sequence[Picture]
 """Frames in the order of time."""
 Samples = NDArray[np.floating]
+LOUDEST = 8.0
+"""Resampling may exceed 1 a little; samples beyond this are no floats in -1 to 1."""
 
 
 class CoreProcessor:
@@ -64,6 +68,8 @@ class CoreProcessor:
         """
         if padding_side not in ("left", "right"):
             raise ValueError(f"given padding_side={padding_side!r}, expected 'left' or 'right'")
+        if isinstance(prompts, str) or not len(prompts):
+            raise ValueError("given no list of prompts; expected at least one, as in [prompt]")
         images, sounds = images or [()] * len(prompts), sounds or [()] * len(prompts)
         if not len(prompts) == len(images) == len(sounds):
             raise ValueError(
@@ -84,14 +90,78 @@ class CoreProcessor:
             input_ids[index, place] = torch.tensor(row)
             attention_mask[index, place] = 1
         batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if any(images):
-            seen = [_frames(one) for row in images for one in row]
-            batch["pixel_values"] = self.pixel_values([frame for one in seen for frame in one])
-            if any(len(one) > 1 for one in seen):
-                batch["frame_counts"] = torch.tensor([len(one) for one in seen])
-        if any(sounds):
-            batch["filter_banks"] = self.filter_banks([one for row in sounds for one in row])
-        return BatchFeature(batch)
+        seen = [one for row in images for one in row]
+        heard = [one for row in sounds for one in row]
+        return BatchFeature(batch | self._media(seen, heard))
+
+    def batch(
+        self,
+        talks: Sequence[Sequence[Message]],
+        chat: ChatFormat,
+        *,
+        to_learn: bool = False,
+        max_tokens: int | None = None,
+        reference_quirks: bool = False,
+    ) -> BatchFeature:
+        """Whole talks in the chat format of a published system, for `generate` or `forward`.
+
+        Args:
+            talks: messages of each talk, see `ChatFormat.segments`, with the media in their parts:
+                `{"type": "image", "image": picture}`, `{"type": "video", "video": frames}`,
+                `{"type": "audio", "audio": samples}`.
+            chat: the format, such as `presets.chatbridge.CHAT`.
+            to_learn: also return `labels` and `position_ids`, and pad on the right.
+            max_tokens: places a row may have behind BOS, see `lay_out`.
+            reference_quirks: lay out as the released code does, faults included, see `Quirk`.
+
+        Returns:
+            As `__call__`.
+
+        Raises:
+            ValueError: a part without its medium, a chat format of another style than the core
+                was trained with, and what `lay_out`, `pixel_values` and `filter_banks` refuse.
+        """
+        style = self.config.prompt_style
+        if chat.style and style and chat.style != style:
+            raise ValueError(
+                f"given a chat format of style {chat.style!r} for a core that was trained with "
+                f"{style!r}: it would speak gibberish; take the format of its preset"
+            )
+        rows = [chat.segments(messages) for messages in talks]
+        media = [each for row in rows for each in row if isinstance(each, Medium)]
+        if any(medium.content is None for medium in media):
+            raise ValueError(
+                "a part of a message holds no medium; expected for instance "
+                '{"type": "image", "image": picture}'
+            )
+        batch = lay_out(
+            rows,
+            self.config,
+            self.tokenizer,
+            padding_side="right" if to_learn else "left",
+            max_tokens=max_tokens,
+            quirk=chat.quirk if reference_quirks else None,
+        )
+        if not to_learn:
+            del batch["labels"]
+            if not reference_quirks:
+                del batch["position_ids"]  # of the mask
+        seen = [medium.content for medium in media if medium.sense == "image"]
+        heard = [medium.content for medium in media if medium.sense == "audio"]
+        return BatchFeature(dict(batch) | self._media(seen, heard))
+
+    def _media(
+        self, seen: Sequence[Picture | Video], heard: Sequence[Samples]
+    ) -> dict[str, Tensor]:
+        tensors = {}
+        if seen:
+            frames = [_frames(one) for one in seen]
+            tensors["pixel_values"] = self.pixel_values([each for one in frames for each in one])
+            if any(len(one) > 1 for one in frames):
+                tensors["frame_counts"] = torch.tensor([len(one) for one in frames])
+        if heard:
+            tensors["filter_banks"] = self.filter_banks(heard)
+        return tensors
 
     def input_ids(
         self,
@@ -123,7 +193,8 @@ class CoreProcessor:
                 token = self.tokenizer.convert_ids_to_tokens(token_id)
                 raise ValueError(
                     f"given {given} {kind} for a prompt with {ids.count(token_id)} placeholders "
-                    f"{token}; expected one placeholder for each"
+                    f"{token} (token {token_id}); expected one for each of the {kind}, which are "
+                    "given as one list a prompt"
                 )
         ids = self._expanded(ids, frame_counts or [1] * num_images)
         limit = self.config.text_config.max_position_embeddings
@@ -153,17 +224,23 @@ class CoreProcessor:
         std = torch.tensor(self.config.image_std).view(3, 1, 1)
         return (values - mean) / std
 
-    def filter_banks(self, sounds: Sequence[Samples]) -> Tensor:
+    def filter_banks(self, sounds: Sequence[Samples], num_segments: int | None = None) -> Tensor:
         """Sounds of any length, to (N, segments, frames, bins) float32, normalised.
 
-        Each sound is (n,) samples, 16 kHz mono, in -1 to 1; see `segments` for which are heard.
+        Each sound is (n,) samples, 16 kHz mono, in -1 to 1; see `segments` for which are heard, by
+        default `config.num_audio_segments` of each.
 
         Raises:
             ValueError: no sound, an empty one, one of several channels, or one that holds NaN.
         """
         if not len(sounds):
             raise ValueError("given no sounds, expected at least one")
-        return torch.stack([filter_bank(np.asarray(sound), self.config) for sound in sounds])
+        if any(isinstance(sound, tuple) for sound in sounds):
+            raise ValueError(
+                "given (samples, rate), expected samples alone, at 16 kHz: resample them first"
+            )
+        heard = [filter_bank(np.asarray(sound), self.config, num_segments) for sound in sounds]
+        return torch.stack(heard)
 
     def _expanded(self, ids: Sequence[int], frame_counts: Sequence[int]) -> list[int]:
         """The places of each medium: of a picture or video they may depend on its frames."""
@@ -211,14 +288,18 @@ def expand_placeholders(ids: Sequence[int], copies: Mapping[int, int]) -> list[i
 def fit(
     image: Pictures.Image,
     size: int,
-    how: Literal["stretch", "crop", "pad"],
+    how: Fit,
     colour: tuple[int, ...] = (0, 0, 0),
 ) -> Pictures.Image:
     """A square of `size` pixels, scaled bicubically: the picture whatever its shape ("stretch"),
     its middle ("crop"), or all of it in a square of `colour` ("pad")."""
     bicubic = Pictures.Resampling.BICUBIC
-    if how == "crop":
-        return ImageOps.fit(image, (size, size), bicubic)
+    if how == "crop":  # as CLIP's: whole pixels, the shorter side first
+        shortest = min(image.size)
+        scaled = tuple(int(size * side / shortest) for side in image.size)
+        image = image.resize((scaled[0], scaled[1]), bicubic)
+        left, top = ((side - size) // 2 for side in image.size)
+        return image.crop((left, top, left + size, top + size))
     if how == "pad":
         longest = max(image.size)
         square = Pictures.new("RGB", (longest, longest), colour)
@@ -227,7 +308,7 @@ def fit(
     return image.resize((size, size), bicubic)
 
 
-def filter_bank(sound: Samples, config: CoreConfig) -> Tensor:
+def filter_bank(sound: Samples, config: CoreConfig, num_segments: int | None = None) -> Tensor:
     """One sound, (n,) samples, as `CoreProcessor.filter_banks` gives it: (segments, frames, bins).
 
     Raises:
@@ -238,13 +319,19 @@ def filter_bank(sound: Samples, config: CoreConfig) -> Tensor:
             f"given a sound of shape {sound.shape} and type {sound.dtype}, expected (n,) mono "
             "samples at 16 kHz as floats in -1 to 1, n > 0"
         )
+    if not np.abs(sound).max() <= LOUDEST:  # also NaN
+        raise ValueError(
+            f"given a sound whose largest sample is {np.abs(sound).max():g}, expected finite "
+            "floats in -1 to 1; divide 16-bit samples by 32768, and mend or leave out what is NaN"
+        )
+    number = num_segments or config.num_audio_segments
     samples = torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32))
     samples = F.pad(samples, (0, max(0, FRAME_LENGTH - len(samples))))
     if isinstance(config.audio_config, ImageBindConfig):
         size = config.audio_config
         clips = imagebind_clips(
             samples,
-            clips=config.num_audio_segments,
+            clips=number,
             num_mel_bins=size.num_mel_bins,
             num_frames=size.num_frames,
         )
@@ -252,7 +339,7 @@ def filter_bank(sound: Samples, config: CoreConfig) -> Tensor:
     bank = beats_filter_bank(
         samples, config.num_mel_bins, mean=config.fbank_mean, std=config.fbank_std
     )
-    return segments(bank, config.segment_frames, config.num_audio_segments)
+    return segments(bank, config.segment_frames, number)
 
 
 def segments(bank: Tensor, frames: int, number: int) -> Tensor:
@@ -282,10 +369,15 @@ def segments(bank: Tensor, frames: int, number: int) -> Tensor:
 def _upright(image: Picture) -> Pictures.Image:
     if isinstance(image, Pictures.Image):
         return ImageOps.exif_transpose(image).convert("RGB")
+    if not isinstance(image, np.ndarray):
+        raise ValueError(
+            f"given a picture of type {type(image).__name__}, expected a PIL picture "
+            "(`PIL.Image.open(path)`) or an array (height, width, 3) of uint8"
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(
             f"given an array of shape {image.shape} and type {image.dtype}, expected "
-            "(height, width, 3) uint8 RGB"
+            "(height, width, 3) uint8 RGB; a video is the list of its frames"
         )
     return Pictures.fromarray(image)
 

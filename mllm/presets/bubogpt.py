@@ -26,6 +26,8 @@ CHAT = ChatFormat(
         ("audio", "image"): "<Audio><></Audio> <Vision><></Vision> ",
     },
     answers_apart=True,
+    style="v0",
+    quirk="padded_pieces",
 )
 
 
@@ -34,6 +36,7 @@ def preset(size: Size = "7b", **changes: Any) -> Preset:
     text = vicuna(size, "v0")
     sizes = {
         "text_config": text,
+        "prompt_style": "v0",
         **placeholders(text),
         "audio_config": ImageBindConfig(),
         "audio_bridge_config": Blip2QFormerConfig(),
@@ -41,7 +44,7 @@ def preset(size: Size = "7b", **changes: Any) -> Preset:
         "segment_frames": 204,
         "num_audio_segments": 6,
     }
-    return Preset(CoreConfig(**(sizes | changes)), CHAT, "padded_pieces")
+    return Preset(CoreConfig(**(sizes | changes)), CHAT)
 
 
 _ENCODER = "multimodal_encoder.modality_"

@@ -22,14 +22,16 @@ CHAT = ChatFormat(
         ("image", "audio"): "Given following image: <> and audio: <>.",
     },
     media_have_a_turn=True,
+    style="v0",
+    quirk="masked_bos",
 )
 
 
 def preset(size: Size = "13b", **changes: Any) -> Preset:
     """EVA ViT-g and BEATs share a Q-Former and a projection to Vicuna v0; 64 mel bins."""
     text = vicuna(size, "v0")
-    sizes = {"text_config": text, **placeholders(text), "num_mel_bins": 64}
-    return Preset(CoreConfig(**(sizes | changes)), CHAT, "masked_bos")
+    sizes = {"text_config": text, "prompt_style": "v0", **placeholders(text), "num_mel_bins": 64}
+    return Preset(CoreConfig(**(sizes | changes)), CHAT)
 
 
 SOURCES: dict[str, tuple[Part | Dropped, ...]] = {

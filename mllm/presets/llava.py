@@ -25,6 +25,7 @@ def chat(system: str = SYSTEM) -> ChatFormat:
         assistant=("ASSISTANT:", "</s>"),
         media={("image",): "<>\n"},
         blank=" ",
+        style="v1",
     )
 
 
@@ -33,6 +34,7 @@ def preset(size: Size = "7b", projector_layers: int = 1, **changes: Any) -> Pres
     text = vicuna(size, "v1")
     sizes = {
         "text_config": text,
+        "prompt_style": "v1",
         **placeholders(text),
         "senses": ("image",),
         "vision_config": ClipConfig(image_size=224 if projector_layers == 1 else 336),

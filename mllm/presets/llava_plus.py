@@ -24,6 +24,7 @@ CHAT_V0 = ChatFormat(
     assistant=("Assistant:", "\n### "),
     media={("image",): "<>\n"},
     blank=" ",
+    style="v0",
     stop_strings=("###",),
 )
 
@@ -31,7 +32,8 @@ CHAT_V0 = ChatFormat(
 def preset(size: Size = "7b", version: Literal["v0", "v1"] = "v0", **changes: Any) -> Preset:
     """CLIP ViT-L/14's patches through one linear layer to a Vicuna that was trained whole."""
     text = vicuna(size, version)
-    config, chat, _ = llava.preset(size, **({"text_config": text, **placeholders(text)} | changes))
+    sizes = {"text_config": text, "prompt_style": version, **placeholders(text)}
+    config, chat = llava.preset(size, **(sizes | changes))
     return Preset(config, CHAT_V0 if version == "v0" else chat)
 
 

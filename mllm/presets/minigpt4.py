@@ -17,14 +17,16 @@ CHAT = ChatFormat(
     assistant=("Assistant: ", "###"),
     media={("image",): "<Img><></Img> "},
     answers_apart=True,
+    style="v0",
+    quirk="padded_pieces",
 )
 
 
 def preset(size: Size = "13b", **changes: Any) -> Preset:
     """EVA ViT-g and BLIP-2's Q-Former, frozen, and a projection to Vicuna v0; it does not hear."""
     text = vicuna(size, "v0")
-    sizes = {"text_config": text, **placeholders(text), "senses": ("image",)}
-    return Preset(CoreConfig(**(sizes | changes)), CHAT, "padded_pieces")
+    sizes = {"text_config": text, "prompt_style": "v0", **placeholders(text), "senses": ("image",)}
+    return Preset(CoreConfig(**(sizes | changes)), CHAT)
 
 
 SOURCES: dict[str, tuple[Part | Dropped, ...]] = {

@@ -20,6 +20,7 @@ def preset(size: Size = "7b", **changes: Any) -> Preset:
     text = vicuna(size, "v1")
     sizes = {
         "text_config": text,
+        "prompt_style": "v1",
         **placeholders(text),
         "senses": ("image",),
         "vision_config": ClipConfig(

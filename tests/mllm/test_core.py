@@ -191,13 +191,19 @@ def test_media_that_are_embedded_already_give_the_same(core: Core) -> None:
 @pytest.mark.parametrize(
     ("media", "message"),
     [
-        ({}, "given 0 of image for 6 image placeholder tokens"),
-        ({"pixel_values": pictures(2)}, "given 2 of image for 6 image placeholder tokens"),
+        ({}, "6 image placeholders, but no image is given: give pixel_values"),
+        (
+            {"pixel_values": pictures(2)},
+            "given as pixel_values takes 12",
+        ),
         (
             {"pixel_values": pictures(1), "filter_banks": sounds(1)},
-            "given 1 of audio for 0 audio placeholder tokens",
+            "0 audio placeholders, but what is given as filter_banks takes 6",
         ),
-        ({"media_embeds": torch.zeros(2, 6, 40)}, "given 2 of media for 6"),
+        (
+            {"media_embeds": torch.zeros(2, 6, 40)},
+            "given as media_embeds takes 12",
+        ),
         (
             {"media_embeds": torch.zeros(1, 6, 40), "pixel_values": pictures(1)},
             "media_embeds and raw media",
@@ -211,6 +217,25 @@ def test_media_that_do_not_fit_are_an_error(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         core(torch.tensor([[BOS, *PICTURE]]), **media)
+
+
+@torch.inference_mode()
+def test_a_condition_makes_the_queries_ask_for_something_else(core: Core) -> None:
+    width = core.config.bridge_config.hidden_size
+    wanted = torch.randn(3, 1, width, generator=torch.Generator().manual_seed(4))
+    seen = core.embed_image(pictures(3), None, wanted)
+    assert not torch.allclose(seen, core.embed_image(pictures(3)), atol=1e-3)
+    alone = core.embed_image(pictures(3)[1:2], None, wanted[1:2])
+    torch.testing.assert_close(seen[1:2], alone)
+    heard = core.embed_audio(sounds(1), wanted[:1])
+    assert not torch.allclose(heard, core.embed_audio(sounds(1)), atol=1e-3)
+    with_frames = core.embed_image(pictures(3), [2, 1], wanted[:2])
+    torch.testing.assert_close(
+        with_frames[1:], core.embed_image(pictures(3)[2:], None, wanted[1:2])
+    )
+    projecting = Core(CoreConfig.tiny(bridge_config={"model_type": "projector"})).eval()
+    with pytest.raises(ValueError, match="a Projector takes none"):
+        projecting.embed_image(pictures(3), None, wanted)
 
 
 # -- forward --------------------------------------------------------------------------------------
@@ -290,6 +315,31 @@ def test_a_batch_without_any_label_teaches_nothing_and_says_so(core: Core) -> No
     assert loss.item() == 0
     assert not any(p.grad.any() for p in core.parameters() if p.grad is not None)
     core.zero_grad()
+
+
+def test_a_talk_longer_than_the_language_model_reads_is_refused(core: Core) -> None:
+    most = core.config.text_config.max_position_embeddings
+    long = torch.full((1, most + 1), 20)
+    with pytest.raises(ValueError, match=rf"would have {most + 1} tokens.*at most {most}"):
+        core(long)
+    with pytest.raises(ValueError, match=rf"would have {most + 4} tokens.*fewer new tokens"):
+        core.generate(long[:, :-1], max_new_tokens=4)
+    past = core(long[:, :-1], use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="at most"):
+        core(torch.tensor([[20]]), past_key_values=past)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_media_come_in_float32_whatever_the_core_computes_in(
+    dtype: torch.dtype, tmp_path: Path
+) -> None:
+    random_core().save_pretrained(tmp_path)
+    core = Core.from_pretrained(tmp_path, dtype=dtype)
+    seen, heard = core.embed_image(pictures(1)), core.embed_audio(sounds(1))
+    assert seen.dtype == heard.dtype == dtype
+    assert torch.isfinite(seen).all()
+    assert torch.isfinite(heard).all()
 
 
 def test_beats_starts_by_its_own_rule_inside_the_core() -> None:

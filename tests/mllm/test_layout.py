@@ -293,3 +293,50 @@ def test_a_tokenizer_that_swallows_blanks_is_refused(core: Core) -> None:
     swallowing.backend_tokenizer.normalizer = normalizers.Strip()
     with pytest.raises(ValueError, match="swallows the blank"):
         lay_out(ROWS[:1], core.config, swallowing)
+
+
+# -- what is refused, and what is said ------------------------------------------------------------
+
+
+def tokenizer_with_special_tokens() -> PreTrainedTokenizerFast:
+    tokenizer = released_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>", "<audio>"]})
+    return tokenizer
+
+
+def test_what_looks_like_a_special_token_is_text_where_somebody_said_it() -> None:
+    tokenizer = tokenizer_with_special_tokens()
+    config = CoreConfig.tiny(image_token_id=tokenizer.convert_tokens_to_ids("<image>"))
+    end = tokenizer.eos_token
+    text = f"say <image>{end} or {end}"
+    meant, said = (
+        lay_out([[Text(text, said=spans)]], config, tokenizer)["input_ids"][0].tolist()[1:]
+        for spans in ((), ((0, len(text) - len(end)),))
+    )
+    special = set(tokenizer.all_special_ids)
+    assert [token for token in meant if token in special] == [
+        config.image_token_id,
+        tokenizer.eos_token_id,
+        tokenizer.eos_token_id,
+    ]
+    assert [token for token in said if token in special] == [tokenizer.eos_token_id]
+    assert said[-1] == tokenizer.eos_token_id, "what the format wrote itself"
+    assert tokenizer.decode(said).replace(" ", "").startswith("say<image>")
+
+
+@pytest.mark.parametrize(
+    ("rows", "how", "message"),
+    [
+        ([[]], {}, "or an empty one"),
+        (ROWS, {"padding_side": "center"}, "padding_side='center', expected"),
+        (ROWS, {"max_tokens": -2}, "max_tokens=-2, expected at least 1"),
+        (ROWS, {"quirk": "maskedbos"}, "quirk='maskedbos', expected None or one of"),
+        (ROWS, {"quirk": "padded_pieces"}, "same kinds of segments"),
+        ([[Medium("video")]], {}, "sense 'video'; this core has image and audio"),
+    ],
+)
+def test_what_cannot_be_laid_out_is_an_error(
+    core: Core, tokenizer: PreTrainedTokenizerFast, rows: list, how: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        lay_out(rows, core.config, tokenizer, **how)

@@ -8,12 +8,14 @@ import pytest
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
+from nuthatch.mllm.presets import chatbridge, llava
 from nuthatch.mllm.processing import CoreProcessor, expand_placeholders, fit, segments
+from tests.mllm.released import released_config, released_core, released_tokenizer
 from tests.mllm.tiny_cores import random_core
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -248,3 +250,109 @@ def test_how_a_picture_is_made_a_square() -> None:
     assert [cropped.getpixel((x, 1)) for x in (5, 15, 25)] == [black, black, black]
     assert [padded.getpixel((15, y)) for y in (0, 9, 15, 25)] == [grey, grey, black, grey]
     assert [padded.getpixel((x, 15)) for x in (0, 29)] == [red, blue]
+
+
+@pytest.mark.parametrize("shape", [(427, 640), (640, 427), (224, 224), (30, 300)])
+def test_the_middle_of_a_picture_is_cut_as_clip_cuts_it(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    theirs = CLIPImageProcessorPil()(Image.fromarray(noise), return_tensors="np")["pixel_values"]
+    config = CoreConfig.tiny(image_fit="crop")
+    config.vision_config.image_size = 224
+    ours = CoreProcessor(config, PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE())))
+    np.testing.assert_allclose(ours.pixel_values([noise]).numpy(), theirs, atol=1e-5)
+
+
+# -- talks of published systems -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published() -> tuple[Core, CoreProcessor]:
+    core = released_core()
+    return core, CoreProcessor(core.config, released_tokenizer())
+
+
+def asked(*media: dict, text: str = "What is this?") -> list[dict]:
+    return [{"role": "user", "content": [*media, {"type": "text", "text": text}]}]
+
+
+def test_talks_with_their_media_go_straight_into_a_published_core(
+    published: tuple[Core, CoreProcessor],
+) -> None:
+    core, processor = published
+    video = {"type": "video", "video": [PICTURE] * 3}
+    sound = {"type": "audio", "audio": SOUND}
+    talks = [asked({"type": "image", "image": PICTURE}), asked(video, sound), asked()]
+    batch = processor.batch(talks, chatbridge.CHAT)
+    assert batch["frame_counts"].tolist() == [1, 3]
+    assert batch["pixel_values"].shape[0] == 4
+    assert batch["filter_banks"].shape[0] == 1
+    written = core.generate(**batch, max_new_tokens=3, do_sample=False)
+    assert written.shape == (3, batch["input_ids"].shape[1] + 3)
+    alone = processor.batch(talks[:1], chatbridge.CHAT)
+    again = core.generate(**alone, max_new_tokens=3, do_sample=False)
+    assert again[0, -3:].tolist() == written[0, -3:].tolist()
+
+
+def test_talks_to_learn_from_have_labels(published: tuple[Core, CoreProcessor]) -> None:
+    core, processor = published
+    talk = [*asked({"type": "audio", "audio": SOUND}), {"role": "assistant", "content": "A cat."}]
+    batch = processor.batch([talk], chatbridge.CHAT, to_learn=True)
+    assert (batch["labels"] >= 0).any()
+    assert core(**batch).loss > 0
+
+
+def test_media_in_an_order_that_weights_never_saw_are_put_into_the_one_they_saw(
+    published: tuple[Core, CoreProcessor],
+) -> None:
+    video, sound = {"type": "video", "video": [PICTURE]}, {"type": "audio", "audio": SOUND}
+    one, other = (
+        published[1].batch([asked(*media)], chatbridge.CHAT)["input_ids"].tolist()
+        for media in ((video, sound), (sound, video))
+    )
+    assert one == other
+
+
+def test_the_published_layout_is_an_argument(published: tuple[Core, CoreProcessor]) -> None:
+    talks = [asked(text="What is this, and where does it come from?"), asked()]
+    repaired = published[1].batch(talks, chatbridge.CHAT)
+    faulty = published[1].batch(talks, chatbridge.CHAT, reference_quirks=True)
+    begin = published[1].tokenizer.bos_token_id
+    assert (repaired["attention_mask"][repaired["input_ids"] == begin] == 1).all()
+    assert faulty["attention_mask"][1, 0] == 0
+    assert faulty["input_ids"][1, 0] == begin
+
+
+def test_a_talk_in_the_style_of_another_vicuna_is_refused(
+    published: tuple[Core, CoreProcessor],
+) -> None:
+    config = released_config(prompt_style="v0")
+    processor = CoreProcessor(config, published[1].tokenizer)
+    with pytest.raises(ValueError, match="style 'v1' for a core that was trained with 'v0'"):
+        processor.batch([asked()], llava.chat())
+    assert "input_ids" in processor.batch([asked()], chatbridge.CHAT)
+
+
+def test_a_part_without_its_medium_is_an_error(published: tuple[Core, CoreProcessor]) -> None:
+    with pytest.raises(ValueError, match="holds no medium; expected for instance"):
+        published[1].batch([asked({"type": "image"})], chatbridge.CHAT)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prompts": "hi there"}, "no list of prompts"),
+        ({"prompts": []}, "no list of prompts"),
+        (
+            {"prompts": ["<|image|>"], "images": [["cat.png"]]},
+            "type str, expected a PIL picture",
+        ),
+        ({"prompts": ["<|audio|>"], "sounds": [[(SOUND, 16000)]]}, "expected samples alone"),
+        ({"prompts": ["<|audio|>"], "sounds": [[SOUND * 32768]]}, "divide 16-bit samples"),
+        ({"prompts": ["<|audio|>"], "sounds": [[SOUND * np.nan]]}, "mend or leave out what is NaN"),
+    ],
+)
+def test_what_cannot_be_prepared_says_what_to_do(
+    processor: CoreProcessor, given: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        processor(**given)

@@ -59,7 +59,7 @@ def test_actions_that_are_no_calls_are_an_error_for_the_model(actions: str) -> N
 
 
 def test_a_talk_with_a_tool_has_four_steps() -> None:
-    _, chat, _ = preset(text_config={"num_hidden_layers": 0})
+    _, chat = preset(text_config={"num_hidden_layers": 0})
     asked = "How many bears?"
     look = Turn("I look.", (Action("grounding_dino", {"caption": "bear"}),), "One moment.")
     found = observation([("grounding_dino", {"boxes": [[0.1, 0.2, 0.3, 0.4]]})], asked)

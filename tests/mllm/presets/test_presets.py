@@ -137,7 +137,7 @@ def test_llavas_files_land_on_its_core(layers: int) -> None:
 
 
 def test_the_other_presets_have_the_sizes_of_their_papers() -> None:
-    config, chat, _ = llava_plus.preset()
+    config, chat = llava_plus.preset()
     assert (config.num_tokens("image"), config.text_config.vocab_size) == (256, 32001)
     assert chat.stop_strings == ("###",)
     shapes = core_shapes(qwen_vl.preset().config)
