@@ -145,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--out", type=Path, required=True, help="the folder to write")
     convert.add_argument("--sizes", type=Path, metavar="JSON", help="sizes other than the preset's")
+    convert.add_argument(
+        "--senses", nargs="+", choices=["image", "audio"], help="less than the system had: image"
+    )
     convert.add_argument("--dtype", choices=["float32", "float16", "bfloat16"])
     convert.add_argument(
         "--any-language-model",
@@ -261,6 +264,7 @@ def _convert(arguments: argparse.Namespace) -> int:
             sources,
             arguments.out,
             sizes=arguments.sizes,
+            senses=arguments.senses,
             any_language_model=arguments.any_language_model,
             dtype=arguments.dtype,
         )

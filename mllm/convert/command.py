@@ -1,12 +1,13 @@
 """`nuthatch convert`: released files become a folder that `from_pretrained` reads."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from rich.progress import track
 
+from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.convert.delta import apply_delta
 from nuthatch.mllm.convert.released import System, convert
@@ -47,6 +48,7 @@ def run(
     out: Path,
     *,
     sizes: Path | None = None,
+    senses: Sequence[Sense] | None = None,
     any_language_model: bool = False,
     dtype: str | None = None,
 ) -> None:
@@ -79,6 +81,7 @@ def run(
         dict(sources),
         out,
         config=None if given_sizes is None else CoreConfig(**given_sizes),
+        senses=senses,
         any_language_model=any_language_model,
         dtype=precision,
         progress=_bar,

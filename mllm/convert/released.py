@@ -4,6 +4,7 @@ What each file holds is said by the system's preset; nothing is read that is not
 no more than a shard is in memory at a time.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
+from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.convert.names import Dropped, Part, Plan, made, plan
 from nuthatch.mllm.convert.reading import Checkpoint, CheckpointError, open_checkpoint
@@ -22,6 +24,8 @@ from nuthatch.mllm.presets import Preset
 
 SHARD_BYTES = 500_000_000
 TIED = ("language_model.lm_head.weight", "language_model.model.embed_tokens.weight")
+HEARING = re.compile(r"(^|\.)audio(_|\.|$)")
+"""Names of ours that belong to the ear."""
 PLACEHOLDERS = ("<image>", "<audio>")
 LICENCES = {
     "vicuna": "Vicuna and LLaMA: LLaMA's licence; version 1 of LLaMA is not for commercial use",
@@ -51,6 +55,8 @@ class Report:
     filled: list[str]
     """Parameters that no file has and that are always the same."""
     licences: list[str] = field(default_factory=list)
+    tokenizer: Path | None = None
+    """The folder whose tokenizer was taken."""
 
     def lines(self) -> Iterator[str]:
         """The report for people."""
@@ -62,6 +68,13 @@ class Report:
             yield f"left out {len(names)}, such as {names[0]}: {why}"
         for name in self.filled:
             yield f"in no file, a constant: {name}"
+        if self.tokenizer is None:
+            yield (
+                "no tokenizer: no folder given holds a tokenizer.json; make one of tokenizer.model "
+                "with transformers' LlamaTokenizer and put it beside the weights"
+            )
+        else:
+            yield f"tokenizer of {self.tokenizer}, with placeholders for media"
         yield from self.licences
 
 
@@ -71,6 +84,7 @@ def convert(
     out: str | Path,
     *,
     config: CoreConfig | None = None,
+    senses: Sequence[Sense] | None = None,
     any_language_model: bool = False,
     dtype: torch.dtype | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
@@ -84,6 +98,8 @@ def convert(
             tensor, the one that `SOURCES` names later counts.
         out: the folder to write.
         config: sizes, where they are not those of the preset.
+        senses: what the core is to sense, where that is less than the system did: ("image",) leaves
+            out ears and all that belongs to them.
         any_language_model: take a language model of another vocabulary than the preset's.
         dtype: what weights are converted to; as they are by default.
         progress: wraps the names of tensors while they are written, such as `tqdm`.
@@ -100,20 +116,26 @@ def convert(
         )
     given = {name: open_checkpoint(sources[name]) for name in system.SOURCES if name in sources}
     if config is None:
-        config = _config(system, given)
+        config = _config(system, given, senses)
         if not any_language_model:
             _check_language_model(system, config)
     plans = {
-        name: _planned(name, checkpoint, system.SOURCES[name]) for name, checkpoint in given.items()
+        name: _planned(name, checkpoint, system.SOURCES[name], config.senses)
+        for name, checkpoint in given.items()
     }
     made_of: dict[str, str] = {}  # of each of our names the source that counts
     for name, planned in plans.items():
         made_of |= dict.fromkeys(planned.sources, name)
     shapes = _shapes(config)
-    constants = {n: v for n, v in getattr(system, "NEVER_TRAINED", {}).items() if n not in made_of}
+    constants = {
+        name: value
+        for name, value in getattr(system, "NEVER_TRAINED", {}).items()
+        if name in shapes and name not in made_of
+    }
     if TIED[0] not in made_of and config.text_config.tie_word_embeddings:
         shapes.pop(TIED[0])
-    _check(shapes, plans, made_of, constants, given)
+    absent = [name for name in system.SOURCES if name not in given]
+    _check(shapes, plans, made_of, constants, given, absent)
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
         for ours in progress([*made_of, *constants]):
@@ -125,7 +147,7 @@ def convert(
 
     write_sharded(out, tensors(), max_shard_bytes=SHARD_BYTES, dtype=dtype)
     config.save_pretrained(out)
-    _save_tokenizer(sources, config, Path(out))
+    tokenizer = _save_tokenizer(sources, config, Path(out))
     return Report(
         used={name: sum(made == name for made in made_of.values()) for name in plans},
         replaced={
@@ -135,19 +157,31 @@ def convert(
         dropped=_by_reason(plans.values()),
         filled=list(constants),
         licences=[LICENCES[name] for name in given if name in LICENCES],
+        tokenizer=tokenizer,
     )
 
 
-def _planned(name: str, checkpoint: Checkpoint, parts: Sequence[Part | Dropped]) -> Plan:
+def _planned(
+    name: str, checkpoint: Checkpoint, parts: Sequence[Part | Dropped], senses: Sequence[Sense]
+) -> Plan:
     try:
-        return plan(checkpoint.names(), parts)
+        planned = plan(checkpoint.names(), parts)
     except ValueError as error:
         raise CheckpointError(f"{name}: {error}") from error
+    if "audio" in senses:
+        return planned
+    unheard = [ours for ours in planned.sources if HEARING.search(ours)]
+    for ours in unheard:
+        for theirs in planned.sources.pop(ours):
+            planned.dropped[theirs] = "for hearing, which this core does not"
+    return planned
 
 
-def _config(system: System, given: Mapping[str, Checkpoint]) -> CoreConfig:
+def _config(
+    system: System, given: Mapping[str, Checkpoint], senses: Sequence[Sense] | None
+) -> CoreConfig:
     """The preset's sizes, with those of the language model that is given."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {} if senses is None else {"senses": tuple(senses)}
     for name in ("vicuna", "checkpoint"):
         if name in given and "hidden_size" in given[name].config:
             text = LlamaConfig(**given[name].config)
@@ -183,6 +217,7 @@ def _check(
     made_of: Mapping[str, str],
     constants: Mapping[str, float],
     given: Mapping[str, Checkpoint],
+    absent: Sequence[str],
 ) -> None:
     wrong: dict[str, list[str]] = {"missing": [], "not known": [], "of another shape": []}
     for ours, source in made_of.items():
@@ -199,6 +234,11 @@ def _check(
             )
     wrong["missing"] = [name for name in shapes if name not in made_of and name not in constants]
     if any(wrong.values()):
+        more = ""
+        if wrong["missing"] and absent:
+            more = f"; not given: {', '.join(absent)}"
+            if all(HEARING.search(name) for name in wrong["missing"]):
+                more += "; or leave out hearing: --senses image"
         raise ValueError(
             "the files do not make this core; "
             + "; ".join(
@@ -206,6 +246,7 @@ def _check(
                 for what, names in wrong.items()
                 if names
             )
+            + more
         )
 
 
@@ -219,10 +260,10 @@ def _by_reason(plans: Iterable[Plan]) -> dict[str, list[str]]:
 
 def _save_tokenizer(
     sources: Mapping[str, str | Path | Sequence[str | Path]], config: CoreConfig, out: Path
-) -> None:
-    """The language model's tokenizer, with the placeholders behind its tokens."""
-    folders = [Path(path) for path in sources.values() if isinstance(path, str | Path)]
-    for folder in folders:
+) -> Path | None:
+    """The language model's tokenizer, with the placeholders behind its tokens, and its folder."""
+    given = ([one] if isinstance(one, str | Path) else one for one in sources.values())
+    for folder in (Path(path) for paths in given for path in paths):
         if (folder / "tokenizer.json").is_file():
             # Not AutoTokenizer: its Llama tokenizer swallows the space at the start of a text.
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -230,4 +271,5 @@ def _save_tokenizer(
             tokenizer.add_tokens([f"<unused_{number}>" for number in range(missing)])
             tokenizer.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS)})
             tokenizer.save_pretrained(out)
-            return
+            return folder
+    return None

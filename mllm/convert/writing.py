@@ -69,7 +69,9 @@ def write_sharded(
         for number, names in enumerate(shards, start=1):
             several = f"-{number:05}-of-{len(shards):05}" if len(shards) > 1 else ""
             file = f"model{several}.safetensors"
-            _shard(unfinished, number).rename(folder / file)
+            shard = _shard(unfinished, number)
+            shard.chmod(0o644)  # safetensors writes for the owner alone
+            shard.rename(folder / file)
             weight_map |= dict.fromkeys(names, file)
         index = {"metadata": {"total_size": size, **(metadata or {})}, "weight_map": weight_map}
         if len(shards) > 1:

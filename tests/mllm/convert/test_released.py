@@ -15,9 +15,17 @@ from nuthatch.mllm.convert.released import convert
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.presets import chatbridge
-from tests.mllm.released import GOLDEN, released_config, released_core, released_weights
+from nuthatch.mllm.processing import CoreProcessor
+from tests.mllm.released import (
+    GOLDEN,
+    released_config,
+    released_core,
+    released_tokenizer,
+    released_weights,
+)
 
 LANGUAGE = "llama_model."
+DEAF = "for hearing, which this core does not"
 
 
 def files(folder: Path, **changes: object) -> dict[str, Path]:
@@ -82,6 +90,23 @@ def test_what_no_file_holds_is_named(tmp_path: Path) -> None:
         convert(chatbridge, {"llama": tmp_path}, tmp_path / "core")
 
 
+def test_ears_can_be_left_out(tmp_path: Path) -> None:
+    config = released_config(senses=("image",))
+    sources = files(tmp_path)
+    report = convert(chatbridge, sources, tmp_path / "core", config=config)
+    assert any("audio_encoder." in name for name in report.dropped[DEAF])
+    assert "tokenizer.json" in "\n".join(report.lines()), "says what is missing"
+    core, whole = Core.from_pretrained(tmp_path / "core"), released_core()
+    picture = torch.randn(1, 3, *[config.vision_config.image_size] * 2)
+    torch.testing.assert_close(core.embed_image(picture), whole.embed_image(picture))
+
+
+def test_what_was_not_given_is_named(tmp_path: Path) -> None:
+    sources = {"vicuna": files(tmp_path)["vicuna"]}
+    with pytest.raises(ValueError, match="not given: eva, blip2, beats, checkpoint"):
+        convert(chatbridge, sources, tmp_path / "core", config=released_config())
+
+
 def test_another_vicuna_than_the_system_was_trained_with_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has 99 tokens.*Vicuna of 32,001.*gibberish"):
         convert(chatbridge, files(tmp_path), tmp_path / "core")
@@ -93,12 +118,17 @@ def test_the_command_converts_and_says_what_it_did(
     sizes = tmp_path / "sizes.json"
     config: CoreConfig = released_config()
     sizes.write_text(json.dumps(config.to_dict(), default=str))
-    sources = [f"--source={name}={path}" for name, path in files(tmp_path).items()]
+    given = files(tmp_path)
+    released_tokenizer().save_pretrained(given["vicuna"])
+    sources = [f"--source={name}={path}" for name, path in given.items()]
     out = tmp_path / "core"
     words = ["convert", "chatbridge", *sources, f"--sizes={sizes}", f"--out={out}"]
     assert main(words) == 0
     assert f"wrote {out}" in capsys.readouterr().out
     assert isinstance(Core.from_pretrained(out), Core)
+    tokenizer = CoreProcessor.from_pretrained(out).tokenizer
+    assert tokenizer.convert_tokens_to_ids("<image>") == config.text_config.vocab_size
+    assert (out / "model.safetensors").stat().st_mode & 0o444 == 0o444
     assert main(words) == 2, "the folder holds weights already"
     assert main(["convert", "chatbridge", "--source=x", f"--out={out}"]) == 2
     assert main(["convert", "beats", *sources, f"--out={tmp_path / 'beats'}"]) == 1
