@@ -12,6 +12,7 @@ from nuthatch.agent.budget import Stopped
 from nuthatch.agent.conversation import Conversation
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.media import MediaKind
+from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.types import Correction
 from nuthatch.tools.weights import Weights
@@ -31,6 +32,7 @@ def check(
     seconds: float,
     on_result: Callable[[ToolResult], None],
     on_inner: Callable[[ToolResult], None],
+    cache: ResultCache | None = None,
 ) -> Correction:
     """Have the draft checked against the picture and the sound it is about.
 
@@ -49,6 +51,7 @@ def check(
             weights,
             on_inner=on_inner,
             remembered=talk.remembered,
+            cache=cache,
         )
         (result,) = bench.run([call], seconds=seconds, on_result=on_result)
     if not isinstance(result.value, Correction):

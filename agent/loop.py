@@ -39,6 +39,7 @@ from nuthatch.agent.planner import Planner
 from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
+from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.video import VideoSource
 from nuthatch.tools.weights import EMBEDDED, Weights
@@ -76,6 +77,7 @@ class Agent:
         self.budget = budget or Budget()
         self.verify = verify
         self.home = home_folder(home)
+        self._results = ResultCache()
 
     @classmethod
     def load(
@@ -84,13 +86,15 @@ class Agent:
         *,
         planner: Planner | None = None,
         tools: ToolSet | None = None,
+        weights: Weights | None = None,
         budget: Budget | None = None,
         verify: bool = True,
         home: str | Path | None = None,
     ) -> Self:
         """An agent on released weights; a tool's weights are read when it is first called.
 
-        The planner is the preset's core unless another is given, such as `RulesPlanner()`.
+        The planner is the preset's core unless another is given, such as `RulesPlanner()`; the
+        weights are the preset's unless others are given.
 
         Raises:
             ValueError: there is no such preset.
@@ -100,7 +104,7 @@ class Agent:
 
         if preset not in PRESETS:
             raise ValueError(f"there is no preset '{preset}'; there is: {', '.join(PRESETS)}")
-        weights = Weights(PRESETS[preset])
+        weights = weights or Weights(PRESETS[preset])
         return cls(
             planner or _planner(weights, budget),
             tools or default_tools(),
@@ -303,7 +307,13 @@ class Agent:
         run = Run(
             talk=talk,
             journal=journal,
-            bench=Workbench(self.tools, talk.media, self.weights, remembered=talk.remembered),
+            bench=Workbench(
+                self.tools,
+                talk.media,
+                self.weights,
+                remembered=talk.remembered,
+                cache=self._results,
+            ),
             meter=Meter(self.budget),
             emit=on_event or (lambda event: None),
             drafts=drafts,
@@ -348,6 +358,7 @@ class Agent:
                 seconds=run.meter.seconds_left,
                 on_result=run.write,
                 on_inner=run.record,
+                cache=self._results,
             )
         finally:
             run.timing.verify = time.perf_counter() - began

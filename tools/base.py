@@ -8,12 +8,13 @@ How a tool says that it cannot answer: `faults`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nuthatch.tools.faults import Fault, ToolFailed, fault_of
+from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, fault_of
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.ingest import ImageSource
 from nuthatch.tools.media import Detection, Media, MediaStore
@@ -77,6 +78,7 @@ class Provenance:
     parameters: dict[str, Any]  # after defaults
     inputs: dict[str, str]  # handle -> sha256
     parent: str | None = None  # the call inside which this one was made
+    cached: bool = False  # the result of an earlier call with the same inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class Tool(ABC, Generic[ArgsT, ResultT]):
     isolation: ClassVar[Literal["thread", "process"]] = "thread"
     weights: ClassVar[tuple[str, ...]] = ()  # names in `weights.LOADERS`
     taint: ClassVar[tuple[str, ...]] = ()  # result fields that hold text read from media
+    caches: ClassVar[bool] = False  # equal inputs give equal results: they need not be made again
+    merges: ClassVar[bool] = False  # `run_many` is cheaper than the calls of a turn one by one
     Args: type[ArgsT]
     Result: type[ResultT]
 
@@ -183,6 +187,20 @@ class Tool(ABC, Generic[ArgsT, ResultT]):
         Raises:
             RetryCall, ToolUnavailable, ToolFailed: see the module's docstring.
         """
+
+    def run_many(self, calls: Sequence[tuple[ArgsT, Context]]) -> list[ResultT | ToolFault]:
+        """Several calls together: of each its result, or the fault that `run` would raise.
+
+        Override it, and say `merges = True`, where calls can share work: a picture that is looked
+        at once, a model that takes batches.
+        """
+        results: list[ResultT | ToolFault] = []
+        for args, context in calls:
+            try:
+                results.append(self.run(args, context))
+            except ToolFault as fault:
+                results.append(fault)
+        return results
 
     @property
     def description(self) -> str:

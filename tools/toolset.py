@@ -29,6 +29,11 @@ class ToolSet:
                     f"'{tool.name}' runs in a process of its own and cannot write media there; "
                     "return the result, or use isolation='thread'"
                 )
+            if tool.isolation == "process" and tool.merges:
+                raise ValueError(
+                    f"'{tool.name}' runs in a process of its own, where calls cannot be merged; "
+                    "use merges=False, or isolation='thread'"
+                )
             self._tools[tool.name] = tool
             self._handles[tool.name] = media_arguments(tool.Args)  # type: ignore[arg-type]
 

@@ -1,19 +1,22 @@
 """The workbench: tools at work on the media of one talk.
 
-`run` takes the calls of one turn. Calls that only look run side by side; calls that write media
-run one after the other. Handles are given in the order of the calls, whatever ends first. A call
-that fails leaves its siblings alone. A call whose time is up gives control back at once and
-retires its worker and the models it used. A call that was cut off by a kill starts anew, but gets
-what its inner calls had found out (`remembered`).
+`run` takes the calls of one turn. Calls that only look run side by side, those of a tool that
+`merges` together; calls that write media run one after the other. Handles are given in the order
+of the calls, whatever ends first. A call that fails leaves its siblings alone. A call whose time is
+up gives control back at once and retires its worker and the models it used. A call that was cut off
+by a kill starts anew, but gets what its inner calls had found out (`remembered`).
 """
 
+import asyncio
+import hashlib
 import math
 import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
@@ -27,6 +30,7 @@ from nuthatch.tools.base import (
 from nuthatch.tools.faults import Fault, ToolFault, ToolUnavailable
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
+from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workers import WORKERS, TimeIsUp, Worker, run_in_process
@@ -42,6 +46,7 @@ class Workbench:
     Args:
         on_inner: hears the result of each call made inside another one, as soon as it is known.
         remembered: inner calls that ended before a kill, by id: they are not made again.
+        cache: results of tools that say `caches`; several workbenches may share one.
     """
 
     def __init__(
@@ -52,12 +57,14 @@ class Workbench:
         *,
         on_inner: Listener | None = None,
         remembered: Mapping[str, ToolResult] | None = None,
+        cache: ResultCache | None = None,
     ) -> None:
         self.tools = tools
         self.media = media
         self.weights = weights
         self.on_inner = on_inner
         self.remembered = remembered or {}
+        self.cache = cache
         self._hearing = threading.Lock()
 
     def run(
@@ -76,8 +83,8 @@ class Workbench:
         """
         self._load(calls, seconds)
         batches = [
-            _Batch(self, group, seconds, on_result)
-            for group in self._side_by_side([self._prepare(call) for call in calls])
+            _Batch(self, group, seconds, on_result, together=together)
+            for group, together in self._side_by_side([self._prepare(call) for call in calls])
         ]
         for batch in batches:
             batch.wait()
@@ -86,6 +93,16 @@ class Workbench:
                 raise batch.error
         results = {call_id: result for batch in batches for call_id, result in batch.known.items()}
         return [results[call.id] for call in calls]
+
+    async def arun(
+        self,
+        calls: Sequence[ToolCall],
+        *,
+        seconds: float | None = None,
+        on_result: Listener | None = None,
+    ) -> list[ToolResult]:
+        """`run` for asynchronous programs, whose loop goes on meanwhile."""
+        return await asyncio.to_thread(self.run, calls, seconds=seconds, on_result=on_result)
 
     def execute(self, call: ToolCall, *, parent: Context | None = None) -> ToolResult:
         """Run one call here and now, in this thread; never raises for what the tool does.
@@ -96,38 +113,33 @@ class Workbench:
         if known is not None and known.call == call:
             return known
         _, context = self._prepare(call, parent)
-        result = self.work(call, context)
+        (result,) = self.work([(call, context)])
         with self._hearing:
             if parent is not None and self.on_inner and not parent.cancelled:
                 self.on_inner(result)
         return result
 
-    def work(self, call: ToolCall, context: Context) -> ToolResult:
-        """Check the arguments, run the tool, and turn whatever happens into a result."""
+    def work(self, calls: Sequence[tuple[ToolCall, Context]]) -> list[ToolResult]:
+        """Check the arguments, run the tool, and turn whatever happens into results.
+
+        Several calls are all of one tool, which runs them together.
+        """
         began = time.perf_counter()
-        provenance: Provenance | None = None
-        value: BaseModel | None = None
-        fault: Fault | None = None
-        taint: tuple[str, ...] = ()
-        try:
-            context.check()
-            tool, args, handles = self.tools.check(call, self.media)
-            taint = tool.taint
-            provenance = self._provenance(tool, args, handles, context.parent)
-            value = self._value(tool, args, context)
-        except (ToolFault, MediaError) as problem:
-            fault = Fault(problem.code, problem.message)
-        except TimeIsUp:
-            limit = self.limit(call)
-            fault = Fault("timeout", f"{call.tool} did not end within {limit:g} s and was killed")
-        except MemoryError:
-            fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
-        except (Exception, SystemExit) as bug:
-            # A bug of the tool is recorded, not hidden: the run ends with it, after its siblings.
-            message = f"{call.tool} has a bug: {type(bug).__name__}: {bug}"
-            fault = Fault("internal", message, traceback.format_exc())
+        jobs = [_Job(call, context) for call, context in calls]
+        for job in jobs:
+            with self._faults(job):
+                job.context.check()
+                job.tool, job.args, handles = self.tools.check(job.call, self.media)
+                job.provenance = self._provenance(job, handles)
+                self._remember(job, handles)
+        waiting = [job for job in jobs if job.fault is None and job.value is None]
+        if len(waiting) == 1:
+            with self._faults(waiting[0]):
+                self._finish(waiting[0], self._value(waiting[0]))
+        elif waiting:
+            self._run_together(waiting)
         ms = (time.perf_counter() - began) * 1000
-        return ToolResult(call, value, fault, ms, provenance, taint, tuple(context.children))
+        return [job.result(ms / len(jobs)) for job in jobs]
 
     def limit(self, call: ToolCall, seconds: float | None = None) -> float:
         """Seconds this call may take."""
@@ -162,20 +174,82 @@ class Workbench:
 
     def _side_by_side(
         self, calls: list[tuple[ToolCall, Context]]
-    ) -> list[list[tuple[ToolCall, Context]]]:
-        """Groups that may run at once; inside a group one call follows the other."""
-        writers, groups = [], []
+    ) -> list[tuple[list[tuple[ToolCall, Context]], bool]]:
+        """Groups that may run at once. Inside a group one call follows the other, or, where the
+        second is true, all of them run together."""
+        writers, single = [], []
+        merged: dict[str, list[tuple[ToolCall, Context]]] = {}
         for call, context in calls:
-            writes = call.tool in self.tools and self.tools[call.tool].effects == "writes_media"
-            if writes:
+            known = call.tool in self.tools
+            if known and self.tools[call.tool].effects == "writes_media":
                 writers.append((call, context))
+            elif known and self.tools[call.tool].merges:
+                merged.setdefault(call.tool, []).append((call, context))
             else:
-                groups.append([(call, context)])
-        return [*groups, writers] if writers else groups
+                single.append([(call, context)])
+        groups = [*((group, False) for group in single), *((g, True) for g in merged.values())]
+        return [*groups, (writers, False)] if writers else groups
 
-    def _value(self, tool: AnyTool, args: BaseModel, context: Context) -> BaseModel:
+    @contextmanager
+    def _faults(self, *jobs: "_Job") -> Iterator[None]:
+        """Whatever goes wrong inside becomes the fault of these calls."""
+        call = jobs[0].call
+        try:
+            yield
+            return
+        except (ToolFault, MediaError) as problem:
+            fault = Fault(problem.code, problem.message)
+        except TimeIsUp:
+            limit = self.limit(call)
+            fault = Fault("timeout", f"{call.tool} did not end within {limit:g} s and was killed")
+        except MemoryError:
+            fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
+        except (Exception, SystemExit) as bug:
+            # A bug of the tool is recorded, not hidden: the run ends with it, after its siblings.
+            message = f"{call.tool} has a bug: {type(bug).__name__}: {bug}"
+            fault = Fault("internal", message, traceback.format_exc())
+        for job in jobs:
+            job.value, job.fault = None, fault
+
+    def _run_together(self, jobs: list["_Job"]) -> None:
+        tool = jobs[0].tool
+        with self._faults(*jobs):
+            found = tool.run_many([(job.args, job.context) for job in jobs])
+            if len(found) != len(jobs):
+                raise TypeError(f"returned {len(found)} results for {len(jobs)} calls")
+            for job, value in zip(jobs, found, strict=True):
+                with self._faults(job):
+                    if isinstance(value, ToolFault):
+                        raise value
+                    self._finish(job, value)
+
+    def _remember(self, job: "_Job", handles: list[str]) -> None:
+        """Give a call the result of an earlier one with the same inputs."""
+        if self.cache is None or not job.tool.caches or job.provenance is None:
+            return
+        made = job.provenance
+        job.contents = {handle: self._content(handle) for handle in dict.fromkeys(handles)}
+        job.key = self.cache.key(
+            job.tool.name, made.version, made.models, made.parameters, job.contents
+        )
+        known = self.cache.get(job.key, job.tool.Result, job.contents)
+        if known is not None:
+            job.provenance = replace(made, cached=True)
+            self._finish(job, known)
+
+    def _content(self, handle: str) -> str:
+        if not handle.startswith("detection"):
+            return self.media[handle].sha256
+        found = [
+            [self.media[each.image].sha256, *each.model_dump(exclude={"handle", "image"}).items()]
+            for each in self.media.detections(handle)
+        ]
+        return hashlib.sha256(repr(found).encode()).hexdigest()
+
+    def _value(self, job: "_Job") -> BaseModel:
+        tool, args, context = job.tool, job.args, job.context
         if tool.isolation == "process":
-            value = run_in_process(
+            found: BaseModel = run_in_process(
                 _run_alone,
                 tool,
                 args,
@@ -185,28 +259,52 @@ class Workbench:
                 is_cancelled=lambda: context.cancelled,
             )
         else:
-            value = tool.run(args, context)
-        if not isinstance(value, tool.Result):
-            promised = tool.Result.__name__
-            raise TypeError(f"returned {type(value).__name__}, promised {promised}")
-        result: BaseModel = value
-        with self._hearing:  # not while the call is being given up
-            context.check()
-            if context.group and isinstance(result, DetectionSet):
-                named = self.media.add_detections(context.group, result.detections)
-                return result.model_copy(update={"detections": named})
-        return result
+            found = tool.run(args, context)
+        return found
 
-    def _provenance(
-        self, tool: AnyTool, args: BaseModel, handles: list[str], parent: Context | None
-    ) -> Provenance:
+    def _finish(self, job: "_Job", value: BaseModel) -> None:
+        """Check what a tool returned, keep it, and give new detections their handles."""
+        if not isinstance(value, job.tool.Result):
+            promised = job.tool.Result.__name__
+            raise TypeError(f"returned {type(value).__name__}, promised {promised}")
+        if self.cache is not None and job.key and not (job.provenance and job.provenance.cached):
+            self.cache.put(job.key, value, job.contents)
+        job.value = value
+        with self._hearing:  # not while the call is being given up
+            job.context.check()
+            if job.context.group and isinstance(value, DetectionSet):
+                named = self.media.add_detections(job.context.group, value.detections)
+                job.value = value.model_copy(update={"detections": named})
+
+    def _provenance(self, job: "_Job", handles: list[str]) -> Provenance:
+        tool, parent = job.tool, job.context.parent
         return Provenance(
             version=tool.version,
             models={name: self.weights.fingerprint(name) for name in tool.weights},
-            parameters=args.model_dump(mode="json"),
+            parameters=job.args.model_dump(mode="json"),
             inputs={h: self.media[h].sha256 for h in handles if not h.startswith("detection")},
             parent=parent.call_id if parent else None,
         )
+
+
+@dataclass
+class _Job:
+    """A call at work, and what is known of it so far."""
+
+    call: ToolCall
+    context: Context
+    tool: AnyTool = field(init=False)
+    args: BaseModel = field(init=False)
+    provenance: Provenance | None = None
+    key: str = ""
+    contents: dict[str, str] = field(default_factory=dict)
+    value: BaseModel | None = None
+    fault: Fault | None = None
+
+    def result(self, ms: float) -> ToolResult:
+        taint = self.tool.taint if hasattr(self, "tool") else ()
+        inner = tuple(self.context.children)
+        return ToolResult(self.call, self.value, self.fault, ms, self.provenance, taint, inner)
 
 
 class _Batch:
@@ -218,6 +316,8 @@ class _Batch:
         calls: list[tuple[ToolCall, Context]],
         seconds: float | None,
         on_result: Listener | None,
+        *,
+        together: bool,
     ) -> None:
         self.bench = bench
         self.calls = calls
@@ -227,14 +327,15 @@ class _Batch:
         self.error: BaseException | None = None
         self.began = time.monotonic()
         self.worker: Worker = WORKERS.take()
-        self.pending = [self.worker.submit(self._job(*entry)) for entry in calls]
+        self.parts = [calls] if together else [[entry] for entry in calls]
+        self.pending = [self.worker.submit(self._job(part)) for part in self.parts]
 
     def wait(self) -> None:
         """Until all calls have a result; those that do not end in time are given up."""
         end = self.began + (math.inf if self.seconds is None else self.seconds)
         deadline = self.began
-        for index, ((call, _), done) in enumerate(zip(self.calls, self.pending, strict=True)):
-            deadline = min(deadline + self.bench.limit(call), end)
+        for index, (part, done) in enumerate(zip(self.parts, self.pending, strict=True)):
+            deadline = min(deadline + self.bench.limit(part[0][0]), end)
             left = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
             try:
                 outcome = done.get(timeout=left)
@@ -244,12 +345,13 @@ class _Batch:
             self.error = self.error or outcome.error
         WORKERS.give_back(self.worker)
 
-    def _job(self, call: ToolCall, context: Context) -> Callable[[], None]:
+    def _job(self, part: list[tuple[ToolCall, Context]]) -> Callable[[], None]:
         def job() -> None:
-            result = self.bench.work(call, context)
+            results = self.bench.work(part)
             with self.bench._hearing:
-                if not context.given_up:
-                    self._hear(result)
+                for (_, context), result in zip(part, results, strict=True):
+                    if not context.given_up:
+                        self._hear(result)
 
         return job
 
@@ -262,12 +364,17 @@ class _Batch:
                 self.error = self.error or error
 
     def _give_up(self, index: int) -> None:
-        """Nobody waits for call `index` and those behind it any more."""
+        """Nobody waits for the calls of part `index` and those behind it any more."""
         with self.bench._hearing:
-            late = [entry for entry in self.calls[index:] if entry[0].id not in self.known]
-            for position, (call, context) in enumerate(late):
+            late = [
+                (call, context, part is self.parts[index])
+                for part in self.parts[index:]
+                for call, context in part
+                if call.id not in self.known
+            ]
+            for call, context, was_at_work in late:
                 context.given_up = True
-                if position == 0:
+                if was_at_work:
                     limit = self.bench.limit(call, self.seconds)
                     message = f"{call.tool} did not end within {limit:g} s and was given up"
                     fault = Fault("timeout", message)
@@ -278,7 +385,7 @@ class _Batch:
                 inner = tuple(context.children)
                 self._hear(ToolResult(call, None, fault, spent, children=inner))
         self.worker.retire()
-        for call, _ in late:
+        for call, *_ in late:
             if call.tool in self.bench.tools:
                 for name in self.bench.tools[call.tool].weights:
                     self.bench.weights.retire(name)

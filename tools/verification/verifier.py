@@ -9,6 +9,7 @@ from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.faults import fault_of
 from nuthatch.tools.ingest import AudioSource, ImageSource, read_audio, read_image
 from nuthatch.tools.media import MediaStore
+from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.correction import Item, correct_items
 from nuthatch.tools.verification.rules import POLICIES, PolicyName
@@ -49,7 +50,7 @@ class Verifier:
             self._folder = tempfile.TemporaryDirectory(prefix="nuthatch-")
             store = MediaStore(Path(self._folder.name))
         self.store = store
-        self.bench = Workbench(default_tools(), store, self.weights)
+        self.bench = Workbench(default_tools(), store, self.weights, cache=ResultCache())
         self.calls: list[ToolResult] = []
 
     def verify(
