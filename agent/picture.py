@@ -9,13 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.geometry import Box, Mask, iou
 from nuthatch.tools.media import Media
-from nuthatch.tools.render import VERDICT_COLOURS, overlay
+from nuthatch.tools.overlay import VERDICT_COLOURS, overlay
 from nuthatch.tools.verification.types import Verdict
 
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
 Colour = tuple[int, int, int]
 
-_INK, _DIM, _PAPER = (28, 30, 34), (110, 114, 120), (250, 250, 248)
+_INK, _DIM, _PAPER, _PLAIN = (28, 30, 34), (110, 114, 120), (250, 250, 248), (40, 98, 190)
 
 
 def draw(
@@ -31,13 +31,13 @@ def draw(
     A box has the colour of the verdict that it was evidence for; the plain colour: it was found,
     but is no evidence.
     """
-    boxes: dict[Box, tuple[str, Colour | None]] = {}
+    boxes: dict[Box, tuple[str, Colour]] = {}
     for verdict in verdicts:
         for box in (box for evidence in verdict.evidence for box in evidence.boxes):
             boxes.setdefault(box, (verdict.claim.subject, VERDICT_COLOURS[verdict.verdict]))
     for found in (found for call in calls for found in getattr(call.value, "detections", ())):
         if found.image == item.handle and all(iou(found.box, box) < 0.9 for box in boxes):
-            boxes[found.box] = (found.label, None)
+            boxes[found.box] = (found.label, _PLAIN)
     masks = [
         Mask.model_validate_json(made.path.read_bytes())
         for made in media

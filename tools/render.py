@@ -1,28 +1,18 @@
-"""One result, three readers: a planner's observation, a person's line, and a picture.
+"""One result, two readers: a planner's observation and a person's line. (`overlay` draws.)
 
 The observation is the only text a planner ever sees of a result; training data is written with
 the same function. Boxes are whole pixels of the upright original image, as tools take them, with
 the picture's size beside them.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from pydantic import BaseModel
 
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.ingest import Pixels
+from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import Detection, MediaStore
 
-VERDICT_COLOURS = {
-    "supported": (38, 140, 78),
-    "refuted": (200, 50, 47),
-    "not_enough_evidence": (196, 140, 16),
-}
-_PLAIN = (40, 98, 190)
 _LEFT_OUT = ("handle", "image", "score_kind")
 
 
@@ -94,42 +84,3 @@ def summary(result: ToolResult) -> str:
         if name not in _LEFT_OUT and part not in (None, [], ())
     )
     return (body[:157] + "...") if len(body) > 160 else body or "nothing found"
-
-
-def overlay(
-    pixels: Pixels,
-    boxes: Sequence[tuple[Box, str, tuple[int, int, int] | None]],
-    masks: Sequence[Mask] = (),
-) -> Image.Image:
-    """The picture with boxes, labels and masks drawn on it; small pictures are enlarged.
-
-    `boxes` holds (box, label, colour or None for the plain one).
-    """
-    height, width = pixels.shape[:2]
-    scale = max(1, -(-640 // max(width, height)))
-    canvas = Image.fromarray(pixels).resize(
-        (width * scale, height * scale), Image.Resampling.LANCZOS
-    )
-    for number, mask in enumerate(masks):
-        _tint(canvas, mask, _MASK_COLOURS[number % len(_MASK_COLOURS)])
-    draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=15)
-    for box, label, colour in boxes:
-        colour = colour or _PLAIN
-        x1, y1, x2, y2 = (side * scale for side in box.xyxy)
-        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colour, width=3)
-        left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
-        wide, high = right - left + 8, bottom - top + 6
-        x = min(x1, canvas.width - wide)
-        y = y1 - high if y1 >= high else y1
-        draw.rectangle((x, y, x + wide, y + high), fill=colour)
-        draw.text((x + 4 - left, y + 3 - top), label, fill="white", font=font)
-    return canvas
-
-
-_MASK_COLOURS = ((255, 99, 71), (65, 160, 255), (80, 200, 120), (255, 190, 60), (180, 120, 255))
-
-
-def _tint(canvas: Image.Image, mask: Mask, colour: tuple[int, int, int]) -> None:
-    stencil = Image.fromarray(mask.numpy().astype(np.uint8) * 110).resize(canvas.size)
-    canvas.paste(Image.new("RGB", canvas.size, colour), (0, 0), stencil)

@@ -1,0 +1,130 @@
+"""Tools called by hand: media as they come, results that show themselves and go elsewhere."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_masks
+
+from nuthatch.tools import export
+from nuthatch.tools.crop import CropPicture
+from nuthatch.tools.detect import Detect
+from nuthatch.tools.fakes import FakeDetector
+from nuthatch.tools.faults import RetryCall, ToolFault
+from nuthatch.tools.geometry import Box, Mask
+from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.media import Detection
+from nuthatch.tools.overlay import PALETTE, overlay
+from nuthatch.tools.toolbox import Toolbox, View
+from nuthatch.tools.weights import Weights
+
+PICTURE = np.full((60, 80, 3), 200, np.uint8)
+TRUTH = [("cup", (10, 10, 40, 50)), ("bell", (50, 20, 70, 40)), ("cup", (45, 5, 60, 18))]
+ORANGE, BLUE = PALETTE[1], PALETTE[0]
+
+
+@pytest.fixture
+def box() -> Toolbox:
+    weights = Weights()
+    weights.put("detect", FakeDetector(TRUTH))
+    return Toolbox([Detect(), CropPicture()], weights=weights)
+
+
+def look(box: Toolbox, *labels: str) -> View:
+    return box.run("detect", image=PICTURE, labels=list(labels))
+
+
+def test_a_picture_may_be_given_as_it_is_and_keeps_its_handle(box: Toolbox, tmp_path: Path) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "grey.png")
+    found = [
+        box.run("detect", image=given, labels=["cup"])
+        for given in (PICTURE, Image.fromarray(PICTURE), tmp_path / "grey.png", "image_1")
+    ]
+    assert {view.value.detections[0].image for view in found} == {"image_1"}
+    assert [d.label for d in found[0].value.detections] == ["cup", "cup"]
+
+
+def test_what_a_tool_refuses_is_raised(box: Toolbox) -> None:
+    with pytest.raises(RetryCall, match="labels"):
+        box.run("detect", image=PICTURE, labels=[])
+    with pytest.raises(RetryCall, match="did you mean 'detect'"):
+        box.run("detct", image=PICTURE)
+    with pytest.raises(MediaError, match="there is no file"):
+        box.run("detect", image="nowhere.png", labels=["cup"])
+
+
+def test_of_many_calls_each_has_its_own_end(box: Toolbox) -> None:
+    calls = [
+        ("detect", {"image": PICTURE, "labels": ["cup"]}),
+        ("crop", {"image": PICTURE, "detection": "detection_9.1"}),
+    ]
+    seen, dead = box.run_many(calls)
+    assert isinstance(seen, View)
+    assert isinstance(dead, ToolFault)
+    seen, _ = asyncio.run(box.arun_many(calls))
+    assert isinstance(seen, View)
+
+
+def test_a_result_is_drawn_in_a_colour_for_each_label(box: Toolbox) -> None:
+    colours = {colour for _, colour in look(box, "cup", "bell").picture().getcolors(10**6)}
+    assert {BLUE, ORANGE} <= colours
+    assert "data:image/png" in look(box, "cup")._repr_html_()
+    assert str(look(box, "cup")) == "detect: 2 detections: cup 0.90, cup 0.90"
+
+
+def test_a_new_picture_shows_itself(box: Toolbox) -> None:
+    found = look(box, "bell").value.detections[0].handle
+    cut = box.run("crop", image="image_1", detection=found)
+    assert cut.picture().size == (cut.media["image_2"].width, cut.media["image_2"].height)
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    corner = Box(x1=0, y1=0, x2=30, y2=30)
+    one = overlay(PICTURE, [(corner, "a", BLUE)])
+    both = overlay(PICTURE, [(corner, "a", BLUE), (corner, "b", ORANGE)])
+    label = (slice(1, 12), slice(1, 12))
+    assert np.array_equal(np.asarray(both)[label], np.asarray(one)[label])
+    assert ORANGE in {colour for _, colour in both.getcolors(10**6)}
+
+
+def test_a_table_has_a_row_for_each_detection(box: Toolbox) -> None:
+    table = look(box, "cup", "bell").to_pandas()
+    assert tuple(table.columns) == export.TABLE
+    assert table["label"].tolist() == ["cup", "bell", "cup"]
+    assert table[["x1", "y1", "x2", "y2"]].iloc[0].tolist() == [10, 10, 40, 50]
+    assert tuple(look(box, "ghost").to_pandas().columns) == export.TABLE
+
+
+def test_coco_holds_sides_masks_and_names(box: Toolbox) -> None:
+    whole = look(box, "cup", "bell").to_coco()
+    assert json.loads(json.dumps(whole)) == whole
+    assert whole["annotations"][0]["bbox"] == [10, 10, 30, 40]
+    assert [c["name"] for c in whole["categories"]] == ["cup", "bell"]
+    assert whole["images"][0]["width"] == 80
+    inside = np.zeros((60, 80), bool)
+    inside[10:50, 10:40] = True
+    found = Detection(
+        handle="detection_1.1",
+        image="image_1",
+        label="cup",
+        score=0.5,
+        score_kind="one",
+        box=Box(x1=10, y1=10, x2=40, y2=50),
+    )
+    annotation = export.to_coco([found], [box.media["image_1"]], {found.handle: Mask.of(inside)})
+    encoded = annotation["annotations"][0]["segmentation"]
+    assert np.array_equal(coco_masks.decode(encoded).astype(bool), inside)
+    assert annotation["annotations"][0]["area"] == 1200
+
+
+def test_supervision_takes_them_in_its_old_and_its_new_form(box: Toolbox) -> None:
+    supervision = pytest.importorskip("supervision")
+    found = look(box, "cup", "bell").to_supervision()
+    assert found.xyxy[0].tolist() == [10, 10, 40, 50]
+    assert found.class_id.tolist() == [0, 1, 0]
+    if "data" in supervision.Detections.__dataclass_fields__:
+        assert found.data["class_name"].tolist() == ["cup", "bell", "cup"]
+    assert len(look(box, "ghost").to_supervision()) == 0
