@@ -32,6 +32,7 @@ from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.encoders.clip import Clip
 from nuthatch.mllm.encoders.eva import Eva, EvaConfig
 from nuthatch.mllm.encoders.imagebind import ImageBind
+from nuthatch.mllm.repeating import repeat_media
 
 MEDIA_INPUTS = ("pixel_values", "filter_banks", "media_embeds", "frame_counts")
 
@@ -77,9 +78,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             for module in self.audio_tower.modules():
                 module._is_hf_initialized = True  # by its own rule
         self.post_init()
-        vocabulary = config.text_config.vocab_size
-        placeholders = [token for token in config.media_token_ids if token < vocabulary]
-        self.generation_config.suppress_tokens = placeholders or None
+        self._suppress_placeholders()
 
     # -- media ------------------------------------------------------------------------------------
 
@@ -206,7 +205,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         pixel_values: Tensor | None = None,
         filter_banks: Tensor | None = None,
         media_embeds: Tensor | None = None,
@@ -216,6 +215,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         labels: Tensor | None = None,
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
+        inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits of the next token at every place, and the loss where labels are given.
@@ -229,27 +229,35 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             labels: (B, T), -100 where nothing is to be learned; a label stands at the place of its
                 token, and the place before it predicts it.
             past_key_values: keys and values of the tokens before.
+            inputs_embeds: (B, T, D) in place of `input_ids` and media, see `embed_inputs`.
             kwargs: on to `LlamaForCausalLM`, for instance `logits_to_keep`.
 
         Returns:
             `logits` (B, T, vocabulary); `loss`, the mean over labels in nats; `past_key_values`.
 
         Raises:
-            ValueError: media and placeholders do not match.
+            ValueError: media and placeholders do not match; both or neither of `input_ids` and
+                `inputs_embeds`; or more tokens than the language model reads.
 
         Labels that are all -100 teach nothing: there is a warning, and the loss and its gradients
         are zero, never NaN. (An optimizer with momentum still moves a little.)
         """
+        if input_ids is not None and inputs_embeds is None:
+            embeds = self.embed_inputs(
+                input_ids, pixel_values, filter_banks, media_embeds, frame_counts
+            )
+        elif inputs_embeds is not None and input_ids is None:
+            embeds = inputs_embeds
+        else:
+            raise ValueError("give input_ids or inputs_embeds, exactly one of them")
+        tokens = embeds.shape[1]
         if position_ids is None:
-            self._check_context(input_ids.shape[1], past_key_values)
-        embeds = self.embed_inputs(
-            input_ids, pixel_values, filter_banks, media_embeds, frame_counts
-        )
+            self._check_context(tokens, past_key_values)
         if attention_mask is not None and attention_mask.ndim == 4:
             attention_mask = _additive(attention_mask, embeds.dtype)
         elif attention_mask is not None and position_ids is None:
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp_min(0)
-            position_ids = position_ids[:, -input_ids.shape[1] :]
+            position_ids = position_ids[:, -tokens:]
         output: CausalLMOutputWithPast = self.language_model(
             inputs_embeds=embeds,
             attention_mask=attention_mask,
@@ -289,46 +297,42 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         self.language_model.set_output_embeddings(new_embeddings)
 
     def prepare_inputs_for_generation(
-        self, *args: Any, is_first_iteration: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """What one step of `generate` gives to `forward`: media only while they are read."""
         if not is_first_iteration and kwargs.get("use_cache", True):
             kwargs = {name: value for name, value in kwargs.items() if name not in MEDIA_INPUTS}
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(
-            *args, is_first_iteration=is_first_iteration, **kwargs
+            *args, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
         )
         return inputs
 
     def _expand_inputs_for_generation(
-        self, expand_size: int = 1, *, input_ids: Tensor, **kwargs: Any
+        self, expand_size: int = 1, *, input_ids: Tensor | None = None, **kwargs: Any
     ) -> tuple[Tensor, dict[str, Any]]:
         """Repeat every row for beams or several samples, each with all media of its row."""
         media = {name: kwargs.pop(name) for name in MEDIA_INPUTS if kwargs.get(name) is not None}
         rows, expanded = super()._expand_inputs_for_generation(
             expand_size=expand_size, input_ids=input_ids, **kwargs
         )
-        counts = media.pop("frame_counts", None)
-        is_image = input_ids == self.config.image_token_id
-        is_audio = input_ids == self.config.audio_token_id
-        places = dict(zip(MEDIA_INPUTS, (is_image, is_audio, is_image | is_audio), strict=False))
-        for name, tensor in media.items():
-            frames = counts if counts is not None and name == "pixel_values" else None
-            number = len(tensor) if frames is None else len(frames)
-            if frames is None:
-                a_medium = int(places[name].sum()) // max(number, 1)
-                sizes = torch.full((number,), a_medium)  # places that each medium takes
-            else:
-                sizes = torch.tensor([self.config.num_tokens("image", int(n)) for n in frames])
-            ends = places[name].sum(-1).cumsum(0).cpu()
-            up_to = (sizes.cumsum(0)[None] <= ends[:, None]).sum(-1)  # media up to each row's end
-            order = _repeated(up_to.diff(prepend=up_to.new_zeros(1)), number, expand_size)
-            if frames is None:
-                expanded[name] = tensor[order.to(tensor.device)]
-            else:
-                of_media = tensor.split([int(n) for n in frames])
-                expanded[name] = torch.cat([of_media[index] for index in order.tolist()])
-                expanded["frame_counts"] = torch.as_tensor(frames)[order]
+        if input_ids is not None:
+            expanded |= repeat_media(media, input_ids, self.config, expand_size)
         return rows, expanded
+
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Module:
+        """As transformers' own; placeholders that now have an embedding are never generated."""
+        embeddings: nn.Module = super().resize_token_embeddings(*args, **kwargs)
+        self._suppress_placeholders()
+        return embeddings
+
+    def _suppress_placeholders(self) -> None:
+        vocabulary = self.config.text_config.vocab_size
+        placeholders = [token for token in self.config.media_token_ids if token < vocabulary]
+        self.generation_config.suppress_tokens = placeholders or None
 
     # -- training and files -----------------------------------------------------------------------
 
@@ -383,12 +387,6 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
             raise ValueError(f"the weights in {folder} do not fit the config; " + "; ".join(wrong))
         loaded: Self = core
         return loaded
-
-
-def _repeated(media_of_rows: Tensor, number: int, times: int) -> Tensor:
-    """Indices of media for rows that are each repeated, (number * times)."""
-    of_rows = torch.arange(number).split(media_of_rows.tolist())
-    return torch.cat([row for row in of_rows for _ in range(times)])
 
 
 def _mismatch(kind: str, places: int, given: int) -> str:

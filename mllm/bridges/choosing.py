@@ -38,7 +38,7 @@ def across(bridge: nn.Module, features: Tensor, sense: Sense, condition: Tensor 
     """Features (N, F, S, W) over the bridge, (N, Q, D). A Q-Former looks at all frames together,
     other bridges at one after the other."""
     embeds: Tensor
-    if isinstance(bridge, QFormerBridge):
+    if getattr(bridge, "looks_at_all_frames", False):  # an attribute, since wrappers pass it on
         embeds = bridge(features, sense, condition)
     elif condition is not None:
         raise ValueError(f"given a condition, but a {type(bridge).__name__} takes none: leave it")

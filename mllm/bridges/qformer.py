@@ -18,6 +18,17 @@ from transformers import initialization as init
 Sense = Literal["image", "audio"]
 
 
+class Tables(nn.ParameterDict):
+    """Parameters by sense, asked for by a call, as hooks that bring weights from a disk expect."""
+
+    __call__ = nn.Module.__call__
+
+    def forward(self, sense: Sense) -> Tensor:
+        """The table of a sense."""
+        table: Tensor = self[sense]
+        return table
+
+
 class QFormer(Blip2QFormerModel):  # type: ignore[misc]
     """transformers' Q-Former with a table of queries for each sense.
 
@@ -32,7 +43,7 @@ class QFormer(Blip2QFormerModel):  # type: ignore[misc]
         senses: tuple[Sense, ...] = ("image", "audio"),
     ) -> None:
         super().__init__(config)
-        self.query_tokens = nn.ParameterDict(
+        self.query_tokens = Tables(
             {
                 sense: nn.Parameter(torch.empty(1, num_query_tokens, config.hidden_size))
                 for sense in senses
@@ -52,7 +63,7 @@ class QFormer(Blip2QFormerModel):  # type: ignore[misc]
         Returns:
             (N, Q, D).
         """
-        queries = self.query_tokens[sense].expand(len(features), -1, -1)
+        queries = self.query_tokens(sense).expand(len(features), -1, -1)
         if condition is not None:
             queries = queries + condition
         output = super().forward(query_embeds=queries, encoder_hidden_states=features)
@@ -83,6 +94,8 @@ class QFormerBridge(nn.Module):
         frames: of each sense, how many frames have an embedding; none by default.
     """
 
+    looks_at_all_frames = True
+
     def __init__(
         self,
         config: Blip2QFormerConfig,
@@ -99,7 +112,7 @@ class QFormerBridge(nn.Module):
         self.others = tuple(others)
         self.qformer = QFormer(config, num_query_tokens, tuple(widths))
         self.llm_projection = nn.Linear(config.hidden_size, llm_width)
-        self.frame_embeddings = nn.ParameterDict(
+        self.frame_embeddings = Tables(
             {
                 sense: nn.Parameter(torch.zeros(1, number, 1, widths[first]))
                 for sense, number in (frames or {}).items()
@@ -122,7 +135,7 @@ class QFormerBridge(nn.Module):
         if sense in self.others:
             features = self.audio_projection(self.audio_norm(features))
         if sense in self.frame_embeddings:
-            known = self.frame_embeddings[sense]
+            known = self.frame_embeddings(sense)
             if features.shape[1] > known.shape[1]:
                 raise ValueError(
                     f"given {features.shape[1]} frames of {sense}, expected at most "

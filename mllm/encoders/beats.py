@@ -157,15 +157,15 @@ class Encoder(nn.Module):
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)
         x = self.dropout(self.layer_norm(x + self.pos_conv(x)))
-        position_bias = self.position_bias(x.shape[1])
+        position_bias = self.position_bias(x.shape[1], x.device)
         for layer in self.layers:
             x = layer(x, position_bias, padding_mask)
         return x
 
-    def position_bias(self, tokens: int) -> Tensor:
+    def position_bias(self, tokens: int, device: torch.device | None = None) -> Tensor:
         """(H, T, T): what each head adds for a key (last) seen from a query, before the gate."""
         table: nn.Embedding = self.layers[0].self_attn.relative_attention_bias  # type: ignore[assignment,union-attr]
-        position = torch.arange(tokens, device=table.weight.device)
+        position = torch.arange(tokens, device=device)
         relative = position.unsqueeze(0) - position.unsqueeze(1)  # key - query
         bucket = relative_position_bucket(relative, self.num_buckets, self.max_distance)
         bias: Tensor = table(bucket)

@@ -59,16 +59,17 @@ def test_attentions_agree() -> None:
     torch.testing.assert_close(logits(core), with_sdpa, atol=1e-4, rtol=1e-5)
 
 
+PARTS = ("vision_tower", "audio_tower", "bridge", "language_model")
+
+
 @pytest.mark.parametrize(
     "where",
-    ["cpu", {"": "cpu"}, {"vision_tower": "cpu", "audio_tower": "cpu", "bridge": "cpu"}],
-    ids=["one", "all", "language model on disk"],
+    ["cpu", {"": "cpu"}, *(dict.fromkeys(PARTS, "cpu") | {part: "disk"} for part in PARTS)],
+    ids=["one", "all", *(f"{part} on disk" for part in PARTS)],
 )
 def test_parts_may_lie_on_other_devices(where: object, tmp_path: Path) -> None:
     core = random_core()
     core.save_pretrained(tmp_path)
-    if isinstance(where, dict) and len(where) > 1:
-        where = where | {"language_model": "disk"}
     again = Core.from_pretrained(tmp_path, device_map=where, offload_folder=str(tmp_path / "disk"))
     torch.testing.assert_close(logits(again), logits(core))
 
@@ -113,6 +114,50 @@ def test_lora_finds_its_modules_by_name() -> None:
     media = {"pixel_values": pictures(1).double(), "filter_banks": sounds(1).double()}
     tuned(IDS, **media, labels=IDS).loss.backward()
     assert all(p.grad is not None for p in tuned.parameters() if p.requires_grad)
+
+
+def test_lora_as_its_users_write_it() -> None:
+    core = random_core()
+    config = LoraConfig(
+        r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", modules_to_save=["bridge"]
+    )
+    tuned = get_peft_model(core, config)
+    media = {"pixel_values": pictures(1), "filter_banks": sounds(1)}
+    tuned(input_ids=IDS, **media, labels=IDS).loss.backward()
+    trained = {name for name, p in tuned.named_parameters() if p.grad is not None}
+    assert any("lora_A" in name for name in trained)
+    assert any("bridge.modules_to_save" in name for name in trained)
+    assert tuned.generate(input_ids=IDS, **media, max_new_tokens=2).shape[1] == IDS.shape[1] + 2
+
+
+def test_a_part_may_be_compiled() -> None:
+    core = random_core()
+    expected = logits(core)
+    core.bridge = torch.compile(core.bridge, backend="eager")
+    torch.testing.assert_close(logits(core), expected)
+
+
+@torch.inference_mode()
+def test_embedded_tokens_may_be_given_in_place_of_tokens_and_media() -> None:
+    core = talking_core()
+    media = {"pixel_values": pictures(1), "filter_banks": sounds(1)}
+    embeds = core.embed_inputs(IDS, *media.values())
+    torch.testing.assert_close(core(inputs_embeds=embeds).logits, core(IDS, **media).logits)
+    how = {"max_new_tokens": 4, "do_sample": False}
+    written = core.generate(inputs_embeds=embeds, attention_mask=torch.ones_like(IDS), **how)
+    assert written[0].tolist() == core.generate(IDS, **media, **how)[0, IDS.shape[1] :].tolist()
+    for given in ({}, {"input_ids": IDS, "inputs_embeds": embeds}):
+        with pytest.raises(ValueError, match="exactly one of them"):
+            core(**given)
+
+
+def test_placeholders_that_get_an_embedding_are_never_generated(tmp_path: Path) -> None:
+    core = Core(CoreConfig.tiny(image_token_id=96, audio_token_id=97))
+    assert core.generation_config.suppress_tokens is None
+    core.resize_token_embeddings(98)
+    core.save_pretrained(tmp_path)
+    for each in (core, Core.from_pretrained(tmp_path)):
+        assert each.generation_config.suppress_tokens == [96, 97]
 
 
 class Talks(Dataset):
