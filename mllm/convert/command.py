@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import track
@@ -10,7 +11,7 @@ from rich.progress import track
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.convert.delta import apply_delta
-from nuthatch.mllm.convert.released import System, convert
+from nuthatch.mllm.convert.released import LICENCES, System, convert
 from nuthatch.mllm.convert.towers import SOURCES as TOWERS
 from nuthatch.mllm.convert.towers import convert_tower
 from nuthatch.mllm.presets import bubogpt, chatbridge, llava, llava_plus, minigpt4
@@ -62,18 +63,24 @@ def run(
     if wrong := [name for name in sources if name not in expected]:
         raise ValueError(f"{kind} takes {', '.join(expected)}, given {', '.join(wrong)}")
     precision = None if dtype is None else getattr(torch, dtype)
-    single = {name: paths[0] for name, paths in sources.items()}
+    if kind not in SYSTEMS and (senses or any_language_model):
+        raise ValueError(f"--senses and --any-language-model are not for {kind}")
     if kind == DELTA:
+        single = {name: paths[0] for name, paths in sources.items() if len(paths) == 1}
         if missing := [name for name in DELTA_SOURCES if name not in single]:
-            raise ValueError(f"{kind} takes base and delta; {missing[0]} is missing")
+            raise ValueError(f"{kind} takes one base and one delta; {missing[0]} is not so")
         apply_delta(single["base"], single["delta"], out, dtype=precision, progress=_bar)
+        print(LICENCES["language_model."])
         print(f"wrote {out}")
         return
-    given_sizes = None if sizes is None else json.loads(sizes.read_text(encoding="utf-8"))
+    given_sizes = None if sizes is None else _sizes(sizes)
     if kind in TOWERS:
-        dropped = convert_tower(kind, single, out, sizes=given_sizes, progress=_bar)
-        for name, why in dropped.items():
-            print(f"left out {name}: {why}")
+        dropped = convert_tower(
+            kind, sources, out, sizes=given_sizes, dtype=precision, progress=_bar
+        )
+        for why in dict.fromkeys(dropped.values()):
+            names = [name for name, reason in dropped.items() if reason == why]
+            print(f"left out {len(names)}, such as {names[0]}: {why}")
         print(f"wrote {out}")
         return
     report = convert(
@@ -89,6 +96,16 @@ def run(
     for line in report.lines():
         print(line)
     print(f"wrote {out}")
+
+
+def _sizes(path: Path) -> dict[str, Any]:
+    try:
+        sizes = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    if not isinstance(sizes, dict):
+        raise ValueError(f"{path} holds no sizes by their names, such as a core's config.json")
+    return sizes
 
 
 def _bar(names: Iterable[str]) -> Iterable[str]:

@@ -1,5 +1,6 @@
 """Weights published as what is to be added to others, such as Vicuna's (v0 and v1.1)."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from nuthatch.mllm.convert.reading import open_checkpoint
 from nuthatch.mllm.convert.writing import write_sharded
 
 SHARD_BYTES = 500_000_000
+BESIDE = ("config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json")
 
 
 def apply_delta(
@@ -27,7 +29,7 @@ def apply_delta(
     Args:
         base: file or folder of the weights that the delta was made for.
         delta: file or folder of the differences.
-        out: the folder to write; `config.json` and the tokenizer are the delta's, to be copied.
+        out: the folder to write; the delta's config and tokenizer are copied into it.
         dtype: what weights are converted to.
         progress: wraps the names while they are written, such as `tqdm`.
 
@@ -55,4 +57,8 @@ def apply_delta(
             whole[:rows] += theirs.float()
             yield name, whole.to(added.dtype)
 
-    write_sharded(out, tensors(), max_shard_bytes=SHARD_BYTES, dtype=dtype)
+    write_sharded(out, tensors(), max_shard_bytes=SHARD_BYTES, dtype=dtype, owned=True)
+    folder = Path(delta) if Path(delta).is_dir() else Path(delta).parent
+    for pattern in BESIDE:
+        for file in folder.glob(pattern):
+            shutil.copyfile(file, Path(out) / file.name)

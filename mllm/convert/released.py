@@ -16,7 +16,15 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import Dropped, Part, Plan, made, plan
+from nuthatch.mllm.convert.names import (
+    QUERY_BIAS,
+    VALUE_BIAS,
+    Dropped,
+    Part,
+    Plan,
+    made,
+    plan,
+)
 from nuthatch.mllm.convert.reading import Checkpoint, CheckpointError, open_checkpoint
 from nuthatch.mllm.convert.writing import write_sharded
 from nuthatch.mllm.core import Core
@@ -27,12 +35,31 @@ TIED = ("language_model.lm_head.weight", "language_model.model.embed_tokens.weig
 HEARING = re.compile(r"(^|\.)audio(_|\.|$)")
 """Names of ours that belong to the ear."""
 PLACEHOLDERS = ("<image>", "<audio>")
+TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "max_position_embeddings",
+    "rms_norm_eps",
+    "hidden_act",
+    "tie_word_embeddings",
+    "rope_theta",
+    "rope_parameters",
+    "rope_scaling",
+)
+"""What a language model's own config may say of it; files of LLaVA's hold much besides."""
 LICENCES = {
-    "vicuna": "Vicuna and LLaMA: LLaMA's licence; version 1 of LLaMA is not for commercial use",
-    "imagebind": "ImageBind: CC BY-NC 4.0, not for commercial use",
-    "checkpoint": "the checkpoint: see its authors; weights tuned from LLaMA keep LLaMA's licence",
+    "language_model.": "Vicuna and LLaMA: LLaMA's licence; its version 1 is not for commercial use",
+    "audio_tower.stem": "ImageBind: CC BY-NC 4.0, not for commercial use",
 }
-"""Terms that users should know of, by the source."""
+"""Terms that users should know of, by what the names of the weights begin with."""
+ITS_AUTHORS = "the checkpoint: see its authors; weights tuned from LLaMA keep LLaMA's licence"
+LLAMAS = ("llama", "llava")
+"""What configs of a language model call themselves."""
 
 
 class System(Protocol):
@@ -55,6 +82,8 @@ class Report:
     filled: list[str]
     """Parameters that no file has and that are always the same."""
     licences: list[str] = field(default_factory=list)
+    ignored: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each source holds besides weights."""
     tokenizer: Path | None = None
     """The folder whose tokenizer was taken."""
 
@@ -65,13 +94,16 @@ class Report:
             also = f", {replaced} replaced by later files" if replaced else ""
             yield f"{source}: {number} tensors used{also}"
         for why, names in self.dropped.items():
-            yield f"left out {len(names)}, such as {names[0]}: {why}"
+            yield f"left out {', '.join(names) if len(names) < 4 else _some(names)}: {why}"
+        for source, beside in self.ignored.items():
+            yield f"{source}: left out {', '.join(beside)}: no weights"
         for name in self.filled:
             yield f"in no file, a constant: {name}"
         if self.tokenizer is None:
             yield (
-                "no tokenizer: no folder given holds a tokenizer.json; make one of tokenizer.model "
-                "with transformers' LlamaTokenizer and put it beside the weights"
+                "no tokenizer: the language model's folder holds no tokenizer.json; make one of "
+                "its tokenizer.model with transformers' LlamaTokenizer (needs sentencepiece and "
+                "protobuf), put it there and convert again"
             )
         else:
             yield f"tokenizer of {self.tokenizer}, with placeholders for media"
@@ -119,6 +151,8 @@ def convert(
         config = _config(system, given, senses)
         if not any_language_model:
             _check_language_model(system, config)
+        elif config.text_config.vocab_size != _vocabulary(system, config):
+            config.prompt_style = ""  # another Vicuna: nobody knows how it was spoken to
     plans = {
         name: _planned(name, checkpoint, system.SOURCES[name], config.senses)
         for name, checkpoint in given.items()
@@ -145,7 +179,7 @@ def convert(
                 source = made_of[ours]
                 yield ours, made(plans[source].sources[ours], given[source].read)
 
-    write_sharded(out, tensors(), max_shard_bytes=SHARD_BYTES, dtype=dtype)
+    write_sharded(out, tensors(), max_shard_bytes=SHARD_BYTES, dtype=dtype, owned=True)
     config.save_pretrained(out)
     tokenizer = _save_tokenizer(sources, config, Path(out))
     return Report(
@@ -156,7 +190,15 @@ def convert(
         },
         dropped=_by_reason(plans.values()),
         filled=list(constants),
-        licences=[LICENCES[name] for name in given if name in LICENCES],
+        licences=[
+            *(
+                says
+                for begin, says in LICENCES.items()
+                if any(n.startswith(begin) for n in made_of)
+            ),
+            *([ITS_AUTHORS] if "checkpoint" in given else []),
+        ],
+        ignored={name: each.ignored for name, each in given.items() if each.ignored},
         tokenizer=tokenizer,
     )
 
@@ -180,11 +222,24 @@ def _planned(
 def _config(
     system: System, given: Mapping[str, Checkpoint], senses: Sequence[Sense] | None
 ) -> CoreConfig:
-    """The preset's sizes, with those of the language model that is given."""
+    """The preset's sizes, with those that the files speak of."""
     changes: dict[str, Any] = {} if senses is None else {"senses": tuple(senses)}
+    found = getattr(system, "found_in", None)
+    if found is not None and "checkpoint" in given:
+        changes |= found(given["checkpoint"], given["checkpoint"].config)
     for name in ("vicuna", "checkpoint"):
         if name in given and "hidden_size" in given[name].config:
-            text = LlamaConfig(**given[name].config)
+            kind = given[name].config.get("model_type", LLAMAS[0])
+            if not kind.startswith(LLAMAS):
+                raise ValueError(f"{name} is a model of type {kind!r}, expected a Llama or Vicuna")
+            expected = system.preset(**changes).config.text_config
+            text = LlamaConfig(
+                **{
+                    **{size: value for size, value in given[name].config.items() if size in SIZES},
+                    # Configs of 2023 name other tokens, such as -1 for padding.
+                    **{token: getattr(expected, token) for token in TOKENS},
+                }
+            )
             changes |= {
                 "text_config": text,
                 "image_token_id": text.vocab_size,
@@ -195,14 +250,21 @@ def _config(
 
 
 def _check_language_model(system: System, config: CoreConfig) -> None:
-    expected = system.preset().config.text_config.vocab_size
-    found = config.text_config.vocab_size
+    expected, found = _vocabulary(system, config), config.text_config.vocab_size
     if found != expected:
         raise ValueError(
             f"the language model has {found:,} tokens, but this system was trained with a Vicuna "
             f"of {expected:,} (v0 has 32,001, v1.1 and later 32,000) and speaks gibberish with "
-            "another; give that one, or say that any language model will do"
+            "another; give that one, or take any with --any-language-model"
         )
+
+
+def _vocabulary(system: System, config: CoreConfig) -> int:
+    """Tokens of the Vicuna that a system of this style was trained with."""
+    usual = system.preset().config
+    if usual.prompt_style == config.prompt_style:
+        return int(usual.text_config.vocab_size)
+    return {"v0": 32001, "v1": 32000}[config.prompt_style]
 
 
 def _shapes(config: CoreConfig) -> dict[str, tuple[int, ...]]:
@@ -225,18 +287,23 @@ def _check(
         if ours not in shapes:
             wrong["not known"] += [f"{name} ({source})" for name in names]
             continue
-        shape = given[source].shape(names[0])
-        if len(names) == 2:  # biases of queries and values, between which stand those of keys
-            shape = (3 * shape[0],)
-        if shape != shapes[ours]:
-            wrong["of another shape"].append(
-                f"{names[0]} ({source}): {shape}, expected {shapes[ours]}"
-            )
+        expected = shapes[ours]
+        if names[0].endswith((QUERY_BIAS, VALUE_BIAS)):  # two make one with that of the keys
+            if len(names) == 1:
+                raise ValueError(f"{source} has {names[0]}, but not the bias that belongs to it")
+            expected = (expected[0] // 3,)
+        wrong["of another shape"] += [
+            f"{name} ({source}): {given[source].shape(name)}, expected {expected}"
+            for name in names
+            if given[source].shape(name) != expected
+        ]
     wrong["missing"] = [name for name in shapes if name not in made_of and name not in constants]
     if any(wrong.values()):
         more = ""
         if wrong["missing"] and absent:
             more = f"; not given: {', '.join(absent)}"
+            if wrong["missing"] == [TIED[0]]:
+                more += "; or say tie_word_embeddings in --sizes"
             if all(HEARING.search(name) for name in wrong["missing"]):
                 more += "; or leave out hearing: --senses image"
         raise ValueError(
@@ -248,6 +315,10 @@ def _check(
             )
             + more
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{len(names)}, such as {names[0]}"
 
 
 def _by_reason(plans: Iterable[Plan]) -> dict[str, list[str]]:
@@ -262,14 +333,26 @@ def _save_tokenizer(
     sources: Mapping[str, str | Path | Sequence[str | Path]], config: CoreConfig, out: Path
 ) -> Path | None:
     """The language model's tokenizer, with the placeholders behind its tokens, and its folder."""
-    given = ([one] if isinstance(one, str | Path) else one for one in sources.values())
+    mine = [sources[name] for name in ("vicuna", "checkpoint") if name in sources]
+    given = ([one] if isinstance(one, str | Path) else one for one in mine)
     for folder in (Path(path) for paths in given for path in paths):
         if (folder / "tokenizer.json").is_file():
             # Not AutoTokenizer: its Llama tokenizer swallows the space at the start of a text.
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-            missing = config.text_config.vocab_size - len(tokenizer)
-            tokenizer.add_tokens([f"<unused_{number}>" for number in range(missing)])
-            tokenizer.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS)})
+            if min(config.media_token_ids) >= config.text_config.vocab_size:
+                _add_placeholders(tokenizer, config, folder)
             tokenizer.save_pretrained(out)
             return folder
     return None
+
+
+def _add_placeholders(tokenizer: PreTrainedTokenizerFast, config: CoreConfig, folder: Path) -> None:
+    missing = config.text_config.vocab_size - len(tokenizer)
+    tokenizer.add_tokens([f"<unused_{number}>" for number in range(missing)])
+    tokenizer.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS)})
+    found = tuple(tokenizer.convert_tokens_to_ids(list(PLACEHOLDERS)))
+    if found != config.media_token_ids:
+        raise ValueError(
+            f"the tokenizer in {folder} gives the placeholders {PLACEHOLDERS} the tokens {found}, "
+            f"the config has {config.media_token_ids}; is it the language model's?"
+        )

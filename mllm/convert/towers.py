@@ -1,7 +1,7 @@
 """Released encoders alone become a folder of ours."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,22 @@ SOURCES: dict[str, dict[str, tuple[Part | Dropped, ...]]] = {
         "checkpoint": (Part(EVA, "", ""),),
         "blip2": (
             Part(PLAIN, "ln_vision.", "post_layernorm."),
+            Part(PLAIN, "vision_model.", ""),
             Dropped("", "no part of the encoder"),
         ),
     },
 }
-"""Of each encoder its files: that of EVA has its last norm in BLIP-2's."""
+"""Of each encoder its files: EVA's has its last norm in BLIP-2's; transformers' folder of BLIP-2
+has all of it."""
 
 
 def convert_tower(
     kind: str,
-    sources: Mapping[str, str | Path],
+    sources: Mapping[str, str | Path | Sequence[str | Path]],
     out: str | Path,
     *,
     sizes: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> dict[str, str]:
     """Write `model.safetensors` and `config.json` of an encoder.
@@ -44,6 +47,7 @@ def convert_tower(
         sources: its files, by the names in `SOURCES`.
         out: the folder to write.
         sizes: fields of its config, where they are not those released; BEATs' file says its own.
+        dtype: what weights are converted to; as they are by default.
         progress: wraps the names while they are written, such as `tqdm`.
 
     Returns:
@@ -53,14 +57,19 @@ def convert_tower(
         CheckpointError: a file is damaged.
         ValueError: another encoder, a source that is missing, or files that do not make it.
     """
-    if kind not in SOURCES or sources.keys() != SOURCES[kind].keys():
+    if kind not in SOURCES:
+        raise ValueError(f"given {kind!r}, expected one of {', '.join(SOURCES)}")
+    if not sources or sources.keys() - SOURCES[kind].keys():
         raise ValueError(
-            f"given {kind} from {', '.join(sources) or 'nothing'}, expected one of "
-            + "; ".join(f"{one} from {', '.join(files)}" for one, files in SOURCES.items())
+            f"given {kind} from {', '.join(sources) or 'nothing'}, expected "
+            f"{' and '.join(SOURCES[kind])}"
         )
     given = {name: open_checkpoint(path) for name, path in sources.items()}
     plans = {name: plan(given[name].names(), SOURCES[kind][name]) for name in given}
     sizes = dict(sizes or {})
+    fields = set(BeatsConfig.__dataclass_fields__ if kind == "beats" else EvaConfig().to_dict())
+    if strange := sizes.keys() - fields:
+        raise ValueError(f"given sizes {', '.join(sorted(strange))} that no {kind} has")
     tower: nn.Module
     with torch.device("meta"):
         if kind == "beats":
@@ -72,10 +81,15 @@ def convert_tower(
             tower, settings = Eva(eva), eva.to_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in tower.state_dict().items()}
     made_of = {ours: name for name, planned in plans.items() for ours in planned.sources}
-    if wrong := expected.keys() ^ made_of.keys():
+    missing, unknown = sorted(expected.keys() - made_of), sorted(made_of.keys() - expected.keys())
+    if missing or unknown:
+        absent = ", ".join(SOURCES[kind].keys() - sources.keys())
         raise ValueError(
-            f"the files do not make {kind}: {len(wrong)} tensors are missing or not known, such as "
-            f"{', '.join(sorted(wrong)[:5])}"
+            f"the files do not make {kind}: {len(missing)} tensors are missing"
+            + (f", such as {', '.join(missing[:3])}" if missing else "")
+            + f", {len(unknown)} are not known"
+            + (f", such as {', '.join(unknown[:3])}" if unknown else "")
+            + (f"; not given: {absent}" if missing and absent else "")
         )
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
@@ -88,7 +102,7 @@ def convert_tower(
                 )
             yield ours, tensor
 
-    write_sharded(out, tensors())
+    write_sharded(out, tensors(), dtype=dtype, owned=True)
     text = json.dumps(settings, indent=1, default=str)
     (Path(out) / "config.json").write_text(text + "\n", encoding="utf-8")
     return {name: why for planned in plans.values() for name, why in planned.dropped.items()}

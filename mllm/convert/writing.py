@@ -21,6 +21,7 @@ def write_sharded(
     metadata: Mapping[str, str] | None = None,
     dtype: torch.dtype | None = None,
     allow_non_finite: bool = False,
+    owned: bool = False,
 ) -> dict[str, Any]:
     """Write tensors, in the order in which they come, and at last the index.
 
@@ -38,6 +39,7 @@ def write_sharded(
         dtype: what floating-point tensors are converted to; None leaves them as they are, and
             other tensors stay as they are.
         allow_non_finite: write NaN and infinity too.
+        owned: the tensors are given away: one that lies alone in its memory is not copied.
 
     Returns:
         The index: `weight_map` from names to files, and `metadata` with `total_size` in bytes. It
@@ -63,7 +65,7 @@ def write_sharded(
     try:
         header = {"format": "pt", **(metadata or {})}
         shards, size = _write_shards(
-            unfinished, _checked(tensors, dtype, allow_non_finite), max_shard_bytes, header
+            unfinished, _checked(tensors, dtype, allow_non_finite, owned), max_shard_bytes, header
         )
         weight_map: dict[str, str] = {}
         for number, names in enumerate(shards, start=1):
@@ -105,7 +107,10 @@ def _write_shards(
 
 
 def _checked(
-    tensors: Iterable[tuple[str, Tensor]], dtype: torch.dtype | None, allow_non_finite: bool
+    tensors: Iterable[tuple[str, Tensor]],
+    dtype: torch.dtype | None,
+    allow_non_finite: bool,
+    owned: bool,
 ) -> Iterable[tuple[str, Tensor]]:
     """Each tensor as it is to be written: a contiguous copy on the CPU, of a new name, finite."""
     seen: set[str] = set()
@@ -114,13 +119,16 @@ def _checked(
             raise ValueError(f"the name {name} came twice, expected every tensor once")
         seen.add(name)
         target = dtype if dtype and tensor.is_floating_point() else tensor.dtype
-        # A copy even where nothing changes: a view would hold on to all of what it looks at.
-        copy = tensor.detach().to("cpu", target, copy=True, memory_format=torch.contiguous_format)
+        # Even where nothing changes: a view would hold on to all of what it looks at.
+        alone = tensor.untyped_storage().nbytes() == tensor.nbytes and tensor.is_contiguous()
+        copy = tensor.detach().to(
+            "cpu", target, copy=not (alone and owned), memory_format=torch.contiguous_format
+        )
         if not (allow_non_finite or _is_finite(copy)):
             cause = f"does not fit in {dtype}" if _is_finite(tensor) else "holds NaN or infinity"
             raise ValueError(
                 f"{name} {cause}, expected finite numbers; "
-                "pass allow_non_finite=True if it is meant to be so"
+                "take another dtype for the former, allow_non_finite=True if the latter is meant"
             )
         yield name, copy
 

@@ -1,5 +1,6 @@
 """LLaVA: Liu et al., "Visual Instruction Tuning" (2023); LLaVA-1.5 has two projector layers."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nuthatch.mllm.bridges.projector import ProjectorConfig
@@ -42,6 +43,12 @@ def preset(size: Size = "7b", projector_layers: int = 1, **changes: Any) -> Pres
         "image_fit": "crop" if projector_layers == 1 else "pad",
     }
     return Preset(CoreConfig(**(sizes | changes)), chat())
+
+
+def found_in(names: Collection[str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the preset must be told of a released file: LLaVA-1.5 has a second projector layer."""
+    layers = 2 if "model.mm_projector.2.weight" in names else 1
+    return {} if layers == 1 else {"projector_layers": layers}
 
 
 _CLIP = clip(ClipConfig())

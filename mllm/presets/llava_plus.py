@@ -7,7 +7,7 @@ with the question once more. Turns are written as by the released training and s
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -35,6 +35,12 @@ def preset(size: Size = "7b", version: Literal["v0", "v1"] = "v0", **changes: An
     sizes = {"text_config": text, "prompt_style": version, **placeholders(text)}
     config, chat = llava.preset(size, **(sizes | changes))
     return Preset(config, CHAT_V0 if version == "v0" else chat)
+
+
+def found_in(names: Collection[str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the preset must be told of a released file: its version, by its vocabulary."""
+    version = "v1" if config.get("vocab_size") == 32000 else "v0"
+    return llava.found_in(names, config) | {"version": version}
 
 
 class UnreadableTurn(ValueError):

@@ -14,7 +14,7 @@ from nuthatch.mllm.convert.reading import CheckpointError
 from nuthatch.mllm.convert.released import convert
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
-from nuthatch.mllm.presets import chatbridge
+from nuthatch.mllm.presets import Preset, chatbridge, llava, llava_plus
 from nuthatch.mllm.processing import CoreProcessor
 from tests.mllm.released import (
     GOLDEN,
@@ -101,6 +101,88 @@ def test_ears_can_be_left_out(tmp_path: Path) -> None:
     torch.testing.assert_close(core.embed_image(picture), whole.embed_image(picture))
 
 
+def small_vicuna_of(vicuna: Path, **config: object) -> Path:
+    """The same with a configuration of 2023, which names other tokens and much besides."""
+    text = json.loads((vicuna / "config.json").read_text())
+    more = {"pad_token_id": -1, "mm_hidden_size": 1024, "model_type": "llama"}
+    (vicuna / "config.json").write_text(json.dumps(text | more | config))
+    return vicuna
+
+
+def small_preset(**changes: object) -> Preset:
+    """ChatBridge with the language model that is given and tiny everything else."""
+    config = released_config(prompt_style="v0")
+    sizes = config.to_dict() | {"text_config": config.text_config} | changes
+    return Preset(CoreConfig(**sizes), chatbridge.CHAT)
+
+
+class SmallChatBridge:
+    SOURCES, NEVER_TRAINED = chatbridge.SOURCES, chatbridge.NEVER_TRAINED
+    preset = staticmethod(small_preset)
+
+
+def test_the_language_models_tokenizer_comes_along_with_placeholders(tmp_path: Path) -> None:
+    sources = files(tmp_path)
+    released_tokenizer().save_pretrained(sources["vicuna"])
+    strange = tmp_path / "blip2"  # also a folder, with a tokenizer that is not the core's
+    strange.mkdir()
+    sources["checkpoint"].rename(strange / "pytorch_model.bin")
+    small = released_tokenizer()
+    small.add_tokens(["<strange>"] * 3)
+    small.save_pretrained(strange)
+    sources["vicuna"] = small_vicuna_of(sources["vicuna"])
+    report = convert(
+        SmallChatBridge, {"vicuna": sources["vicuna"], "checkpoint": strange}, tmp_path / "core"
+    )
+    assert report.tokenizer == sources["vicuna"]
+    processor = CoreProcessor.from_pretrained(tmp_path / "core")
+    named = processor.tokenizer.convert_tokens_to_ids(["<image>", "<audio>"])
+    assert tuple(named) == processor.config.media_token_ids
+    text = processor.config.text_config
+    assert (text.pad_token_id, text.bos_token_id) == (
+        released_config().text_config.pad_token_id,
+        released_config().text_config.bos_token_id,
+    )
+    assert not hasattr(text, "mm_hidden_size")
+    assert any("optimizer, epoch" in line for line in report.lines())
+
+
+def test_a_language_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    sources = files(tmp_path)
+    small_vicuna_of(sources["vicuna"], model_type="gpt2")
+    with pytest.raises(ValueError, match="type 'gpt2', expected a Llama or Vicuna"):
+        convert(SmallChatBridge, sources, tmp_path / "core")
+
+
+def test_another_vicuna_that_is_taken_all_the_same_has_no_style(tmp_path: Path) -> None:
+    sources = files(tmp_path)
+    small_vicuna_of(sources["vicuna"])
+    convert(SmallChatBridge, sources, tmp_path / "core", any_language_model=True)
+    assert CoreConfig.from_pretrained(tmp_path / "core").prompt_style == ""
+
+
+@pytest.mark.parametrize("half", ["q_bias", "v_bias"])
+def test_a_bias_of_another_size_or_without_its_half_is_refused(tmp_path: Path, half: str) -> None:
+    name = f"visual_encoder.blocks.0.attn.{half}"
+    sources = files(tmp_path, **{name: torch.zeros(5)})
+    with pytest.raises(ValueError, match=rf"{half} \(checkpoint\): \(5,\), expected"):
+        convert(chatbridge, sources, tmp_path / "core", config=released_config())
+    saved = torch.load(sources["checkpoint"], weights_only=True)
+    del saved["model"][name]
+    torch.save(saved, sources["checkpoint"])
+    with pytest.raises(ValueError, match="not the bias that belongs to it"):
+        convert(chatbridge, sources, tmp_path / "core", config=released_config())
+
+
+def test_what_a_released_file_says_of_itself_is_believed() -> None:
+    assert llava.found_in(["model.mm_projector.0.weight", "model.mm_projector.2.weight"], {}) == {
+        "projector_layers": 2
+    }
+    assert llava.found_in(["model.mm_projector.weight"], {}) == {}
+    assert llava_plus.found_in([], {"vocab_size": 32000})["version"] == "v1"
+    assert llava_plus.found_in([], {"vocab_size": 32003})["version"] == "v0"
+
+
 def test_what_was_not_given_is_named(tmp_path: Path) -> None:
     sources = {"vicuna": files(tmp_path)["vicuna"]}
     with pytest.raises(ValueError, match="not given: eva, blip2, beats, checkpoint"):
@@ -126,8 +208,9 @@ def test_the_command_converts_and_says_what_it_did(
     assert main(words) == 0
     assert f"wrote {out}" in capsys.readouterr().out
     assert isinstance(Core.from_pretrained(out), Core)
-    tokenizer = CoreProcessor.from_pretrained(out).tokenizer
-    assert tokenizer.convert_tokens_to_ids("<image>") == config.text_config.vocab_size
+    assert CoreProcessor.from_pretrained(out).tokenizer.get_vocab() == (
+        released_tokenizer().get_vocab()
+    )
     assert (out / "model.safetensors").stat().st_mode & 0o444 == 0o444
     assert main(words) == 2, "the folder holds weights already"
     assert main(["convert", "chatbridge", "--source=x", f"--out={out}"]) == 2
