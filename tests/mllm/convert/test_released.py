@@ -157,7 +157,14 @@ def test_a_language_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_another_vicuna_that_is_taken_all_the_same_has_no_style(tmp_path: Path) -> None:
     sources = files(tmp_path)
     small_vicuna_of(sources["vicuna"])
-    convert(SmallChatBridge, sources, tmp_path / "core", any_language_model=True)
+    usual = {"text_config": released_config().text_config.to_dict() | {"vocab_size": 120}}
+
+    class OtherVicuna(SmallChatBridge):
+        preset = staticmethod(lambda **changes: small_preset(**(usual | changes)))
+
+    with pytest.raises(ValueError, match=r"has 99 tokens.*Vicuna of 120.*--any-language-model"):
+        convert(OtherVicuna, sources, tmp_path / "core")
+    convert(OtherVicuna, sources, tmp_path / "core", any_language_model=True)
     assert CoreConfig.from_pretrained(tmp_path / "core").prompt_style == ""
 
 
