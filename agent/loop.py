@@ -8,7 +8,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
@@ -86,7 +86,8 @@ class Agent:
         *,
         planner: Planner | None = None,
         tools: ToolSet | None = None,
-        weights: Weights | None = None,
+        weights: Weights | Mapping[str, str | Path] | None = None,
+        device: str = "cpu",
         budget: Budget | None = None,
         verify: bool = True,
         home: str | Path | None = None,
@@ -94,17 +95,19 @@ class Agent:
         """An agent on released weights; a tool's weights are read when it is first called.
 
         The planner is the preset's core unless another is given, such as `RulesPlanner()`; the
-        weights are the preset's unless others are given.
+        weights are the preset's, on `device`, but for those that `weights` gives another place,
+        such as `{"detect": "grounding-dino-tiny"}`.
 
         Raises:
-            ValueError: there is no such preset.
+            ValueError: there is no such preset, or no such place.
             ToolUnavailable: the core cannot be loaded.
         """
         from nuthatch.tools.catalogue import default_tools
 
         if preset not in PRESETS:
             raise ValueError(f"there is no preset '{preset}'; there is: {', '.join(PRESETS)}")
-        weights = weights or Weights(PRESETS[preset])
+        if not isinstance(weights, Weights):
+            weights = Weights(PRESETS[preset], weights, device=device)
         return cls(
             planner or _planner(weights, budget),
             tools or default_tools(),

@@ -125,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     tools = add("tools", _tools, "list the tools: schemas, effects, weights")
     tools.add_argument("--json", action="store_true")
 
+    weights = add("weights", _weights, "list, fetch or verify what each tool can use at full size")
+    weights.add_argument("--fetch", metavar="NAME", help="download released weights; resumable")
+    weights.add_argument("--verify", action="store_true", help="hash the files that are here")
+    weights.add_argument("--json", action="store_true")
+
     doctor = add("doctor", _doctor, "say what is installed, what is missing, and what to do")
     doctor.add_argument("--json", action="store_true")
 
@@ -233,6 +238,12 @@ def _tools(arguments: argparse.Namespace) -> int:
     from nuthatch.console import print_tools
 
     return print_tools(as_json=arguments.json)
+
+
+def _weights(arguments: argparse.Namespace) -> int:
+    from nuthatch.tools.weights_report import print_weights
+
+    return print_weights(arguments.fetch, verify_all=arguments.verify, as_json=arguments.json)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

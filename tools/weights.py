@@ -1,21 +1,36 @@
-"""Weights: what is here, loaded once, on one device, evicted under a byte budget.
+"""Weights: what is here, loaded once, shared, placed on a device, evicted under a byte budget.
 
 A preset is a folder with one sub-folder per model (`config.json`, `model.safetensors`, a card).
-`embedded` ships inside the package. A model entry is retired when a call that used it was given
-up: the abandoned worker may still hold it, so the next call gets a fresh one.
+`embedded` ships inside the package. Any name can be given a folder of its own, or released weights
+that were fetched (`released_weights`, `fetching`):
+
+    Weights(folders={"detect": "grounding-dino-tiny", "segment": "/models/sam"}, device="auto")
+
+Names that lead to the same folder and loader share one model. A model is retired when a call that
+used it was given up: the abandoned worker may still hold it, so the next call gets a fresh one.
 """
 
-import hashlib
-import json
+import pickle
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from nuthatch.tools.devices import budget, footprint, give_back, is_out_of_memory, roomiest_gpu
 from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.released_weights import (
+    RELEASED,
+    WEIGHTS,
+    Released,
+    released,
+    serving,
+    weights_home,
+)
+from nuthatch.tools.weights_folder import WeightsStatus, check_calibration, look
 
 EMBEDDED = Path(__file__).parent / "embedded"
 
@@ -27,12 +42,28 @@ LOADERS = {
     "tag": "nuthatch.tools.taggers:load",
     "tag_sound": "nuthatch.tools.sound_tagger:load",
 }
+# The same for what has no miniature in the package: released weights only.
+FULL_SIZE_LOADERS = {
+    "caption": "nuthatch.tools.captioner:load",
+    "generate_image": "nuthatch.tools.painter:load",
+    "transcribe": "nuthatch.tools.transcriber:load",
+}
 EXTRAS = {
     "core": "vision",
     "detect": "vision",
     "segment": "vision",
     "tag": "vision",
     "tag_sound": "audio",
+    "caption": "vision",
+    "generate_image": "imagine",
+    "transcribe": "audio",
+}
+# Other names for the same weights: tools that share a model may ask under their own name.
+ALIASES = {
+    "caption_many": "caption",
+    "describe_attributes": "tag",
+    "edit_image": "generate_image",
+    "ground": "detect",
 }
 
 
@@ -42,143 +73,280 @@ def training_command(name: str) -> str:
     return whole if name == "core" else f"{whole} --stage perceive --only {name}"
 
 
-@dataclass(frozen=True)
-class WeightsStatus:
-    """What `nuthatch tools` and `nuthatch doctor` say of one model's weights."""
+@dataclass
+class _Loaded:
+    """A model in memory."""
 
-    name: str
-    path: Path
-    present: bool
-    bytes: int
-    sha256: str
+    model: Any
+    sizes: dict[str, int]  # device -> bytes
+    names: set[str] = field(default_factory=set)  # under which it was asked for
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes.values())
+
+
+_Key = tuple[str, str]  # loader and folder; ("given", name) for what a caller put in
 
 
 class Weights:
-    """The models of one preset, shared by all tools of a process."""
+    """The models of one preset, shared by all tools of a process.
+
+    Args:
+        folder: the preset.
+        folders: for some names (those of `LOADERS` and `ALIASES`) another place: a folder, or the
+            name of released weights, looked for in the weights home (`weights_home`).
+        device: "cpu", "cuda", "cuda:1"; "auto" takes the roomiest GPU if the model fits there.
+        budget_bytes: what models may take of one device before the least recently used go; None is
+            half of a processor's memory, four fifths of a GPU's.
+
+    Pickled, it crosses to another process as these settings, without the models.
+
+    Raises:
+        ValueError: a place of `folders` is a file, or neither a folder's path nor a released name.
+    """
 
     def __init__(
         self,
-        folder: Path = EMBEDDED,
+        folder: str | Path = EMBEDDED,
+        folders: Mapping[str, str | Path] | None = None,
         *,
         device: str = "cpu",
-        budget_bytes: int = 4 * 2**30,
+        budget_bytes: int | None = None,
+        home: str | Path | None = None,
     ) -> None:
-        self.folder = folder
-        self.device = device
+        self.folder = Path(folder)
+        self.device = "cuda:0" if device == "cuda" else device
         self.budget_bytes = budget_bytes
-        self._models: OrderedDict[str, tuple[Any, int]] = OrderedDict()
-        self._given: set[str] = set()
-        self._loading: dict[str, threading.Lock] = {}
+        self._again = partial(
+            Weights,
+            folder,
+            dict(folders or {}),
+            device=device,
+            budget_bytes=budget_bytes,
+            home=home,
+        )
+        self._places = {
+            name: _place(name, where, weights_home(home)) for name, where in (folders or {}).items()
+        }
+        self._models: OrderedDict[_Key, _Loaded] = OrderedDict()
+        self._loading: dict[_Key, threading.Lock] = {}
         self._lock = threading.RLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._again, ()
 
     def get(self, name: str) -> Any:
         """The loaded model, least recently used ones evicted when the budget is full.
 
         Raises:
-            ToolUnavailable: weights or a package are missing; the message says what to install.
+            ToolUnavailable: weights or a package are missing, or it does not fit in memory; the
+                message says what to do.
         """
+        key = self._key(name)
         with self._lock:
-            loading = self._loading.setdefault(name, threading.Lock())
-        with loading:  # one load of a name at a time; other names and `retire` do not wait for it
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:  # one load of a model at a time; others and `retire` do not wait for it
             with self._lock:
-                if name in self._models:
-                    self._models.move_to_end(name)
-                    return self._models[name][0]
+                if key in self._models:
+                    self._models.move_to_end(key)
+                    self._models[key].names.add(name)
+                    return self._models[key].model
             status = self.status(name)
             model = self._load(status)
-            size = 2 * status.bytes  # stored as bf16, computed in fp32
+            self.fingerprint(name)  # hashed now, not within the time of the first call
+            loaded = _Loaded(model, footprint(model) or {"cpu": status.bytes}, {name})
             with self._lock:
-                if self._loading.get(name) is loading:  # not retired meanwhile
-                    while self._models and size + self.used_bytes > self.budget_bytes:
-                        self._models.popitem(last=False)
-                    self._models[name] = (model, size)
+                if self._loading.get(key) is loading:  # not retired meanwhile
+                    self._models[key] = loaded
+                    for device in loaded.sizes:
+                        self._evict(device, 0, keep=key)
             return model
 
     def put(self, name: str, model: object, size_bytes: int = 0) -> None:
-        """Use `model` under this name: a user's own back end, or a fake."""
+        """Use `model` under this name: a user's own back end, or a fake. It is never evicted."""
         with self._lock:
-            self._models[name] = (model, size_bytes)
-            self._given.add(name)
+            self._models["given", name] = _Loaded(model, {"cpu": size_bytes}, {name})
 
     def retire(self, name: str) -> None:
         """Forget a loaded model, or one that is still being loaded; the next `get` loads it anew.
 
         A model that was `put` cannot be made anew and stays.
         """
+        key = self._key(name)
         with self._lock:
-            self._loading.pop(name, None)
-            if name not in self._given:
-                self._models.pop(name, None)
+            self._loading.pop(key, None)
+            if key[0] != "given":
+                self._models.pop(key, None)
+
+    def make_room(self) -> None:
+        """Forget every model that can be loaded anew: after something ran out of memory."""
+        with self._lock:
+            for key in [key for key in self._models if key[0] != "given"]:
+                del self._models[key]
+        give_back()
+
+    def offers(self, name: str) -> bool:
+        """Whether a model of this name is meant to be had here, even if its files lack: it was
+        put in, was given a place, or lies in the preset."""
+        chosen = self._key(name)[0] == "given" or any(each in self._places for each in _names(name))
+        return chosen or self._place_of(name)[0].is_dir()
 
     def fingerprint(self, name: str) -> str:
         """Sha256 of the weights' files; `given` for a model the caller put in, `` if missing."""
-        return "given" if name in self._given else self.status(name).sha256
+        return "given" if self._key(name)[0] == "given" else self.status(name).sha256
 
     @property
     def loaded(self) -> list[str]:
         """Names in memory, least recently used first."""
-        return list(self._models)
+        with self._lock:
+            return [name for loaded in self._models.values() for name in sorted(loaded.names)]
 
     @property
     def used_bytes(self) -> int:
-        return sum(size for _, size in self._models.values())
-
-    def _load(self, status: WeightsStatus) -> Any:
-        name = status.name
-        if not status.present:
-            raise ToolUnavailable(
-                f"the weights '{name}' are not at {status.path}; "
-                f"train them with: {training_command(name)}"
-            )
-        _check_calibration(status)
-        module, _, function = LOADERS[name].partition(":")
-        try:
-            from safetensors import SafetensorError  # of a file that was cut off
-
-            return getattr(import_module(module), function)(status.path, self.device)
-        except ImportError as error:
-            raise ToolUnavailable(
-                f"'{name}' needs a package that is missing ({error.name}): "
-                f"pip install 'nuthatch[{EXTRAS[name]}]'",
-                "dependency_missing",
-            ) from error
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ToolUnavailable(
-                f"the weights '{name}' at {status.path} cannot be loaded: {error}"
-            ) from error
-        except MemoryError as error:
-            raise ToolUnavailable(
-                f"'{name}' ({status.bytes:,} bytes) does not fit in memory", "out_of_memory"
-            ) from error
+        with self._lock:
+            return sum(loaded.bytes for loaded in self._models.values())
 
     def status(self, name: str) -> WeightsStatus:
-        """Where the weights would be, and whether they are there."""
-        path = self.folder / name
-        shards = sorted(path.glob("*.safetensors"))
-        size = sum(shard.stat().st_size for shard in shards)
-        present = bool(shards) and (path / "config.json").is_file()
-        sha256 = _sha256(tuple((s, s.stat().st_mtime_ns) for s in shards)) if present else ""
-        return WeightsStatus(name, path, present, size, sha256)
+        """Where the weights would be, and whether they are there; nothing is loaded."""
+        path, entry = self._place_of(name)
+        return look(name, path, entry)
 
+    # -- inside ---------------------------------------------------------------------------------
 
-def _check_calibration(status: WeightsStatus) -> None:
-    """What scores are worth was measured with these very weights, or nobody knows."""
-    path = status.path / "calibration.json"
-    if not path.is_file():
-        return
-    measured_with = json.loads(path.read_text(encoding="utf-8"))["weights"]
-    if not status.sha256.startswith(measured_with):
-        raise ToolUnavailable(
-            f"{path} was measured with weights {measured_with}, but {status.path} holds "
-            f"{status.sha256[:12]}; measure it anew, or remove it: then the scores of "
-            f"'{status.name}' decide nothing alone"
+    def _key(self, name: str) -> _Key:
+        for each in _names(name):
+            if ("given", each) in self._models:
+                return "given", each
+        return _loader(name), str(self._place_of(name)[0])
+
+    def _place_of(self, name: str) -> tuple[Path, Released | None]:
+        for each in _names(name):
+            if each in self._places:
+                return self._places[each]
+        return self.folder / _names(name)[-1], None
+
+    def _load(self, status: WeightsStatus) -> Any:
+        """The model, on its device; a second time with nothing else there if it did not fit."""
+        if not status.present:
+            raise ToolUnavailable(self._missing(status))
+        try:
+            return self._load_once(status)
+        except ToolUnavailable as fault:
+            if fault.code != "out_of_memory":
+                raise
+        self.make_room()  # behind the handler: its traceback holds what was loaded so far
+        return self._load_once(status)
+
+    def _load_once(self, status: WeightsStatus) -> Any:
+        with self._lock:
+            device = self._device(status.bytes)
+            self._evict(device, status.bytes)
+        return _call_loader(status, device)
+
+    def _device(self, size: int) -> str:
+        """Where to put a model whose files hold `size` bytes."""
+        if self.device != "auto":
+            return self.device
+        gpu, free = roomiest_gpu()
+        # As much again for what it computes with, or for being computed in a wider type.
+        needed = 2 * size
+        return gpu if gpu and free + self._used(gpu) >= needed else "cpu"
+
+    def _used(self, device: str) -> int:
+        """Bytes on a device, of models that could be evicted."""
+        return sum(
+            loaded.sizes.get(device, 0) for key, loaded in self._models.items() if key[0] != "given"
         )
 
+    def _evict(self, device: str, coming: int, keep: _Key | None = None) -> None:
+        """Let the least recently used go until `coming` bytes more fit the device's budget."""
+        allowed = budget(device) if self.budget_bytes is None else self.budget_bytes
+        gone = False
+        for key in list(self._models):
+            if self._used(device) + coming <= allowed:
+                break
+            if key[0] != "given" and key != keep and device in self._models[key].sizes:
+                del self._models[key]
+                gone = True
+        if gone:
+            give_back()
 
-@cache
-def _sha256(shards: tuple[tuple[Path, int], ...]) -> str:
-    """One hash over all shards; with the time of change, so that new weights are hashed anew."""
-    digest = hashlib.sha256()
-    for shard, _ in shards:
-        digest.update(shard.read_bytes())
-    return digest.hexdigest()
+    def _missing(self, status: WeightsStatus) -> str:
+        """Where weights should be, and how they come there."""
+        canonical = _names(status.name)[-1]
+        _, entry = self._place_of(status.name)
+        ready = serving(canonical)
+        if entry is not None:
+            files = ", ".join(path for path, _, _ in entry.files)
+            way = f"nuthatch weights --fetch {entry.name}; or put there by hand: {files}"
+        elif any(each in self._places for each in _names(status.name)):
+            way = f"expected config.json or model_index.json there, and files {', '.join(WEIGHTS)}"
+        elif canonical not in LOADERS and ready:
+            one = ready[0].name
+            way = (
+                f"nuthatch weights --fetch {one}, then Weights(folders={{'{canonical}': '{one}'}})"
+            )
+        else:
+            way = f"train them with: {training_command(canonical)}"
+        return f"the weights '{status.name}' are not at {status.path}; {way}"
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """A name, and behind it the one under which its weights are known."""
+    return (name, ALIASES[name]) if name in ALIASES else (name,)
+
+
+def _loader(name: str) -> str:
+    canonical = _names(name)[-1]
+    return LOADERS.get(canonical) or FULL_SIZE_LOADERS.get(canonical) or canonical
+
+
+def _place(name: str, where: str | Path, home: Path) -> tuple[Path, Released | None]:
+    """The folder that `where` means, and what was released there if it is a released name."""
+    if isinstance(where, str) and where in RELEASED:
+        entry = RELEASED[where]
+        if _loader(entry.serves) != _loader(name):
+            fitting = ", ".join(each.name for each in serving(_names(name)[-1])) or "none"
+            raise ValueError(f"'{where}' is for '{entry.serves}', not '{name}'; for it: {fitting}")
+        return home / where, entry
+    path = Path(where).expanduser()
+    if path.is_file():
+        raise ValueError(f"'{name}' is given the file {path}; give the folder that holds it")
+    if isinstance(where, str) and not path.is_dir() and path.name == where:
+        try:
+            released(where)
+        except ToolUnavailable as unknown:
+            raise ValueError(f"'{where}' is no folder, and {unknown.message}") from unknown
+    return path, None
+
+
+def _call_loader(status: WeightsStatus, device: str) -> Any:
+    name = status.name
+    module, _, function = _loader(name).partition(":")
+    if not function:
+        raise ToolUnavailable(f"nobody knows how to load '{name}'; give it with: Weights.put")
+    try:
+        from safetensors import SafetensorError  # of a file that was cut off
+
+        check_calibration(status)
+        return getattr(import_module(module), function)(status.path, device)
+    except ImportError as error:
+        extra = EXTRAS[_names(name)[-1]]
+        raise ToolUnavailable(
+            f"'{name}' needs a package that is missing ({error.name}): "
+            f"pip install 'nuthatch[{extra}]'",
+            "dependency_missing",
+        ) from error
+    except (
+        *(OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, MemoryError),
+        *(SafetensorError, pickle.UnpicklingError),
+    ) as error:
+        if is_out_of_memory(error):
+            raise ToolUnavailable(
+                f"'{name}' ({status.bytes:,} bytes) does not fit in the memory of {device}",
+                "out_of_memory",
+            ) from error
+        raise ToolUnavailable(
+            f"the weights '{name}' at {status.path} cannot be loaded: {error}"
+        ) from error

@@ -27,6 +27,7 @@ from nuthatch.tools.base import (
     ToolCall,
     ToolResult,
 )
+from nuthatch.tools.devices import is_out_of_memory
 from nuthatch.tools.faults import Fault, ToolFault, ToolUnavailable
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
@@ -202,12 +203,14 @@ class Workbench:
         except TimeIsUp:
             limit = self.limit(call)
             fault = Fault("timeout", f"{call.tool} did not end within {limit:g} s and was killed")
-        except MemoryError:
-            fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
         except (Exception, SystemExit) as bug:
-            # A bug of the tool is recorded, not hidden: the run ends with it, after its siblings.
-            message = f"{call.tool} has a bug: {type(bug).__name__}: {bug}"
-            fault = Fault("internal", message, traceback.format_exc())
+            if is_out_of_memory(bug):
+                fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
+                self.weights.make_room()
+            else:
+                # A bug is recorded, not hidden: the run ends with it, after its siblings.
+                message = f"{call.tool} has a bug: {type(bug).__name__}: {bug}"
+                fault = Fault("internal", message, traceback.format_exc())
         for job in jobs:
             job.value, job.fault = None, fault
 
@@ -255,6 +258,7 @@ class Workbench:
                 args,
                 context.call_id,
                 self.media,
+                self.weights,
                 timeout=tool.timeout,
                 is_cancelled=lambda: context.cancelled,
             )
@@ -391,8 +395,10 @@ class _Batch:
                     self.bench.weights.retire(name)
 
 
-def _run_alone(tool: AnyTool, args: BaseModel, call_id: str, media: MediaStore) -> BaseModel:
-    """The other side of a process: the same media, weights of its own, no tools to call."""
-    alone = Workbench(ToolSet([tool]), media, Weights())
+def _run_alone(
+    tool: AnyTool, args: BaseModel, call_id: str, media: MediaStore, weights: Weights
+) -> BaseModel:
+    """The other side of a process: the same media and places of weights, no tools to call."""
+    alone = Workbench(ToolSet([tool]), media, weights)
     result: BaseModel = tool.run(args, Context(call_id, media, alone.weights, alone))
     return result

@@ -108,7 +108,7 @@ class Calibration:
             own = getattr(self._weights.get(name), "calibration", None)
         except ToolUnavailable:
             return None
-        path = self._weights.folder / name / "calibration.json"
+        path = self._weights.status(name).path / "calibration.json"
         if own or self._weights.fingerprint(name) == "given" or not path.is_file():
             return own
         if name == "detect":

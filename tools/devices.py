@@ -1,0 +1,93 @@
+"""Devices: how much memory models take, how much there is, and whether an error says it ran out."""
+
+import errno
+import gc
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+PROCESSOR_SHARE = 0.5
+GPU_SHARE = 0.8
+"""What models may take of a device's memory; the rest is for what they compute with."""
+_NO_MEMORY = ("can't allocate memory", "_STATUS_ALLOC_FAILED")  # torch on processors, its libraries
+
+
+def footprint(model: object) -> dict[str, int]:
+    """Bytes of the parameters and buffers of a loaded model, by device; empty: none were found.
+
+    Looks into the model's attributes, since a back end wraps its network; shared tensors count
+    once.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    seen: set[int] = set()
+    counted: set[int] = set()
+    sizes: dict[str, int] = {}
+
+    def visit(thing: object, depth: int) -> None:
+        if id(thing) in seen or depth > 4:
+            return
+        seen.add(id(thing))
+        if isinstance(thing, torch.nn.Module):
+            for tensor in (*thing.parameters(), *thing.buffers()):
+                storage = tensor.untyped_storage()
+                if storage.data_ptr() not in counted:
+                    counted.add(storage.data_ptr())
+                    device = str(tensor.device)
+                    sizes[device] = sizes.get(device, 0) + storage.nbytes()
+        elif isinstance(thing, dict):
+            for value in thing.values():
+                visit(value, depth + 1)
+        elif isinstance(thing, list | tuple):
+            for value in thing:
+                visit(value, depth + 1)
+        else:
+            visit(getattr(thing, "__dict__", {}), depth)
+
+    visit(model, 0)
+    return sizes
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, whoever raised it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True  # the latter is torch's, for every kind of GPU
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = str(error)
+    return isinstance(error, RuntimeError) and any(words in said for words in _NO_MEMORY)
+
+
+def roomiest_gpu() -> tuple[str, int]:
+    """The GPU with most free memory, and how much; "": there is none."""
+    try:
+        import torch
+    except ImportError:
+        return "", 0
+    if not torch.cuda.is_available():
+        return "", 0
+    free = {f"cuda:{i}": torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())}
+    return max(free.items(), key=lambda item: item[1])
+
+
+@cache
+def budget(device: str) -> int:
+    """Bytes of a device that models may take."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    text = limit.read_text().strip() if limit.is_file() else ""
+    return int((min(whole, int(text)) if text.isdigit() else whole) * PROCESSOR_SHARE)
+
+
+def give_back() -> None:
+    """Give memory back that nobody holds any more."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
