@@ -157,7 +157,7 @@ class Masks(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Embedded:
+class Embedded:
     """What a prompt needs of an image: its embedding (1, D, h, w) and its sizes (H, W)."""
 
     features: Tensor
@@ -175,7 +175,7 @@ class Segmenter:
     def __init__(self, sam: Sam, *, cached_images: int = 8) -> None:
         self.sam = sam.eval()
         self.resize = ResizeLongestSide(sam.image_encoder.img_size)
-        self._cache: OrderedDict[str, _Embedded] = OrderedDict()
+        self._cache: OrderedDict[str, Embedded] = OrderedDict()
         self._cached_images = cached_images
         self._lock = threading.Lock()
 
@@ -205,7 +205,7 @@ class Segmenter:
         if not (boxes or points):
             return Masks(np.zeros((0, height, width), bool), np.zeros(0, np.float32))
         with torch.inference_mode():
-            return self._decode(self._embed_cached(image), boxes, points)
+            return self._decode(self.embed(image), boxes, points)
 
     def segment_many(
         self, images: Sequence[Image], boxes: Sequence[Sequence[Box4]], *, batch: int = 16
@@ -223,7 +223,8 @@ class Segmenter:
                     results.append(self._decode(frame, prompts, None) if len(prompts) else empty)
         return results
 
-    def _embed_cached(self, image: Image) -> _Embedded:
+    def embed(self, image: Image) -> Embedded:
+        """What prompts need of a picture; the latest few are remembered by their content."""
         key = hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
         with self._lock:
             if key in self._cache:
@@ -236,7 +237,7 @@ class Segmenter:
                 self._cache.popitem(last=False)
         return frame
 
-    def _embed(self, images: Sequence[Image]) -> list[_Embedded]:
+    def _embed(self, images: Sequence[Image]) -> list[Embedded]:
         """Longest side to the model's size, then padding on the right and below."""
         inputs, sizes = [], []
         for image in images:
@@ -246,16 +247,16 @@ class Segmenter:
             inputs.append(self.sam.preprocess(pixels))
             sizes.append((resized.shape[:2], image.shape[:2]))
         features = self.sam.image_encoder(torch.stack(inputs))
-        return [_Embedded(features[i : i + 1], *size) for i, size in enumerate(sizes)]
+        return [Embedded(features[i : i + 1], *size) for i, size in enumerate(sizes)]
 
     def _decode(
         self,
-        frame: _Embedded,
+        frame: Embedded,
         boxes: Sequence[Box4] | None,
         points: Sequence[Point] | None,
     ) -> Masks:
         corners = None if boxes is None else self._corners(boxes, frame.original_size)
-        coords = None if points is None else self._coords(points, frame.original_size)
+        coords = None if points is None else self.coords(points, frame.original_size)
         count = len(boxes if boxes is not None else points or ())
         masks, scores = [], []
         for start in range(0, count, PROMPTS_AT_ONCE):
@@ -291,8 +292,12 @@ class Segmenter:
         scaled = self.resize.apply_boxes(inside, size)
         return torch.as_tensor(scaled, dtype=torch.float32, device=self.sam.device)
 
-    def _coords(self, points: Sequence[Point], size: tuple[int, int]) -> Tensor:
-        """(n, 2) in the model's frame."""
+    def coords(self, points: Sequence[Point], size: tuple[int, int]) -> Tensor:
+        """Points of a picture of this size (height, width), to (n, 2) in the model's frame.
+
+        Raises:
+            ValueError: a point lies outside the picture.
+        """
         height, width = size
         given = np.asarray(points, dtype=np.float64).reshape(-1, 2)
         outside = ~((given >= 0) & (given < [width, height])).all(axis=1)
