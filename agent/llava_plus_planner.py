@@ -16,15 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from nuthatch.agent.answer import Draft
-from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.conversation import Conversation, Exchange
 from nuthatch.agent.planner import Call
 from nuthatch.agent.planner import Turn as PlannerTurn
 from nuthatch.mllm.chat_format import ChatFormat
 from nuthatch.mllm.continuing import RowStops
 from nuthatch.mllm.core import Core
+from nuthatch.mllm.decoding import ContextTooLong
 from nuthatch.mllm.layout import Segment, lay_out
 from nuthatch.mllm.presets import llava, llava_plus
-from nuthatch.mllm.presets.llava_plus import Action, Turn, observation
+from nuthatch.mllm.presets.llava_plus import Action, Turn, UnreadableTurn, observation
 from nuthatch.mllm.processing import CoreProcessor
 
 MOST_TOKENS = 512
@@ -32,6 +33,8 @@ Pictures = Sequence[NDArray[np.uint8]]
 Speak = Callable[[Sequence[Segment], Pictures], str]
 """Segments of a talk and its pictures to what the model says next."""
 
+CHATS = {"v0": llava_plus.CHAT_V0, "v1": llava.chat()}
+"""How talks are written for each version of Vicuna, see `CoreConfig.prompt_style`."""
 TOOLS = {
     "grounding_dino": "detect",
     "grounding_dino+sam": "ground",
@@ -65,36 +68,56 @@ class LlavaPlusPlanner:
     def load(cls, folder: str | Path, device: str = "cpu", **loading: Any) -> Self:
         """Of a folder that `nuthatch convert llava_plus` wrote; `loading` is for `from_pretrained`.
 
+        Where the config does not say how talks are written, the vocabulary does: v0 has a padding
+        token of its own.
+
         Raises:
             OSError, ValueError: a file is missing, or does not fit the others.
         """
         core = Core.from_pretrained(folder, **loading).to(device).eval()
         processor = CoreProcessor.from_pretrained(folder)
-        is_v0 = core.config.text_config.vocab_size > 32000  # v0 has a padding token of its own
-        chat = llava_plus.CHAT_V0 if is_v0 else llava.chat()
-        return cls(_speaker(core, processor, chat), chat)
+        guess = "v0" if core.config.text_config.vocab_size > 32000 else "v1"
+        style = core.config.prompt_style or guess
+        if style not in CHATS:
+            raise ValueError(
+                f"{folder} holds a core whose prompt_style is {style!r}, expected one of "
+                f"{', '.join(CHATS)}"
+            )
+        return cls(_speaker(core, processor, CHATS[style]), CHATS[style])
 
     def plan(self, conversation: Conversation) -> PlannerTurn:
         """The next turn of a talk: calls, or the answer that the model gives.
 
+        A turn that cannot be read is told to the model, once, and it may write another.
+
         Raises:
-            UnreadableTurn: the model wrote actions that are no calls.
+            UnreadableTurn: the other one cannot be read either.
+            ContextTooLong: the talk leaves the model no room for a turn.
         """
         with self._lock:
-            segments = self.chat.segments(self._messages(conversation))
-            turn = Turn.read(self.chat.read(self.speak(segments, _pictures(conversation))))
+            told = self._messages(conversation)
+            said = self._say(told, conversation)
+            try:
+                turn = Turn.read(said)
+            except UnreadableTurn as error:
+                told.append({"role": "assistant", "content": said})
+                told.append({"role": "user", "content": f"{error}\n\n{conversation.question}"})
+                turn = Turn.read(self._say(told, conversation))
             if not turn.actions:
                 return Draft(turn.value or turn.thoughts)
             self._said.setdefault(conversation, []).append(turn)
             return [_call(action, conversation) for action in turn.actions]
+
+    def _say(self, told: list[dict[str, Any]], talk: Conversation) -> str:
+        pictures = [talk.media.image(handle) for handle in _pictures(talk.exchanges, talk)]
+        return self.chat.read(self.speak(self.chat.segments(told), pictures))
 
     def _messages(self, talk: Conversation) -> list[dict[str, Any]]:
         """The talk as the model was trained on it: results come as the user's turns."""
         told: list[dict[str, Any]] = []
         remembered = iter(self._said.get(talk, []))
         for exchange in talk.exchanges:
-            given = [h for h in exchange.given if talk.media[h].type == "image"]
-            media = [{"type": "image"} for _ in given]
+            media = [{"type": "image"} for _ in _pictures([exchange], talk)]
             asked = [*media, {"type": "text", "text": exchange.question}]
             told.append({"role": "user", "content": asked})
             for calls in exchange.turns:
@@ -115,14 +138,18 @@ class LlavaPlusPlanner:
 
 
 def _call(action: Action, talk: Conversation) -> Call:
-    """One of our calls, on the picture that was given last."""
-    pictures = talk.media.handles("image")
+    """One of our calls, on the picture that the user gave last.
+
+    Arguments of another shape than in training stay as they are: the tool set refuses them, and
+    the model reads why.
+    """
+    pictures = _pictures(talk.exchanges, talk)
     tool, given = TOOLS.get(action.name, action.name), dict(action.arguments)
     given.pop("image", None)  # the model writes a placeholder there
     arguments: dict[str, Any] = {}
     if pictures and tool != "generate_image":
         arguments["image"] = pictures[-1]
-    if "caption" in given and tool in ("detect", "ground"):
+    if isinstance(given.get("caption"), str) and tool in ("detect", "ground"):
         phrases = [one.strip() for one in re.split(r"\s*[.;]\s*|,\s+", given.pop("caption"))]
         arguments["labels" if tool == "detect" else "phrases"] = [one for one in phrases if one]
         given.pop("text_threshold", None)
@@ -132,10 +159,20 @@ def _call(action: Action, talk: Conversation) -> Call:
     if tool == "segment" and pictures:
         given.pop("point_labels", None)
         height, width = talk.media.image(pictures[-1]).shape[:2]
-        for name in ("boxes", "points"):
-            if name in given:
+        for name, numbers in (("boxes", 4), ("points", 2)):
+            if _are_rows(given.get(name), numbers):
                 arguments[name] = [_in_pixels(one, width, height) for one in given.pop(name)]
     return Call(tool, arguments | given)
+
+
+def _are_rows(given: Any, numbers: int) -> bool:
+    """Whether this is a list of lists of so many numbers."""
+    return isinstance(given, list) and all(
+        isinstance(row, list)
+        and len(row) == numbers
+        and all(isinstance(value, int | float) for value in row)
+        for row in given
+    )
 
 
 def _in_pixels(fractions: Sequence[float], width: int, height: int) -> list[float]:
@@ -143,14 +180,15 @@ def _in_pixels(fractions: Sequence[float], width: int, height: int) -> list[floa
     return [value * (height if index % 2 else width) for index, value in enumerate(fractions)]
 
 
-def _pictures(talk: Conversation) -> list[NDArray[np.uint8]]:
-    given = [handle for exchange in talk.exchanges for handle in exchange.given]
-    return [talk.media.image(h) for h in given if talk.media[h].type == "image"]
+def _pictures(exchanges: Sequence[Exchange], talk: Conversation) -> list[str]:
+    """Handles of the pictures that the user gave in these exchanges."""
+    given = [handle for exchange in exchanges for handle in exchange.given]
+    return [handle for handle in given if talk.media[handle].type == "image"]
 
 
 def _speaker(core: Core, processor: CoreProcessor, chat: ChatFormat) -> Speak:
     tokenizer = processor.tokenizer
-    strings = [stop for stop in chat.stop_strings if stop != tokenizer.eos_token]
+    context = core.config.text_config.max_position_embeddings
 
     @torch.inference_mode()
     def speak(segments: Sequence[Segment], pictures: Pictures) -> str:
@@ -159,9 +197,15 @@ def _speaker(core: Core, processor: CoreProcessor, chat: ChatFormat) -> Speak:
         if pictures:
             inputs["pixel_values"] = processor.pixel_values(pictures).to(core.device)
         length = inputs["input_ids"].shape[1]
-        stops = RowStops(tokenizer, [strings], length)
+        if length >= context:
+            raise ContextTooLong(
+                f"the talk has {length:,} tokens, pictures included, which leaves no room for a "
+                f"turn in the model's {context:,}; begin a new talk, or give fewer pictures"
+            )
+        most = min(MOST_TOKENS, context - length)
+        stops = RowStops(tokenizer, [chat.stop_strings], length)
         said = core.generate(
-            **inputs, do_sample=False, max_new_tokens=MOST_TOKENS, stopping_criteria=[stops]
+            **inputs, do_sample=False, max_new_tokens=most, stopping_criteria=[stops]
         )
         return str(stops.texts(said)[0])
 

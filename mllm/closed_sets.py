@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from nuthatch.mllm.decoding import ContextTooLong
+
 Word = tuple[int, ...]
 _Node: TypeAlias = dict[int, "_Node"]
 
@@ -135,16 +137,20 @@ def score_candidates(
         end_id: appended to every candidate. Without it a candidate is never less likely than one
             that goes on from it.
         per_token: compare by the mean over tokens instead of the sum.
-        prompt: what `forward` takes, for a single row without padding: `input_ids` (1, T) or
-            `inputs_embeds` (1, T, D), and its media. `past_key_values` may hold what was read
-            before; it holds the prompt too afterwards, and no candidate.
+        prompt: what `forward` takes, for a single row without padding, such as a batch of
+            `lay_out`: `input_ids` (1, T), and for a `Core` its media; models of transformers also
+            take `inputs_embeds` (1, T, D). `labels` are left out. `past_key_values` may hold what
+            was read before; it holds the prompt too afterwards, and no candidate.
 
     Raises:
+        ContextTooLong: prompt and longest candidate are longer than the model's context.
         ValueError: no candidates, an empty one, one twice, one that holds the end token or a token
             that the model does not have; or the prompt is not one row without padding.
     """
     words = _closed_set(candidates, end_id)
-    read = model(**_one_row(prompt), use_cache=True, logits_to_keep=1)
+    inputs = _one_row(prompt)
+    _check_room(model, inputs, max(map(len, words)))
+    read = model(**inputs, use_cache=True, logits_to_keep=1)
     logits = read.logits[0, -1:]  # (1, V)
     vocabulary = logits.shape[-1]
     if wrong := {token for word in words for token in word if not 0 <= token < vocabulary}:
@@ -212,14 +218,28 @@ def _closed_set(candidates: Sequence[Sequence[int]], end_id: int | None) -> list
 
 
 def _one_row(prompt: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt's inputs without a mask, which a single row does not need."""
+    """The prompt's inputs without a mask, which a single row does not need, and without labels."""
     inputs = dict(prompt)
     mask = inputs.pop("attention_mask", None)
+    inputs.pop("labels", None)  # where only the last logits are kept, there is no loss
     rows = inputs.get("input_ids", inputs.get("inputs_embeds"))
     if rows is None or len(rows) != 1 or (mask is not None and not bool(mask.all())):
         shape = None if rows is None else tuple(rows.shape)
         raise ValueError(
-            f"given a prompt of shape {shape}, expected input_ids (1, tokens) or inputs_embeds "
-            "(1, tokens, width), without padding"
+            f"given a prompt of shape {shape}, expected input_ids (1, tokens), or inputs_embeds "
+            "(1, tokens, width) where the model takes them, without padding"
         )
     return inputs
+
+
+def _check_room(model: Any, inputs: Mapping[str, Any], longest: int) -> None:
+    rows = inputs.get("input_ids", inputs.get("inputs_embeds"))
+    cache = inputs.get("past_key_values")
+    prompt = rows.shape[1] + (0 if cache is None else cache.get_seq_length())
+    context = model.config.get_text_config().max_position_embeddings
+    if prompt + longest > context:
+        raise ContextTooLong(
+            f"given a prompt of {prompt:,} tokens, media included, and candidates of up to "
+            f"{longest:,}; the model reads at most {context:,}: shorten the prompt or the "
+            "candidates"
+        )

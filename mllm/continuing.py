@@ -95,21 +95,24 @@ class Continuation:
 
         The texts of the pieces together are the decoded tokens without special ones, up to the
         first stop string. Text that could still become a stop string, or whose last character is
-        not complete, is held back for a later piece. The talk keeps all tokens, those of the stop
-        too: `rollback` forgets them. One may leave the stream at any piece.
+        not complete, is held back for a later piece. What was shown stays shown, also where bytes
+        that are no character at last spoil the decoding of whole ones before them. The talk keeps
+        all tokens, those of the stop too: `rollback` forgets them. One may leave the stream at any
+        piece.
 
         Args:
             max_new_tokens: tokens to write at most.
             stop: strings and token ids that end it, besides the end tokens of the model's
-                generation config. (Its `suppress_tokens` are never chosen.)
+                generation config. The tokenizer's end token may be given as a string too. (The
+                generation config's `suppress_tokens` are never chosen.)
             temperature: 0 takes the likeliest token; otherwise tokens are drawn.
             seed: of the draw.
 
         Raises:
             ContextTooLong: the context has no room for `max_new_tokens`.
             ValueError: nothing was read yet, or the talk was rolled back to right behind a medium;
-                a stop string is empty, a special token or given without a tokenizer; a number is
-                too small.
+                a stop string is empty, holds a special token or is given without a tokenizer; a
+                number is too small.
         """
         if max_new_tokens < 1 or temperature < 0:
             raise ValueError(
@@ -118,10 +121,12 @@ class Continuation:
             )
         self._check_room(max_new_tokens)
         stop = [stop] if isinstance(stop, str | int) else stop
-        strings = [each for each in stop if isinstance(each, str)]
-        _check_stops(strings, self.tokenizer)
+        given = [each for each in stop if isinstance(each, str)]
+        strings = _strings(given, self.tokenizer)
         ends = set(_listed(self.model.generation_config.eos_token_id))
         ends |= {each for each in stop if isinstance(each, int)}
+        if len(strings) < len(given):
+            ends.add(self.tokenizer.eos_token_id)
         return self._pieces(max_new_tokens, strings, ends, temperature, seed)
 
     def _pieces(
@@ -140,7 +145,7 @@ class Continuation:
             if token in ends or cut is not None or number == most:
                 yield Piece(token, text[shown:cut])
                 return
-            certain = len(text) - _unsure(text, stops)
+            certain = max(shown, len(text) - _unsure(text, stops))  # a half character hides others
             yield Piece(token, text[shown:certain])
             shown = certain
 
@@ -206,21 +211,20 @@ class RowStops(StoppingCriteria):  # type: ignore[misc]
     Args:
         tokenizer: the model's.
         stops: of each row of the prompt its strings; an empty list for a row that has none. Several
-            beams or samples of a row share them.
+            beams or samples of a row share them. The tokenizer's end token among them is left to
+            `generate`, which ends rows with it by itself.
         prompt_length: T, the padding on the left included.
 
     Raises:
-        ValueError: no rows are given; a string is empty or a special token; in `generate`, the
-            batch has another number of rows.
+        ValueError: no rows are given; a string is empty or holds a special token; in `generate`,
+            the batch has another number of rows.
     """
 
     def __init__(self, tokenizer: Any, stops: Sequence[Sequence[str]], prompt_length: int) -> None:
         if not stops:
             raise ValueError("given stop strings for no rows, expected a list for each row")
-        for row in stops:
-            _check_stops(row, tokenizer)
         self.tokenizer = tokenizer
-        self.stops = stops
+        self.stops = [_strings(row, tokenizer) for row in stops]
         self.prompt_length = prompt_length
 
     def __call__(self, input_ids: Tensor, scores: Any = None, **_: Any) -> Tensor:
@@ -261,10 +265,12 @@ def _unsure(text: str, stops: Sequence[str]) -> int:
     return broken + max((len(start) for start in starts if whole.endswith(start)), default=0)
 
 
-def _check_stops(stops: Sequence[str], tokenizer: Any) -> None:
+def _strings(stops: Sequence[str], tokenizer: Any) -> list[str]:
+    """The stop strings that are to be looked for in the text, where no end token stands."""
     if stops and tokenizer is None:
         raise ValueError(f"given the stop strings {list(stops)} without a tokenizer; give ids")
-    for stop in stops:
+    strings = [stop for stop in stops if stop != tokenizer.eos_token]
+    for stop in strings:
         if not stop:
             raise ValueError("given an empty stop string, which every text holds")
         ids = tokenizer.encode(stop, add_special_tokens=False)
@@ -273,6 +279,7 @@ def _check_stops(stops: Sequence[str], tokenizer: Any) -> None:
                 f"the stop string {stop!r} holds a special token, which is not part of the text; "
                 "give its id"
             )
+    return strings
 
 
 def _listed(ids: int | Sequence[int] | None) -> list[int]:

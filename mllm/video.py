@@ -10,14 +10,16 @@ were asked for, beside those that the decoder itself needs.
 """
 
 import io
+import operator
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from random import Random
+from typing import Any, BinaryIO, Literal, get_args
 
 import av
 import numpy as np
@@ -42,7 +44,7 @@ FORMATS = "mp4,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,ivf,mxf,h264,hevc,m4v,mp
 Pixels = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 Source = str | Path | bytes
-How = Literal["uniform", "quarters"]
+How = Literal["uniform", "quarters", "random"]
 
 
 class VideoError(ValueError):
@@ -80,7 +82,9 @@ class Clip:
     note: str | None
 
 
-def read_frames(source: Source, wanted: int | Sequence[float] = 4, how: How = "uniform") -> Clip:
+def read_frames(
+    source: Source, wanted: int | Sequence[float] = 4, how: How = "uniform", seed: int = 0
+) -> Clip:
     """Read some frames of a video file.
 
     Args:
@@ -89,23 +93,28 @@ def read_frames(source: Source, wanted: int | Sequence[float] = 4, how: How = "u
             display then.
         how: which frames stand for the video if a number is given. "uniform": the middle one of
             each of `wanted` equal runs (the first runs longer by one; the earlier of two middle
-            ones); a shorter video repeats its last frame. "quarters": the first one of each run,
-            frames floor(i * total / wanted), as ChatBridge's evaluation takes them of files.
+            ones); a shorter video repeats its last frame. "random": any one of each of these runs,
+            as ChatBridge is trained. "quarters": the first one of each run, frames
+            floor(i * total / wanted), as ChatBridge's evaluation takes them of files.
+        seed: of the draw where `how` is "random".
 
     Raises:
         VideoError: no such file, no video, not one whole frame, a limit is exceeded, or a time
             lies outside the video.
-        ValueError: less than one frame is asked for, or `how` is unknown.
+        ValueError: less than one frame is asked for, what is wanted is neither a number nor times,
+            or `how` is unknown.
     """
-    if how not in ("uniform", "quarters"):
-        raise ValueError(f"given how={how!r}, expected 'uniform' or 'quarters'")
-    number = wanted if isinstance(wanted, int) else len(wanted)
-    if not 1 <= number <= MAX_FRAMES:
-        raise ValueError(f"given {number} frames to read, expected 1 to {MAX_FRAMES:,}")
+    if how not in get_args(How):
+        raise ValueError(f"given how={how!r}, expected one of {', '.join(get_args(How))}")
+    wanted = _checked(wanted)
+
+    def choose(times: Sequence[float]) -> list[int]:
+        return _choose(times, wanted, how, seed)
+
     # What the packets promise costs no decoding; what the decoder gives decides.
-    indices = _choose(_promised_times(source), wanted, how)
+    indices = choose(_promised_times(source))
     video = _decode(source, indices)
-    while (right := _choose(video.times, wanted, how)) != indices:  # once: it gives the same again
+    while (right := choose(video.times)) != indices:  # once: it gives the same again
         indices, video = right, _decode(source, right)
     if not isinstance(wanted, int):
         for time in wanted:
@@ -129,8 +138,10 @@ def read_frames(source: Source, wanted: int | Sequence[float] = 4, how: How = "u
 def read_audio_track(source: Source) -> Samples | None:
     """The sound of a video file: (samples,) float32, 16 kHz mono, -1 to 1.
 
-    Channels are mixed by their mean. Sample s is heard at s / 16000 seconds: a track that begins
-    late begins with silence. None where there is no track, or nothing of it can be decoded.
+    Channels are mixed by their mean, as `tools` does with all sounds; ChatBridge takes the first
+    one. (So a sound whose channels are each other's opposite is silent here.) Sample s is heard at
+    s / 16000 seconds: a track that begins late begins with silence. None where there is no track,
+    or nothing of it can be decoded.
 
     Raises:
         VideoError: no such file, no known format, or a limit is exceeded.
@@ -159,7 +170,23 @@ def read_audio_track(source: Source) -> Samples | None:
 # -- choosing -------------------------------------------------------------------------------------
 
 
-def _choose(times: Sequence[float], wanted: int | Sequence[float], how: How) -> list[int]:
+def _checked(wanted: int | Sequence[float]) -> int | list[float]:
+    """What is wanted, in Python's own numbers."""
+    try:
+        asked = list(map(float, wanted)) if isinstance(wanted, Sized) else operator.index(wanted)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"given {wanted!r} to read, expected a whole number of frames, or times in seconds"
+        ) from error
+    number = asked if isinstance(asked, int) else len(asked)
+    if not 1 <= number <= MAX_FRAMES:
+        raise ValueError(f"given {number} frames to read, expected 1 to {MAX_FRAMES:,}")
+    return asked
+
+
+def _choose(
+    times: Sequence[float], wanted: int | Sequence[float], how: How, seed: int
+) -> list[int]:
     """Indices of the frames that stand for a video, or that are on display at some times."""
     total = len(times)
     if not total:
@@ -169,7 +196,9 @@ def _choose(times: Sequence[float], wanted: int | Sequence[float], how: How) -> 
     if how == "quarters":
         return [number * total // wanted for number in range(wanted)]
     runs = np.array_split(np.arange(max(total, wanted)), wanted)
-    return [min(int(run[(len(run) - 1) // 2]), total - 1) for run in runs]
+    draw = Random(seed)
+    places = [draw.randrange(len(r)) if how == "random" else (len(r) - 1) // 2 for r in runs]
+    return [min(int(run[place]), total - 1) for run, place in zip(runs, places, strict=True)]
 
 
 # -- decoding -------------------------------------------------------------------------------------
@@ -226,11 +255,7 @@ def _decode(source: Source, indices: Sequence[int]) -> _Decoded:
             ends = times[-1] + float(shown)
             _check_length(times, source)
     if not times:
-        raise VideoError(
-            "unsupported_media",
-            f"{_name(source)} holds not one whole frame: it is empty, damaged or cut off; "
-            "save it again",
-        )
+        raise _without_frames(source)
     said = promised / av.time_base if promised else 0.0
     note = f"frames end at {ends:.2f} s of {said:.2f} s" if said - ends > 0.5 else None
     return _Decoded(times, kept, size, ends, note)
@@ -320,6 +345,8 @@ def _opened(source: Source) -> Iterator[InputContainer]:
 def _pictures(container: InputContainer, source: Source) -> VideoStream:
     """The stream of moving pictures; the cover of a record is none."""
     stream = container.streams.best("video")
+    if not container.streams:  # some kinds of file name no stream that has no frame
+        raise _without_frames(source)
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         raise VideoError(
             "unsupported_media",
@@ -335,6 +362,14 @@ def _pictures(container: InputContainer, source: Source) -> VideoStream:
     # The header's size is no promise: the decoder refuses larger frames too.
     stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
     return stream
+
+
+def _without_frames(source: Source) -> VideoError:
+    return VideoError(
+        "unsupported_media",
+        f"{_name(source)} holds not one whole frame: it is empty, damaged or cut off; "
+        "save it again",
+    )
 
 
 def _beginning(container: InputContainer) -> Fraction:

@@ -1,11 +1,14 @@
 """Boxes to text and back, in the ways of writing that multimodal language models use.
 
 A box is x1 y1 x2 y2 in pixels of the upright original image, right and bottom exclusive; a point
-is x y; a size is (width, height). Every codec is a value: two with the same fields are the same.
+is x y; a size is (width, height). NumPy arrays of boxes (N, 4) or points (N, 2) will do, and sizes
+of whole numbers of any kind, such as 640.0. Every codec is a value: two with the same fields are
+the same.
 
 What is encoded must be a box: finite, x1 < x2, y1 < y2. Of a box that reaches out of the picture
 the part inside is written. What is decoded is what the text says, and a model can write anything:
-such a box may be empty, or inverted. Whoever uses it checks it.
+such a box may be empty, or inverted. Whoever uses it checks it. What holds a whole number of ten
+digits or more is no box.
 """
 
 import math
@@ -13,6 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from numbers import Real
 from typing import Protocol, TypeVar
 
 Box = tuple[float, float, float, float]
@@ -22,6 +26,7 @@ Size = tuple[int, int]
 THOUSAND = 1000  # of `Thousandths`: what coordinates are multiplied by, and divided by
 KEPT_DECIMALS = 3  # of a box in `DecimalGroups` and `BinGroups`, before it is written
 
+_INTEGER = "[0-9]{1,9}"  # more would be no bin or thousandth, but work for the reader
 _FRACTION = r"(?:0(?:\.[0-9]+)?|1(?:\.0+)?)"  # 0 to 1
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
 _BRACKET = rf"\[{_NUMBER}(?:, ?{_NUMBER}){{3}}\]"
@@ -39,8 +44,9 @@ class BoxCodec(Protocol):
         """Boxes in pixels of a picture of this size, as text.
 
         Raises:
-            ValueError: no box, a box that is empty, inverted, not finite or outside the picture,
-                or a size without pixels.
+            ValueError: no box, a box that is empty, inverted or not finite, a size without pixels;
+                or a box outside the picture. (`DecimalGroups` and `BinGroups` write the edge that
+                is nearest to it.)
         """
 
     def decode(self, text: str, size: Size) -> list[Box]:
@@ -205,7 +211,7 @@ class BinGroups(_Groups):
         return tags + [f"<bin_{k}>" for k in range(self.bins)]
 
     def _pattern(self, kind: str) -> str:
-        row = " ?".join(["<bin_[0-9]+>"] * (4 if kind == "b" else 2))
+        row = " ?".join([f"<bin_{_INTEGER}>"] * (4 if kind == "b" else 2))
         return f"<{kind}_st>{row}(?:<{kind}_sep>{row})*<{kind}_ed>"
 
     def _write(self, kind: str, rows: Sequence[Sequence[float]]) -> str:
@@ -229,7 +235,8 @@ class Thousandths:
 
     @property
     def pattern(self) -> str:
-        return r"(?:<box>\([0-9]+,[0-9]+\),\([0-9]+,[0-9]+\)</box>)+"
+        point = rf"\({_INTEGER},{_INTEGER}\)"
+        return f"(?:<box>{point},{point}</box>)+"
 
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
         text = ""
@@ -268,7 +275,7 @@ class ResizedBins:
 
     @property
     def pattern(self) -> str:
-        box = " ?".join(["<bin_[0-9]+>"] * 4)
+        box = " ?".join([f"<bin_{_INTEGER}>"] * 4)
         return f"{box}(?: ?{box})*"
 
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
@@ -331,30 +338,38 @@ class DecimalBoxes:
 
     def _frame(self, size: Size) -> list[tuple[float, float]]:
         """For each of x1 y1 x2 y2 how fractions of the picture become those that are written."""
-        _check(size)
+        sides = _sides(size)
         if not self.padded:
             return [(1.0, 0.0)] * 4
-        whole = max(size)
-        return [(side / whole, (whole - side) // 2 / whole) for side in size * 2]
+        whole = max(sides)
+        return [(side / whole, (whole - side) // 2 / whole) for side in sides * 2]
 
 
-def _check(size: Size) -> None:
-    if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
-        raise ValueError(f"given the size {size}, expected (width, height) in whole pixels from 1")
+def _sides(size: Size) -> Size:
+    """Width and height, checked, as Python's own numbers."""
+    if len(size) != 2 or not all(_is_whole(side) and side >= 1 for side in size):
+        raise ValueError(
+            f"given the size {tuple(size)}, expected (width, height) in whole pixels from 1"
+        )
+    return int(size[0]), int(size[1])
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Real) and float(number).is_integer()
 
 
 def _some(items: Sequence[_Item]) -> Sequence[_Item]:
-    if not items:
+    if len(items) == 0:  # an array has no truth value
         raise ValueError("nothing to write: given no box or point, expected at least one")
     return items
 
 
 def _relative(values: Sequence[float], size: Size, numbers: int) -> list[float]:
     """x y ... in pixels, moved to the edge where they lie outside, as fractions of the sides."""
-    _check(size)
+    sides = cycle(_sides(size))
     if len(values) != numbers or not all(math.isfinite(value) for value in values):
         raise ValueError(f"given {tuple(values)}, expected {numbers} finite coordinates in pixels")
-    return [min(max(0.0, v / side), 1.0) for v, side in zip(values, cycle(size), strict=False)]
+    return [min(max(0.0, float(v) / side), 1.0) for v, side in zip(values, sides, strict=False)]
 
 
 def _relative_box(box: Box, size: Size) -> list[float]:
@@ -383,15 +398,14 @@ def _places(pattern: str, tokens: Sequence[str], text: str) -> list[str]:
 
 
 def _integers(place: str, limit: int) -> list[int]:
-    numbers = [int(digits) for digits in re.findall("[0-9]+", place)]
+    numbers = [int(digits) for digits in re.findall(_INTEGER, place)]
     if max(numbers) >= limit:
         raise ValueError(f"'{place}' holds {max(numbers)}, expected 0 to {limit - 1}")
     return numbers
 
 
 def _pixels(values: Sequence[float], size: Size) -> Iterator[float]:
-    _check(size)
-    return (value * side for value, side in zip(values, cycle(size), strict=False))
+    return (value * side for value, side in zip(values, cycle(_sides(size)), strict=False))
 
 
 def _boxes(values: Sequence[float], size: Size) -> list[Box]:

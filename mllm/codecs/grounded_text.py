@@ -27,7 +27,7 @@ class GroundedText:
     """Of each phrase, x1 y1 x2 y2 in pixels."""
 
     def __post_init__(self) -> None:
-        if len(self.spans) != len(self.boxes) or not all(self.boxes):
+        if len(self.spans) != len(self.boxes) or not all(map(len, self.boxes)):
             raise ValueError(
                 f"given {len(self.spans)} phrases, and boxes {[len(b) for b in self.boxes]} in "
                 "number; expected at least one box for every phrase"

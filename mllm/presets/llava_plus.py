@@ -44,7 +44,7 @@ def found_in(names: Collection[str], config: Mapping[str, Any]) -> dict[str, Any
 
 
 class UnreadableTurn(ValueError):
-    """A turn whose actions are no list of calls."""
+    """A turn that lacks a field, or whose actions are no list of calls."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,22 @@ class Turn:
 
     @classmethod
     def read(cls, said: str) -> Self:
-        """The turn in what the model wrote. A text without the three fields is an answer.
+        """The turn in what the model wrote. A text without fields, or with all three in another
+        order, is an answer.
 
         The released parser takes one action only and drops what it cannot read; here all are read,
         and what cannot be is an error to tell the model about.
 
         Raises:
-            UnreadableTurn: the actions are no list of calls, neither as JSON nor as Python.
+            UnreadableTurn: a field is missing beside others, as where the turn was cut off; or the
+                actions are no list of calls, neither as JSON nor as Python.
         """
         places = [said.find(mark) for mark in (THOUGHTS, ACTIONS, VALUE)]
+        if -1 in places and max(places) >= 0:
+            raise UnreadableTurn(
+                f"given {said!r:.200}, which lacks a field or was cut off; expected {THOUGHTS}, "
+                f"{ACTIONS} and {VALUE}, each with its content, and in short"
+            )
         if -1 in places or places != sorted(places):
             return cls("", (), said.strip())
         thoughts, rest = said[places[0] + len(THOUGHTS) :].split(ACTIONS, 1)
@@ -96,14 +103,14 @@ def _calls(text: str) -> tuple[Action, ...]:
     given: Any = None
     for read in (json.loads, ast.literal_eval):
         try:
-            given = read(text)
+            given = json.loads(json.dumps(read(text)))  # Python knows values that no tool takes
             break
-        except (ValueError, SyntaxError):
-            continue
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue  # all of these are how a parser refuses a text
     try:
         return tuple(Action(str(one["API_name"]), dict(one["API_params"])) for one in given)
     except (TypeError, KeyError, ValueError) as error:
         raise UnreadableTurn(
-            f"given actions {text!r}, expected a list such as "
+            f"given actions {text!r:.200}, expected a list such as "
             '[{"API_name": "detect", "API_params": {"labels": ["cup"]}}]'
         ) from error

@@ -16,8 +16,10 @@ from nuthatch.agent.llava_plus_planner import LlavaPlusPlanner
 from nuthatch.agent.planner import Call
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.layout import Medium, Segment
-from nuthatch.mllm.presets.llava_plus import Action, Turn, UnreadableTurn
+from nuthatch.mllm.decoding import ContextTooLong
+from nuthatch.mllm.layout import Medium, Segment, Text
+from nuthatch.mllm.presets import llava
+from nuthatch.mllm.presets.llava_plus import CHAT_V0, Action, Turn, UnreadableTurn
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.catalogue import default_tools
 from nuthatch.tools.media import MediaStore
@@ -80,6 +82,17 @@ def planned(talk: Conversation, *actions: Action) -> list[Call]:
             Call("generate_image", {"prompt": "a bear"}),
         ),
         (Action("seem", {"task": "x"}), Call("seem", {"image": "image_1", "task": "x"})),
+        *(
+            (Action("sam", {"boxes": odd}), Call("segment", {"image": "image_1", "boxes": odd}))
+            for odd in ([0.1, 0.2, 0.3, 0.4], "[[0.1]]", [["a", 1, 2, 3]], [[0.1, 0.2]], {"a": 1})
+        ),
+        *(
+            (
+                Action("grounding_dino", {"caption": odd, "box_threshold": 0.3}),
+                Call("detect", {"image": "image_1", "caption": odd, "box_threshold": 0.3}),
+            )
+            for odd in (["bear"], None)
+        ),
     ],
     ids=lambda value: value.name if isinstance(value, Action) else "",
 )
@@ -87,6 +100,29 @@ def test_the_names_and_arguments_of_its_training_become_ours(
     talk: Conversation, action: Action, call: Call
 ) -> None:
     assert planned(talk, action) == [call]
+
+
+def test_a_call_looks_at_the_picture_that_the_user_gave_last(talk: Conversation) -> None:
+    talk.media.add_image(Image.new("RGB", (20, 10)))  # as a tool that crops does
+    assert planned(talk, Action("ram")) == [Call("tag", {"image": "image_1"})]
+    other = talk.media.add_image(Image.new("RGB", (40, 30))).handle
+    talk.ask("And here?", [other])
+    assert planned(talk, Action("ram")) == [Call("tag", {"image": other})]
+
+
+@pytest.mark.parametrize(
+    ("action", "fault"),
+    [
+        (Action("sam", {"boxes": [0.1, 0.2, 0.3, 0.4]}), "segment: boxes.0: "),
+        (Action("grounding_dino", {"caption": ["bear"]}), "detect: labels: Field required"),
+    ],
+)
+def test_the_model_reads_what_is_wrong_with_its_arguments(action: Action, fault: str) -> None:
+    speaker = Speaker(Turn("I look.", (action,), "Wait."), "Three cups.")
+    agent = Agent.load("embedded", planner=LlavaPlusPlanner(speaker), verify=False)
+    answer = agent.ask("How many cups?", image="examples/kitchen.png")
+    assert answer.text == "Three cups."
+    assert fault in speaker.read[1]
 
 
 def test_a_question_takes_its_four_steps(tmp_path: Path) -> None:
@@ -124,22 +160,66 @@ def test_a_text_without_fields_is_the_answer(talk: Conversation) -> None:
     assert LlavaPlusPlanner(Speaker("Two bears.\n### Human: and")).plan(talk) == Draft("Two bears.")
 
 
+UNREADABLE = '"thoughts🤔" t\n"actions🚀" [{]\n"value👉" v'
+
+
 def test_actions_that_cannot_be_read_say_what_was_expected(talk: Conversation) -> None:
-    said = '"thoughts🤔" t\n"actions🚀" [{]\n"value👉" v'
     with pytest.raises(UnreadableTurn, match="expected a list such as"):
-        LlavaPlusPlanner(Speaker(said)).plan(talk)
+        LlavaPlusPlanner(Speaker(UNREADABLE, UNREADABLE)).plan(talk)
 
 
-def test_a_converted_folder_speaks(talk: Conversation, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [(UNREADABLE, "expected a list such as"), (UNREADABLE[:30], "lacks a field or was cut off")],
+)
+def test_a_turn_that_cannot_be_read_is_told_to_the_model_once(
+    talk: Conversation, said: str, fault: str
+) -> None:
+    speaker = Speaker(said, "Two bears.")
+    assert LlavaPlusPlanner(speaker).plan(talk) == Draft("Two bears.")
+    before, told = speaker.read
+    assert told.startswith(f"{before} {said.strip()}\n### Human: given ")
+    assert fault in told
+    assert told.endswith("\n\nHow many bears?\n### Assistant:")
+    assert len(speaker.pictures) == 1
+
+
+def converted(folder: Path, context: int = 4096, prompt_style: str = "") -> Path:
+    """A tiny core and its processor, as the converter writes them."""
     torch.manual_seed(0)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(GOLDEN / "tokenizer")
-    config = CoreConfig.tiny(senses=("image",))
+    config = CoreConfig.tiny(senses=("image",), prompt_style=prompt_style)
     config.text_config.vocab_size = len(tokenizer)
-    config.text_config.max_position_embeddings = 4096
+    config.text_config.max_position_embeddings = context
     config.image_token_id, config.audio_token_id = len(tokenizer), len(tokenizer) + 1
-    Core(config).save_pretrained(tmp_path / "core")
-    CoreProcessor(config, tokenizer).save_pretrained(tmp_path / "core")
-    planner = LlavaPlusPlanner.load(tmp_path / "core")
+    Core(config).save_pretrained(folder)
+    CoreProcessor(config, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_a_converted_folder_speaks(tmp_path: Path) -> None:
+    planner = LlavaPlusPlanner.load(converted(tmp_path))
     said = planner.speak(planner.chat.segments([{"role": "user", "content": "Hi"}]), [])
     assert isinstance(said, str)
     assert "</s>" not in said
+
+
+@pytest.mark.parametrize(
+    ("style", "chat"), [("v0", CHAT_V0), ("v1", llava.chat()), ("", llava.chat())]
+)
+def test_talks_are_written_as_the_core_was_trained(
+    style: str, chat: object, tmp_path: Path
+) -> None:
+    assert LlavaPlusPlanner.load(converted(tmp_path, prompt_style=style)).chat == chat
+
+
+def test_a_way_of_writing_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="prompt_style is 'v9', expected one of v0, v1"):
+        LlavaPlusPlanner.load(converted(tmp_path, prompt_style="v9"))
+
+
+def test_a_turn_is_as_long_as_the_context_allows(tmp_path: Path) -> None:
+    planner = LlavaPlusPlanner.load(converted(tmp_path, context=100))
+    assert len(planner.speak([Text("a" * 90)], [])) <= 9
+    with pytest.raises(ContextTooLong, match=r"100 tokens, pictures included, .* model's 100;"):
+        planner.speak([Text("a" * 99)], [])

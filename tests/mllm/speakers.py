@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer, decoders
+from tokenizers.models import BPE
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -40,6 +42,18 @@ def tokenizer() -> PreTrainedTokenizerFast:
     texts += [json.dumps(schema) for schema in SCHEMAS]
     texts += ["How many cups are there?", "There are two cups.", "Which object rings?"] * 9
     return train_tokenizer(texts, vocab_size=800)
+
+
+@cache
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a letter; what is not ASCII is written in bytes, as Llama's tokenizer does."""
+    special = ["<unk>", "<s>", "</s>"]
+    tokens = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *map(chr, range(32, 127))]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    whole = Tokenizer(BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    whole.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    names = dict(zip(("unk_token", "bos_token", "eos_token"), special, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=whole, **names)
 
 
 class CountingLlama(LlamaForCausalLM):

@@ -11,8 +11,11 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from nuthatch.mllm.closed_sets import Trie, score_candidates
+from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from tests.mllm.speakers import random_llama
+from nuthatch.mllm.decoding import ContextTooLong
+from nuthatch.mllm.layout import Medium, Text, lay_out
+from tests.mllm.speakers import byte_tokenizer, random_llama
 from tests.mllm.tiny_cores import BOS, PICTURE, SOUND, pictures, sounds, talking_core
 
 GOLDEN = json.loads(
@@ -180,6 +183,33 @@ def test_all_scores_are_those_of_each_candidate_alone(
     core.language_model.set_attn_implementation("sdpa")
 
 
+def test_a_batch_of_the_layout_is_a_prompt() -> None:
+    torch.manual_seed(0)
+    config = CoreConfig.tiny()
+    config.text_config.vocab_size = len(byte_tokenizer())
+    config.image_token_id, config.audio_token_id = len(byte_tokenizer()), len(byte_tokenizer()) + 1
+    reader = Core(config).eval().double()
+    batch = lay_out([[Medium("image"), Text("Is it?")]], config, byte_tokenizer())
+    seen = pictures(1).double()
+    found = score_candidates(reader, WORDS, end_id=END, **batch, pixel_values=seen)
+    expected = [
+        alone(reader, word, input_ids=batch["input_ids"], pixel_values=seen) for word in WORDS
+    ]
+    torch.testing.assert_close(
+        found.log_probabilities, torch.tensor(expected), atol=1e-5, rtol=0, check_dtype=False
+    )
+
+
+@pytest.mark.parametrize("read_before", [0, 4])
+def test_prompt_and_candidates_fit_the_context_or_say_by_how_much_not(read_before: int) -> None:
+    llama, ids = random_llama(context=14), prompt(9)
+    cache = llama(ids[:, :read_before], use_cache=True).past_key_values if read_before else None
+    rest = {"input_ids": ids[:, read_before:], "past_key_values": cache}
+    with pytest.raises(ContextTooLong, match="9 tokens, media included, and candidates of up to 6"):
+        score_candidates(llama, WORDS, end_id=END, **rest)
+    score_candidates(llama, WORDS, **rest)  # exactly as long as the context
+
+
 def test_a_prompt_may_be_embedded_already(core: Core) -> None:
     llama, ids = core.language_model, prompt()
     embeds = llama.get_input_embeddings()(ids)
@@ -189,13 +219,16 @@ def test_a_prompt_may_be_embedded_already(core: Core) -> None:
 
 
 def test_normalised_scores_are_means_over_tokens(llama: LlamaForCausalLM) -> None:
-    ids = prompt(seed=1)
-    plain = score_candidates(llama, WORDS, end_id=END, input_ids=ids)
-    mean = score_candidates(llama, WORDS, end_id=END, per_token=True, input_ids=ids)
     lengths = torch.tensor([len(word) + 1 for word in WORDS])
-    assert torch.equal(mean.log_probabilities, plain.log_probabilities)
-    torch.testing.assert_close(mean.scores * lengths, plain.scores)
-    assert mean.best != plain.best, "the lengths make no difference"
+    differ = 0
+    for seed in range(6):
+        ids = prompt(seed=seed)
+        plain = score_candidates(llama, WORDS, end_id=END, input_ids=ids)
+        mean = score_candidates(llama, WORDS, end_id=END, per_token=True, input_ids=ids)
+        assert torch.equal(mean.log_probabilities, plain.log_probabilities)
+        torch.testing.assert_close(mean.scores * lengths, plain.scores)
+        differ += mean.best != plain.best
+    assert differ, "the lengths make no difference"
 
 
 def test_the_prompt_is_read_once_and_every_beginning_once() -> None:

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.continuing import Continuation, RowStops
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import ContextTooLong
-from tests.mllm.speakers import CountingLlama, random_llama, tokenizer
+from nuthatch.mllm.presets import llava
+from tests.mllm.speakers import CountingLlama, byte_tokenizer, random_llama, tokenizer
 from tests.mllm.tiny_cores import BOS, PAD, PICTURE, SOUND, pictures, sounds
 
 LOOKING = [BOS, *PICTURE, 40, 41]
@@ -159,7 +162,7 @@ def test_what_cannot_be_read_leaves_the_talk_as_it_was(core: Core) -> None:
     with pytest.raises(ValueError, match="nothing was read yet"):
         next(talk.stream(1))
     talk.read([BOS, 40])
-    with pytest.raises(ValueError, match="placeholder tokens"):
+    with pytest.raises(ValueError, match="6 image placeholders"):
         talk.read(PICTURE)
     with pytest.raises(ContextTooLong, match="2 tokens, media included, and 511 more"):
         talk.read([40] * 511)
@@ -251,6 +254,48 @@ def test_text_that_was_held_back_is_shown_when_the_tokens_are_used_up() -> None:
     talk = Continuation(reciter(*bytewise("a##b")), tokenizer())
     talk.read(PROMPT)
     assert [piece.text for piece in talk.stream(3, stop=["###"])] == ["a", "", "##"]
+
+
+SMILE = "\N{GRINNING FACE}"
+RECITER = reciter()
+PIECES = ["a", "b", " ", "\n", "#", "##", "\u00e9", "\u4e2d", SMILE, f"{SMILE}\u200d\u00e9"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join),
+    st.sampled_from([[], ["###"], [SMILE], ["#\u00e9", "a "], ["\u4e2db", "\n"]]),
+)
+def test_no_character_that_is_written_in_bytes_is_shown_twice(text: str, stops: list[str]) -> None:
+    letters = byte_tokenizer()
+    RECITER.recital = [*letters.encode(text), END]
+    talk = Continuation(RECITER, letters)
+    talk.read(PROMPT)
+    shown = "".join(piece.text for piece in talk.stream(99, stop=stops))
+    assert shown == text[: min((text.index(stop) for stop in stops if stop in text), default=None)]
+
+
+def test_what_was_shown_stays_when_the_tokens_end_within_a_character() -> None:
+    letters = byte_tokenizer()
+    talk = Continuation(reciter(*letters.encode(2 * SMILE)), letters)
+    talk.read(PROMPT)
+    pieces = [piece.text for piece in talk.stream(6)]
+    assert pieces[:5] == ["", "", "", SMILE, ""]
+    assert pieces[5] == 5 * "\N{REPLACEMENT CHARACTER}"  # of 6 bytes; one is shown as the face
+
+
+def test_the_end_token_may_be_among_the_stop_strings() -> None:
+    letters, stops = byte_tokenizer(), llava.chat().stop_strings
+    assert stops == (letters.eos_token,)
+    model = reciter(*letters.encode("Hi"), letters.eos_token_id, *letters.encode("you"))
+    talk = Continuation(model, letters)
+    talk.read(PROMPT)
+    assert [piece.text for piece in talk.stream(9, stop=stops)] == ["H", "i", ""]
+    criterion = RowStops(letters, [stops], 3)
+    how = {"stopping_criteria": [criterion], "eos_token_id": letters.eos_token_id}
+    new = generated(model, PROMPT, 9, **how)
+    assert len(new) == 3
+    assert criterion.texts(torch.tensor([[*PROMPT, *new]])) == ["Hi"]
 
 
 def test_a_stream_stops_at_token_ids_too_and_does_not_show_them() -> None:

@@ -59,6 +59,33 @@ def test_four_frames_stand_for_a_video_of_any_length(total, uniform, quarters, t
     assert [seen(frame) for frame in read_frames(path, 4, "quarters").frames] == quarters
 
 
+def test_a_random_frame_of_each_run_stands_for_it_and_a_seed_draws_the_same_again(tmp_path):
+    path = write_video(tmp_path / "a.mkv", 10, codec="libx264")
+    drawn = [
+        [seen(frame) for frame in read_frames(path, 3, "random", seed).frames]
+        for seed in (*range(20), 0)
+    ]
+    assert drawn[0] == drawn[-1]
+    for run, frames in enumerate([{0, 1, 2, 3}, {4, 5, 6}, {7, 8, 9}]):
+        assert {choice[run] for choice in drawn} == frames
+    short = write_video(tmp_path / "short.mkv", 2)
+    assert [seen(frame) for frame in read_frames(short, 4, "random").frames] == [0, 1, 1, 1]
+
+
+def test_numbers_of_frames_and_times_may_be_of_numpy(tmp_path):
+    path = write_video(tmp_path / "a.mkv", 10)
+    assert read_frames(path, np.int64(4)).times == read_frames(path, 4).times
+    assert read_frames(path, np.array([0.2, 0.5])).times == read_frames(path, [0.2, 0.5]).times
+
+
+@pytest.mark.parametrize("wanted", [4.0, np.float64(4), None, np.array(4.0), ["a", None]])
+def test_what_is_no_number_of_frames_and_no_times_is_refused_with_what_is_expected(
+    wanted, tmp_path
+):
+    with pytest.raises(ValueError, match="a whole number of frames, or times in seconds"):
+        read_frames(write_video(tmp_path / "a.mkv", 10), wanted)
+
+
 def test_with_a_variable_frame_rate_each_frame_keeps_its_own_time(tmp_path):
     path = write_video(tmp_path / "a.mp4", 4, codec="libx264", shown_at=[0, 100, 1100, 1200])
     assert read_frames(path, 4).times == pytest.approx([0, 0.1, 1.1, 1.2])
@@ -219,12 +246,14 @@ def test_a_file_whose_index_is_cut_off_says_so(part, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("a.mp4", "no moving pictures"), ("a.mkv", "cut off"), ("a.avi", "not one whole frame")],
+    [("a.mp4", "not one whole frame"), ("a.mkv", "cut off"), ("a.avi", "not one whole frame")],
 )
 def test_a_video_without_a_frame_says_so(name, words, tmp_path):
     error = refusal(write_video(tmp_path / name, 0))
     assert error.code == "unsupported_media"
     assert words in error.message
+    assert "save it again" in error.message
+    assert "sound" not in error.message
 
 
 @pytest.mark.parametrize("cover", [False, True])

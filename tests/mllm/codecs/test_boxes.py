@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
@@ -39,6 +40,7 @@ CODECS: list[tuple[BoxCodec, float]] = [
     (DecimalBoxes(), 1e-2),
     (DecimalBoxes(decimals=3), 1e-3),
 ]
+LONG = "9" * 5000  # Python refuses to make an int of it
 sizes = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
 any_codec = pytest.mark.parametrize("codec", [codec for codec, _ in CODECS], ids=repr)
 
@@ -191,6 +193,28 @@ def test_points_come_back_within_half_a_step(
 
 
 @any_codec
+def test_arrays_and_numbers_of_other_kinds_are_written_and_read_alike(codec: BoxCodec) -> None:
+    rows = [(10.5, 20.25, 100.0, 200.0), (0.0, 0.0, 640.0, 480.0)]
+    text = codec.encode(rows, (640, 480))
+    array = np.array(rows, np.float32)
+    sizes: list[Any] = [(640, 480), np.array([640, 480]), (640.0, 480.0), [np.int32(640), 480.0]]
+    for size in sizes:
+        assert codec.encode(array, size) == text  # type: ignore[arg-type]
+        read = codec.decode(text, size)
+        assert read == codec.decode(text, (640, 480))
+        assert {type(number) for box in read for number in box} == {float}
+    with pytest.raises(ValueError, match="at least one"):
+        codec.encode(np.zeros((0, 4)), (640, 480))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("codec", [DecimalGroups(), BinGroups()], ids=repr)
+def test_an_array_of_points_is_written_too(codec: DecimalGroups | BinGroups) -> None:
+    points = [(1.0, 2.0), (3.5, 4.0)]
+    array = np.array(points)
+    assert codec.encode_points(array, (8, 8)) == codec.encode_points(points, (8, 8))  # type: ignore[arg-type]
+
+
+@any_codec
 def test_a_text_without_boxes_holds_none(codec: BoxCodec) -> None:
     assert codec.decode("The dog (see [12, 3]) sleeps.", (640, 480)) == []
 
@@ -207,6 +231,8 @@ def test_a_text_without_boxes_holds_none(codec: BoxCodec) -> None:
         ((0, 0, 4, 3), (0, 8), r"size \(0, 8\)"),
         ((0, 0, 4, 3), (8, -8), r"size \(8, -8\)"),
         ((0, 0, 4, 3), (8, 7.5), r"size \(8, 7.5\)"),
+        ((0, 0, 4, 3), (8, float("nan")), r"size \(8, nan\)"),
+        ((0, 0, 4, 3), (8, "8"), r"size \(8, '8'\)"),
     ],
 )
 def test_what_is_no_box_and_what_is_no_picture_is_refused(
@@ -231,6 +257,13 @@ def test_a_box_outside_the_picture_is_refused(codec: BoxCodec) -> None:
 
 
 @pytest.mark.parametrize("codec", [DecimalGroups(), BinGroups()], ids=repr)
+def test_a_group_writes_the_edge_for_a_box_outside_the_picture(
+    codec: DecimalGroups | BinGroups,
+) -> None:
+    assert codec.decode(codec.encode([(8, 2, 12, 4)], (8, 8)), (8, 8)) == [(8, 2, 8, 4)]
+
+
+@pytest.mark.parametrize("codec", [DecimalGroups(), BinGroups()], ids=repr)
 @pytest.mark.parametrize("point", [(1.0, float("nan")), (1.0, 2.0, 3.0)])
 def test_what_is_no_point_is_refused(codec: DecimalGroups | BinGroups, point: Any) -> None:
     with pytest.raises(ValueError, match="2 finite coordinates"):
@@ -247,6 +280,10 @@ def test_what_is_no_point_is_refused(codec: DecimalGroups | BinGroups, point: An
         (BinGroups(bins=11), "<b_st><bin_1> <bin_2> <bin_3> <bin_11><b_ed>", "0 to 10"),
         (Thousandths(), "<box>(1,2),(3,1000)</box>", "holds 1000, expected 0 to 999"),
         (Thousandths(), "<box>(1,2),(3)</box>", "'<box>' stands outside"),
+        (Thousandths(), f"<box>(1,2),({LONG},3)</box>", "'<box>' stands outside"),
+        (BinGroups(), f"<b_st><bin_1><bin_2><bin_3><bin_{LONG}><b_ed>", "'<b_st>' stands outside"),
+        (ResizedBins(), f"<bin_1> <bin_2> <bin_3> <bin_{LONG}>", "'<bin_1>' stands outside"),
+        (DecimalBoxes(), f"[0.10, 0.20, {LONG}, 0.40]", "expected numbers from 0 to 1"),
         (ResizedBins(), "<bin_1> <bin_2> <bin_3>", "'<bin_1>' stands outside"),
         (ResizedBins(), "<bin_1> <bin_2> <bin_3> <bin_1000>", "0 to 999"),
         (ResizedBins(image_size=256), "<bin_1> <bin_2> <bin_3> <bin_600>", "0 to 500"),

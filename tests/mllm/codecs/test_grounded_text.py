@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +91,14 @@ def test_text_and_spans_come_back(
     read = tags.decode(written, SIZE)
     assert (read.text, read.spans) == (given_text.text, given_text.spans)
     assert tags.encode(read, SIZE) == written
+
+
+def test_the_boxes_of_a_phrase_may_be_an_array() -> None:
+    rows = [(64.0, 48.0, 320.0, 240.0), (0.0, 0.0, 640.0, 480.0)]
+    ours = GroundedText("a dog", ((2, 5),), (np.array(rows),))  # type: ignore[arg-type]
+    assert REFS.encode(ours, SIZE) == REFS.encode(
+        GroundedText("a dog", ((2, 5),), (tuple(rows),)), SIZE
+    )
 
 
 def test_a_span_has_no_blanks_at_its_ends_but_the_text_keeps_them() -> None:

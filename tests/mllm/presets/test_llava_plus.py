@@ -52,10 +52,38 @@ def test_what_models_write_instead_is_read_too(said: str, expected: Turn | None)
     assert Turn.read(said) == (expected or Turn("", (), said))
 
 
-@pytest.mark.parametrize("actions", ["[{", "5", '[{"API_name": "sam"}]', '{"API_name": "sam"}', ""])
+@pytest.mark.parametrize(
+    "actions",
+    [
+        "[{",
+        "5",
+        '[{"API_name": "sam"}]',
+        '{"API_name": "sam"}',
+        "",
+        "[{[1]: 2}]",
+        "[" * 3000,
+        "+".join(["1"] * 3000),
+        "[{'API_name': 'sam', 'API_params': {'boxes': {1, 2}}}]",
+    ],
+    ids=lambda text: text[:30],
+)
 def test_actions_that_are_no_calls_are_an_error_for_the_model(actions: str) -> None:
     with pytest.raises(UnreadableTurn, match="expected a list such as"):
         Turn.read(f'"thoughts🤔" t\n"actions🚀" {actions}\n"value👉" v')
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"thoughts🤔" I look.\n"actions🚀" [{"API_name": "grounding_dino", "API_par',
+        '"thoughts🤔" I look, and I',
+        '"actions🚀" [] "value👉" A bear.',
+        '"value👉" A bear.',
+    ],
+)
+def test_a_turn_that_lacks_a_field_is_no_answer(said: str) -> None:
+    with pytest.raises(UnreadableTurn, match="lacks a field or was cut off"):
+        Turn.read(said)
 
 
 def test_a_talk_with_a_tool_has_four_steps() -> None:
