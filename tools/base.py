@@ -43,6 +43,10 @@ _SHORT = {"maxLength": 48, "pattern": rf"^[^.{_BLANK}]+( [^.{_BLANK}]+){{0,7}}$"
 Label = Annotated[Quoted, Field(json_schema_extra=_SHORT)]  # a short noun phrase
 
 
+# A result's field that people and programs read; a planner is not told of it.
+FOR_PEOPLE: Any = Field(json_schema_extra={"x-reader": "people"})
+
+
 class Arguments(BaseModel):
     """Base of every tool's `Args`: a name it does not know is an error, never ignored."""
 

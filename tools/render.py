@@ -5,6 +5,7 @@ the same function. Boxes are whole pixels of the upright original image, as tool
 the picture's size beside them.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,10 +29,19 @@ def observation(result: ToolResult, *, media: MediaStore | None = None, max_item
     assert result.value is not None
     body = [
         f"{name}: {_listing(value, media, max_items)}"
-        for name, value in result.value
+        for name, value in _told(result.value)
         if name not in _LEFT_OUT and value not in (None, [], ())
     ]
     return f"{head}: " + ("; ".join(body) if body else "nothing found")
+
+
+def _told(value: BaseModel) -> Iterator[tuple[str, Any]]:
+    """The fields of a result but for those marked `FOR_PEOPLE`."""
+    for name, part in value:
+        field = type(value).model_fields.get(name)  # a model that allows extra fields has others
+        extra = field.json_schema_extra if field else None
+        if not (isinstance(extra, dict) and extra.get("x-reader") == "people"):
+            yield name, part
 
 
 def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
@@ -48,7 +58,9 @@ def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
     if isinstance(value, Box):
         return " ".join(f"{side:.0f}" for side in value.xyxy)
     if isinstance(value, BaseModel):
-        parts = (_listing(part, media, max_items) for _, part in value if part not in (None, []))
+        parts = (
+            _listing(part, media, max_items) for _, part in _told(value) if part not in (None, [])
+        )
         return " ".join(parts)
     return str(value)
 
@@ -80,7 +92,7 @@ def summary(result: ToolResult) -> str:
         return f"{len(found)} detection{plural}: {names}{more}" if found else "nothing found"
     body = "; ".join(
         f"{name} {_listing(part, None, 4)}"
-        for name, part in value
+        for name, part in _told(value)
         if name not in _LEFT_OUT and part not in (None, [], ())
     )
     return (body[:157] + "...") if len(body) > 160 else body or "nothing found"

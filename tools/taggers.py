@@ -12,7 +12,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import PIL.Image
@@ -145,15 +145,29 @@ class Tagger:
         return CropTags(parts[0].numpy(), parts[1].numpy())
 
 
-def load(folder: Path, device: str = "cpu") -> Tagger:
-    """Load `config.json` (widths, categories, tints) and `model.safetensors`.
+def load(folder: Path, device: str = "cpu") -> Any:
+    """The tagger whose `config.json` and `model.safetensors` lie in `folder`.
+
+    A `Tagger` where `config.json` holds widths, categories and tints; where it names the model type
+    "clip", the `Contrastive` encoder of `clip`, which knows no words of its own.
 
     Raises:
-        FileNotFoundError: one of the two is not in the folder.
-        ValueError: the weights were trained on another vocabulary.
-        RuntimeError: the weights do not fit the widths.
+        FileNotFoundError: a file is not in the folder.
+        ValueError: no back end knows the model type, or the weights were trained on another
+            vocabulary.
+        RuntimeError: the weights do not fit the configuration.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    model_type = config.get("model_type")
+    if model_type == "clip":
+        from nuthatch.tools.clip import ClipEncoder
+
+        return ClipEncoder.load(folder, device)
+    if model_type is not None:
+        raise ValueError(
+            f"{folder / 'config.json'} names model_type {model_type!r}; known: 'clip', or none for "
+            "the tagger of crops"
+        )
     if tuple(config["categories"]) != CATEGORIES or tuple(config["tints"]) != tuple(TINTS):
         raise ValueError(
             f"the tagger in {folder} was trained on another vocabulary; train it again with "

@@ -15,6 +15,7 @@ from nuthatch.tools.base import Context
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import Pixels, Samples
+from nuthatch.tools.lens import COSINE, Contrastive
 from nuthatch.tools.weights import Weights
 
 T = TypeVar("T")
@@ -133,6 +134,8 @@ class ToolSenses:
                 if tags is None:
                     return None
                 assert isinstance(tags.value, Tags)
+                if tags.value.score_kind == COSINE:
+                    return None  # says how alike things are, not how likely
                 call_id = tags.call_id
                 scores.update({tag.label: tag.score for tag in tags.value.tags})
             everything.append(Seen(call_id, scores))
@@ -149,6 +152,8 @@ class ToolSenses:
             if look is None:
                 return None
             assert isinstance(look.value, Attributes)
+            if look.value.score_kind == COSINE:
+                return None
             region = Region(
                 {word.word: word.score for word in look.value.objects},
                 {word.word: word.score for word in look.value.tints},
@@ -253,6 +258,7 @@ class ModelSenses:
 
     def _get(self, name: str) -> Any:
         try:
-            return self.weights.get(name)
+            model = self.weights.get(name)
         except ToolUnavailable:
             return None
+        return None if isinstance(model, Contrastive) else model
