@@ -17,16 +17,17 @@ from nuthatch.tools.faults import ToolUnavailable
 Command = Callable[[argparse.Namespace], int]
 
 
-CONVERSIONS = (
-    "chatbridge",
-    "bubogpt",
-    "minigpt4",
-    "llava",
-    "llava-plus",
-    "beats",
-    "eva",
-    "vicuna-delta",
-)
+CONVERSIONS = {
+    "chatbridge": "eva blip2 beats vicuna checkpoint",
+    "bubogpt": "eva blip2 imagebind vicuna checkpoint",
+    "minigpt4": "eva blip2 vicuna checkpoint",
+    "llava": "clip checkpoint",
+    "llava-plus": "clip checkpoint",
+    "beats": "checkpoint",
+    "eva": "checkpoint blip2",
+    "vicuna-delta": "base delta",
+}
+"""Kinds of conversions, and the names of their files; here so that `--help` need not load torch."""
 
 
 class _BadUsage(Exception):
@@ -139,6 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     world.add_argument("--seed", type=_not_negative, default=1)
 
     convert = add("convert", _convert, "make a core of the released files of a published system")
+    convert.formatter_class = argparse.RawDescriptionHelpFormatter
+    convert.epilog = "files of each kind:\n" + "\n".join(
+        f"  {kind:<14}{names}" for kind, names in CONVERSIONS.items()
+    )
     convert.add_argument("kind", choices=CONVERSIONS)
     convert.add_argument(
         "--source",

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nuthatch.__main__ import main
+from nuthatch.__main__ import CONVERSIONS, main
 from nuthatch.mllm.config import CoreConfig
+from nuthatch.mllm.convert.command import sources_of
 from nuthatch.mllm.convert.reading import CheckpointError
 from nuthatch.mllm.convert.released import convert
 from nuthatch.mllm.core import Core
@@ -252,3 +253,11 @@ def test_a_delta_is_added_and_new_tokens_are_its_own(tmp_path: Path) -> None:
     assert main(["convert", "vicuna-delta", *sources, f"--out={tmp_path / 'vicuna'}"]) == 0
     whole = load_file(tmp_path / "vicuna" / "model.safetensors")
     assert whole["lm_head.weight"].tolist() == [[1.5, 1.5]] * 3 + [[0.5, 0.5]]
+
+
+def test_the_help_names_the_files_of_each_kind() -> None:
+    assert {kind: tuple(names.split()) for kind, names in CONVERSIONS.items()} == {
+        kind: sources_of(kind) for kind in CONVERSIONS
+    }
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(CONVERSIONS)}"):
+        sources_of("blip3")
