@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-EXTRAS := vision,audio,train,langchain,dev
+EXTRAS := vision,audio,imagine,train,langchain,dev
 
 .PHONY: demo test check bench clean
 

@@ -117,12 +117,12 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 def print_tools(*, as_json: bool) -> int:
     """Each tool: what it does, its schemas, its effects, its weights."""
-    from nuthatch.tools.catalogue import default_tools
-    from nuthatch.tools.weights import Weights
+    from nuthatch.tools.catalogue import all_tools
+    from nuthatch.tools.weights import FULL_SIZE_LOADERS, Weights
 
     weights = Weights()
     records = []
-    for tool in default_tools():
+    for tool in all_tools():
         used = [weights.status(name) for name in tool.weights]
         records.append(
             {
@@ -137,7 +137,10 @@ def print_tools(*, as_json: bool) -> int:
                     {"name": s.name, "path": str(s.path), "here": s.present, "sha256": s.sha256}
                     for s in used
                 ],
-                "available": all(s.present for s in used),
+                # Beside others, what has no miniature is the better choice, not a need.
+                "available": all(
+                    s.present for s in used if len(used) == 1 or s.name not in FULL_SIZE_LOADERS
+                ),
             }
         )
     if as_json:
