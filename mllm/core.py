@@ -386,6 +386,8 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         if wrong:
             raise ValueError(f"the weights in {folder} do not fit the config; " + "; ".join(wrong))
         loaded: Self = core
+        if loaded.generation_config.suppress_tokens is None:  # a folder without one of its own
+            loaded._suppress_placeholders()
         return loaded
 
 

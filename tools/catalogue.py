@@ -10,6 +10,7 @@ from nuthatch.tools.describe_attributes import DescribeAttributes
 from nuthatch.tools.detect import Detect
 from nuthatch.tools.edit_image import EditImage
 from nuthatch.tools.generate_image import GenerateImage
+from nuthatch.tools.ground import Ground
 from nuthatch.tools.locate_sound_source import LocateSoundSource
 from nuthatch.tools.measure import Measure
 from nuthatch.tools.segment import Segment
@@ -45,5 +46,5 @@ def all_tools() -> ToolSet:
     """The default tools and those that need weights or programs which do not ship, or that the
     shipped planner was not measured with; what cannot work here says so when it is called."""
     return default_tools().with_tools(
-        CaptionMany(), Describe(), SegmentEverything(), GenerateImage(), EditImage()
+        Ground(), CaptionMany(), Describe(), SegmentEverything(), GenerateImage(), EditImage()
     )

@@ -6,7 +6,7 @@ Boxes are x1 y1 x2 y2 as float pixels of the given picture, right and bottom exc
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -19,6 +19,12 @@ Box4 = tuple[float, float, float, float]
 
 DUPLICATE_IOU = 0.4
 """Two boxes of one label that overlap more than this are one object."""
+TILE_OVERLAP = 0.2
+"""What a tile shares with its neighbour, of its own side."""
+SMALLEST_TILE = 32
+"""Pixels a side."""
+TILE_EDGE = 0.02
+"""Of a tile's side: a box that ends nearer than this to where the tile cuts the picture is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +67,40 @@ class Detector(Protocol):
 
 
 def load(folder: Path, device: str = "cpu") -> Detector:
-    """The detector whose `config.json` and `model.safetensors` lie in `folder`.
+    """The detector whose weights lie in `folder`: the back end is chosen by what lies there.
+
+    A `config.json` names it by its `model_type`; without one, a `.pth` file is a checkpoint as the
+    authors of Grounding DINO released it.
 
     Raises:
-        FileNotFoundError: the folder holds no `config.json`.
-        ValueError: no back end knows the model type that it names.
+        FileNotFoundError: the folder holds neither.
+        ValueError: no back end knows the model type.
+        ToolUnavailable: the back end's package is not installed.
     """
     path = folder / "config.json"
-    if not path.is_file():
+    if path.is_file():
+        model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    elif any(folder.glob("*.pth")):
+        model_type = "groundingdino"
+    else:
         raise FileNotFoundError(
-            f"no detector at {folder}: expected config.json and model.safetensors there"
+            f"no detector at {folder}: expected config.json and model.safetensors there, or "
+            "groundingdino_swint_ogc.pth"
         )
-    model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
     if model_type == "grounding-dino":
         from nuthatch.tools.grounding_dino import GroundingDino
 
         return GroundingDino.load(folder, device)
+    if model_type == "groundingdino":
+        from nuthatch.tools.grounding_dino_original import OriginalGroundingDino
+
+        return OriginalGroundingDino.load(folder, device)
     if model_type == "heatmap":
         from nuthatch.tools.heatmap_detector import HeatmapDetector
 
         return HeatmapDetector.load(folder, device)
-    raise ValueError(f"{path} names model_type {model_type!r}; known: 'grounding-dino', 'heatmap'")
+    known = "'grounding-dino' (transformers), 'groundingdino' (released .pth), 'heatmap'"
+    raise ValueError(f"{path} names model_type {model_type!r}; known: {known}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +161,12 @@ class Calibration:
             pydantic.ValidationError: a field is missing or of another type.
         """
         return TypeAdapter(cls).validate_json(path.read_bytes())
+
+    @classmethod
+    def beside(cls, folder: Path) -> Self | None:
+        """The one that lies beside the weights in `folder`, if there is one."""
+        path = folder / "calibration.json"
+        return cls.load(path) if path.is_file() else None
 
     def probability(self, label: str, best_score: float, prior: float = 0.5) -> float:
         """How likely the label is there, given its best score.
@@ -221,6 +246,76 @@ def chunk(lengths: Sequence[int], tokens: int, most: int) -> list[range]:
             start, used = index, 0
         used += length
     return [*runs, range(start, len(lengths))] if lengths else []
+
+
+def find_in_tiles(
+    detector: Detector,
+    images: Sequence[Image],
+    labels: Sequence[Sequence[str]],
+    tiles: Sequence[int],
+    *,
+    threshold: float,
+) -> list[list[Found]]:
+    """As `Detector.find`, with a closer look at small objects.
+
+    Each picture is looked at whole and, where its number in `tiles` is n > 1, in n x n tiles that
+    overlap. What a tile cuts through is left to its neighbours and to the whole picture; what is
+    found twice is merged as duplicates are.
+    """
+    views: list[tuple[int, tuple[int, int, int, int]]] = []
+    for index, (image, number) in enumerate(zip(images, tiles, strict=True)):
+        height, width = image.shape[:2]
+        parts = tiles_of(width, height, number)
+        views += [(index, (0, 0, width, height)), *((index, part) for part in parts)]
+    parts_found = detector.find(
+        [images[index][y1:y2, x1:x2] for index, (x1, y1, x2, y2) in views],
+        [labels[index] for index, _ in views],
+        threshold=threshold,
+    )
+    found: list[list[Found]] = [[] for _ in images]
+    for (index, part), hits in zip(views, parts_found, strict=True):
+        found[index] += _whole_ones(hits, part, images[index])
+    overlap = getattr(detector, "duplicate_iou", DUPLICATE_IOU)
+    return [
+        keep_distinct(each, overlap) if number > 1 else each
+        for each, number in zip(found, tiles, strict=True)
+    ]
+
+
+def tiles_of(width: int, height: int, number: int) -> list[tuple[int, int, int, int]]:
+    """`number` x `number` tiles x1 y1 x2 y2 that cover the picture and overlap by `TILE_OVERLAP`.
+
+    None for number 1, and where a side of a tile would be shorter than `SMALLEST_TILE`.
+    """
+    wide, high = (
+        math.ceil(side / (number - (number - 1) * TILE_OVERLAP)) for side in (width, height)
+    )
+    if number == 1 or min(wide, high) < SMALLEST_TILE:
+        return []
+
+    def starts(side: int, tile: int) -> list[int]:
+        return [round(step * (side - tile) / (number - 1)) for step in range(number)]
+
+    return [(x, y, x + wide, y + high) for y in starts(height, high) for x in starts(width, wide)]
+
+
+def _whole_ones(
+    found: Sequence[Found], tile: tuple[int, int, int, int], image: Image
+) -> list[Found]:
+    """What a tile does not cut through, in coordinates of the picture."""
+    x1, y1, x2, y2 = tile
+    height, width = image.shape[:2]
+    across, down = TILE_EDGE * (x2 - x1), TILE_EDGE * (y2 - y1)
+    low_x, low_y = 0 if x1 == 0 else across, 0 if y1 == 0 else down
+    high_x = x2 - x1 - (0 if x2 == width else across)
+    high_y = y2 - y1 - (0 if y2 == height else down)
+    kept = []
+    for each in found:
+        left, top, right, bottom = each.box
+        if left >= low_x and top >= low_y and right <= high_x and bottom <= high_y:
+            moved = (left + x1, top + y1, right + x1, bottom + y1)
+            kept.append(replace(each, box=moved))
+    return kept
 
 
 def keep_distinct(found: Sequence[Found], duplicate_iou: float = DUPLICATE_IOU) -> list[Found]:

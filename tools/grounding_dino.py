@@ -9,6 +9,7 @@ would mix labels and special tokens.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +19,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GroundingDinoForObjectDetection
 
-from nuthatch.tools.detectors import Calibration, Found, Image, above, check, chunk, keep_distinct
+from nuthatch.tools.detectors import (
+    DUPLICATE_IOU,
+    Calibration,
+    Found,
+    Image,
+    above,
+    check,
+    chunk,
+    keep_distinct,
+)
 from nuthatch.tools.framing import Framing
 
 CLS, SEP, STOP = "[CLS]", "[SEP]", "."
 LABELS_AT_ONCE = 24
 """Labels of one prompt at most: scores depend a little on the company a label keeps."""
 PICTURES_AT_ONCE = 16
+PIXELS_AT_ONCE = 2 * 800 * 1333
+"""Of inputs: two of the released size; memory grows with them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Prompter:
             _id(tokenizer, each) for each in (CLS, SEP, STOP, "?")
         )
         self._breaks = {self._cls, self._sep, self._stop, question}
+        self._unknown = tokenizer.token_to_id("[UNK]")
         self._known: dict[str, tuple[int, ...]] = {}
 
     def tokens(self, label: str) -> tuple[int, ...]:
@@ -63,6 +76,8 @@ class Prompter:
         if label not in self._known:
             ids = self._tokenizer.encode(label.lower(), add_special_tokens=False).ids
             kept = tuple(each for each in ids if each not in self._breaks)
+            if all(each == self._unknown for each in kept):
+                kept = ()  # of a script that the tokenizer never saw
             if not 0 < len(kept) < self._room:
                 raise ValueError(
                     f"label {label!r} has {len(kept)} tokens; the detector reads 1 to "
@@ -88,26 +103,37 @@ class Prompter:
 
 
 class GroundingDino:
-    """`Detector` by a Grounding DINO of any size."""
+    """`Detector` by a Grounding DINO of any size.
+
+    Args:
+        network: transformers' model; a subclass may bring another one, see `_forward`.
+        duplicate_iou: two boxes of one label that overlap more are one object.
+    """
 
     def __init__(
         self,
-        model: GroundingDinoForObjectDetection,
+        network: nn.Module,
         prompter: Prompter,
         framing: Framing,
         model_id: str,
-        threshold: float = 0.35,
+        calibration: Calibration | None = None,
+        duplicate_iou: float = DUPLICATE_IOU,
     ) -> None:
-        self._model = model
+        self._network = network
         self._prompter = prompter
         self._framing = framing
         self.model_id = model_id
-        self.threshold = threshold
+        self.calibration = calibration
+        # 0.35 is what the authors' own demo uses.
+        self.threshold = calibration.threshold if calibration else 0.35
+        self.duplicate_iou = duplicate_iou
+        fit = PIXELS_AT_ONCE // math.prod(framing.size.values())
+        self._at_once = max(1, min(PICTURES_AT_ONCE, fit))
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         """From a folder with config.json, model.safetensors, tokenizer.json and
-        preprocessor_config.json, as transformers writes it.
+        preprocessor_config.json, as transformers writes it; calibration.json may be missing.
 
         Raises:
             FileNotFoundError: one of the files is missing.
@@ -124,16 +150,12 @@ class GroundingDino:
         if wrong:
             raise RuntimeError(f"weights and configuration at {folder} do not fit: {wrong}")
         config = model.config
-        digest = hashlib.sha256((folder / names[1]).read_bytes()).hexdigest()[:12]
-        measured = folder / "calibration.json"
-        # 0.35 is what the authors' own demo uses.
-        threshold = Calibration.load(measured).threshold if measured.is_file() else 0.35
         return cls(
             model.eval().to(device),
             Prompter(Tokenizer.from_file(str(folder / names[2])), config.max_text_len),
             Framing.load(folder / names[3]),
-            f"grounding-dino-d{config.d_model}-{digest}",
-            threshold,
+            f"grounding-dino-d{config.d_model}-{digest(folder / names[1])}",
+            Calibration.beside(folder),
         )
 
     @torch.inference_mode()
@@ -148,34 +170,54 @@ class GroundingDino:
             for part in self._prompter.chunks(each)
         ]
         found: list[list[Found]] = [[] for _ in images]
-        for start in range(0, len(jobs), PICTURES_AT_ONCE):
-            batch = jobs[start : start + PICTURES_AT_ONCE]
+        for start in range(0, len(jobs), self._at_once):
+            batch = jobs[start : start + self._at_once]
             scored = self._score([images[index] for index, _ in batch], [part for _, part in batch])
             for (index, part), (boxes, scores) in zip(batch, scored, strict=True):
                 found[index] += above(boxes, scores, part, threshold)
-        return [keep_distinct(each) for each in found]
+        return [keep_distinct(each, self.duplicate_iou) for each in found]
 
     def _score(
         self, images: Sequence[Image], labels: Sequence[Sequence[str]]
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Of every picture the boxes (Q, 4) in its pixels, and the scores (Q, labels)."""
-        device = self._model.device
+        device = next(self._network.parameters()).device
         values, mask, inside = self._framing.tensor(images)
         prompts = [self._prompter.prompt(each) for each in labels]
         ids, read = pad([prompt.ids for prompt in prompts])
-        out = self._model(
-            pixel_values=values.to(device),
-            pixel_mask=mask.to(device),
-            input_ids=ids.to(device),
-            attention_mask=read.to(device),
+        logits, boxes = self._forward(
+            values.to(device), mask.to(device), ids.to(device), read.to(device)
         )
-        scores, boxes = out.logits.sigmoid().float().cpu(), out.pred_boxes.float().cpu()
+        scores, boxes = logits.sigmoid().float().cpu(), boxes.float().cpu()
         results = []
         for index, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
             pixels = self._framing.pixels(boxes[index], image, inside[index])
             of_labels = [scores[index][:, span.start : span.stop].amax(1) for span in prompt.spans]
             results.append((pixels, torch.stack(of_labels, 1).numpy()))
         return results
+
+    def _forward(
+        self, values: Tensor, mask: Tensor, ids: Tensor, read: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The network's logits (B, Q, T or more), and boxes (B, Q, 4): centre x, y, width, height
+        as shares of the picture without its padding.
+
+        Args:
+            values: (B, 3, H, W), normalised.
+            mask: (B, H, W), 1 where there is picture.
+            ids: (B, T), padded with 0.
+            read: (B, T), 1 where there is text.
+        """
+        out = self._network(
+            pixel_values=values, pixel_mask=mask, input_ids=ids, attention_mask=read
+        )
+        return out.logits, out.pred_boxes
+
+
+def digest(path: Path) -> str:
+    """First digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _id(tokenizer: Tokenizer, token: str) -> int:

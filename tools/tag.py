@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Label, Tool
 from nuthatch.tools.faults import RetryCall
@@ -23,9 +24,9 @@ class TagArgs(Arguments):
     labels: list[Label] | None = Field(
         None, min_length=1, max_length=64, description="score these only; default: all known words"
     )
-    vocabulary: Label | None = Field(
-        None, description="a named word list in place of labels, e.g. 'coco'"
-    )
+    # Not in the schema: the shipped planner was trained without it, and its tagger has one only.
+    vocabulary: SkipJsonSchema[str | None] = Field(None, max_length=48)
+    """A named word list in place of labels, such as "coco"."""
     top_k: int = Field(5, ge=1, le=100)
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class _Loaded:
     model: Any
     sizes: dict[str, int]  # device -> bytes
     names: set[str] = field(default_factory=set)  # under which it was asked for
+    number: int = field(default_factory=partial(next, count()))
 
     @property
     def bytes(self) -> int:
@@ -195,6 +197,11 @@ class Weights:
     def fingerprint(self, name: str) -> str:
         """Sha256 of the weights' files; `given` for a model the caller put in, `` if missing."""
         return "given" if self._key(name)[0] == "given" else self.status(name).sha256
+
+    def identity(self, name: str) -> str:
+        """As `fingerprint`; of a model that was put in, a name that no other one has."""
+        key = self._key(name)
+        return f"given {self._models[key].number}" if key[0] == "given" else self.fingerprint(name)
 
     @property
     def loaded(self) -> list[str]:

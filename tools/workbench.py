@@ -233,7 +233,11 @@ class Workbench:
         made = job.provenance
         job.contents = {handle: self._content(handle) for handle in dict.fromkeys(handles)}
         job.key = self.cache.key(
-            job.tool.name, made.version, made.models, made.parameters, job.contents
+            job.tool.name,
+            made.version,
+            {name: self.weights.identity(name) for name in made.models},
+            made.parameters,
+            job.contents,
         )
         known = self.cache.get(job.key, job.tool.Result, job.contents)
         if known is not None:

@@ -1,5 +1,6 @@
 """Grounding DINO through transformers, on a tiny model with random weights."""
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transformers import (
 )
 
 from nuthatch.tools import detectors
+from nuthatch.tools.detectors import Trust
 from nuthatch.tools.framing import Framing
 from nuthatch.tools.grounding_dino import GroundingDino, Prompter
 
@@ -94,7 +96,7 @@ def test_a_full_stop_inside_a_label_does_not_split_it() -> None:
     assert prompter.tokens("teddy.bear?") == prompter.tokens("teddy bear")
 
 
-@pytest.mark.parametrize("label", ["...", " ".join(["cup"] * ROOM)])
+@pytest.mark.parametrize("label", ["...", "☃ ☂", "[SEP]", " ".join(["cup"] * ROOM)])
 def test_a_label_that_cannot_be_read_or_does_not_fit_is_refused(label: str) -> None:
     with pytest.raises(ValueError, match="short noun phrase"):
         tiny_detector().find([picture(32, 32)], [[label]], threshold=0.5)
@@ -108,6 +110,12 @@ def test_more_labels_than_a_prompt_holds_are_asked_in_several() -> None:
     assert len(parts) > 1
     assert [label for part in parts for label in part] == labels
     assert all(len(prompter.prompt(part).ids) <= ROOM for part in parts)
+
+
+def test_pictures_of_the_released_size_are_taken_two_by_two() -> None:
+    large = Framing({"shortest_edge": 800, "longest_edge": 1333}, FRAMING.mean, FRAMING.std)
+    detector = GroundingDino(tiny_model(), Prompter(tokenizer(), ROOM), large, "tiny")
+    assert (detector._at_once, tiny_detector()._at_once) == (2, 16)
 
 
 def test_boxes_lie_in_pictures_of_any_size_though_they_share_a_padded_batch() -> None:
@@ -125,7 +133,14 @@ def test_a_folder_that_transformers_wrote_loads_with_all_its_weights(tmp_path: P
     tiny_model().save_pretrained(tmp_path)
     tokenizer().save(str(tmp_path / "tokenizer.json"))
     FRAMING.save(tmp_path / "preprocessor_config.json")
+    fields = {"weights": "w", "scenes": 1, "floor": 0.02, "threshold": 0.42, "slope": 1.0}
+    trust = dict.fromkeys(Trust.__dataclass_fields__, 0)
+    content = json.dumps(fields | {"categories": {}, "pooled": trust})
+    (tmp_path / "calibration.json").write_text(content)
     loaded = detectors.load(tmp_path)
+    assert isinstance(loaded, GroundingDino)
+    assert loaded.calibration is not None
+    assert (tiny_detector().threshold, loaded.threshold) == (0.35, 0.42)
     image, labels = picture(32, 48), ["cup", "teddy bear"]
     (expected,), (found,) = (
         each.find([image], [labels], threshold=0.0) for each in (tiny_detector(), loaded)

@@ -239,3 +239,32 @@ def test_an_asynchronous_program_goes_on_meanwhile(tmp_path: Path) -> None:
     steps, results = asyncio.run(program())
     assert steps > 1
     assert results == 1
+
+
+class Bright(Look):
+    """Find what the model was told of."""
+
+    name = "bright"
+    weights = ("eye",)
+
+    def run(self, args: LookArgs, context: Context) -> DetectionSet:
+        box = Box(x1=0, y1=0, x2=5, y2=5)
+        label = context.weights.get("eye")
+        return DetectionSet(
+            detections=[
+                Detection(image=args.image, label=label, score=0.5, score_kind="one", box=box)
+            ]
+        )
+
+
+def test_another_model_under_the_same_name_gives_other_results(tmp_path: Path) -> None:
+    media, cache = MediaStore(tmp_path), ResultCache()
+    media.add_image(np.zeros((20, 20, 3), np.uint8))
+    for expected in ("cup", "bowl"):
+        weights = Weights()
+        weights.put("eye", expected)
+        at = Workbench(ToolSet([Bright()]), media, weights, cache=cache)
+        for number in (1, 2):
+            (found,) = at.run([call(number, "bright", image="image_1")])
+            assert found.value.detections[0].label == expected
+    assert cache.hits == 2
