@@ -206,8 +206,7 @@ def test_calls_of_a_turn_run_together_and_each_has_its_result(tmp_path: Path) ->
 
 def test_a_bug_in_shared_work_is_a_bug_of_all_who_shared_it(tmp_path: Path) -> None:
     calls = [
-        call(n, "look_at_all", image="image_1", label=each)
-        for n, each in enumerate(["a", "bug"])
+        call(n, "look_at_all", image="image_1", label=each) for n, each in enumerate(["a", "bug"])
     ]
     results = bench(tmp_path).run([*calls, call(9, image="image_1")])
     assert [result.fault and result.fault.code for result in results] == [
