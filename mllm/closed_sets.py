@@ -138,9 +138,9 @@ def score_candidates(
             that goes on from it.
         per_token: compare by the mean over tokens instead of the sum.
         prompt: what `forward` takes, for a single row without padding, such as a batch of
-            `lay_out`: `input_ids` (1, T), and for a `Core` its media; models of transformers also
-            take `inputs_embeds` (1, T, D). `labels` are left out. `past_key_values` may hold what
-            was read before; it holds the prompt too afterwards, and no candidate.
+            `lay_out`: `input_ids` (1, T), with its media, or `inputs_embeds` (1, T, D). `labels`
+            are left out. `past_key_values` may hold what was read before; it holds the prompt too
+            afterwards, and no candidate.
 
     Raises:
         ContextTooLong: prompt and longest candidate are longer than the model's context.
@@ -226,8 +226,8 @@ def _one_row(prompt: Mapping[str, Any]) -> dict[str, Any]:
     if rows is None or len(rows) != 1 or (mask is not None and not bool(mask.all())):
         shape = None if rows is None else tuple(rows.shape)
         raise ValueError(
-            f"given a prompt of shape {shape}, expected input_ids (1, tokens), or inputs_embeds "
-            "(1, tokens, width) where the model takes them, without padding"
+            f"given a prompt of shape {shape}, expected input_ids (1, tokens) or inputs_embeds "
+            "(1, tokens, width), without padding"
         )
     return inputs
 

@@ -216,6 +216,11 @@ def test_a_prompt_may_be_embedded_already(core: Core) -> None:
     found = score_candidates(llama, WORDS, end_id=END, inputs_embeds=embeds)
     expected = score_candidates(llama, WORDS, end_id=END, input_ids=ids)
     assert torch.equal(found.scores, expected.scores)
+    ids, seen = torch.tensor([[BOS, *PICTURE, 40]]), pictures(1).double()
+    embeds = core.embed_inputs(ids, seen)
+    found = score_candidates(core, WORDS, end_id=END, inputs_embeds=embeds)
+    expected = score_candidates(core, WORDS, end_id=END, input_ids=ids, pixel_values=seen)
+    assert torch.equal(found.scores, expected.scores)
 
 
 def test_normalised_scores_are_means_over_tokens(llama: LlamaForCausalLM) -> None:
