@@ -18,6 +18,7 @@ from nuthatch.tools.segment_everything import SegmentEverything
 from nuthatch.tools.tag import TagPicture
 from nuthatch.tools.tag_sound import TagSound
 from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.transcribe import Transcribe
 from nuthatch.tools.verification.tools import CorrectAnswer, VerifyAnswer
 
 
@@ -46,5 +47,11 @@ def all_tools() -> ToolSet:
     """The default tools and those that need weights or programs which do not ship, or that the
     shipped planner was not measured with; what cannot work here says so when it is called."""
     return default_tools().with_tools(
-        Ground(), CaptionMany(), Describe(), SegmentEverything(), GenerateImage(), EditImage()
+        Ground(),
+        Transcribe(),
+        CaptionMany(),
+        Describe(),
+        SegmentEverything(),
+        GenerateImage(),
+        EditImage(),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from nuthatch.training.config import ConfigError, load_config
 
 RECIPES = Path(__file__).parent / "recipes" / "embedded"
-PERCEPTION = ("detect", "segment", "tag", "tag_sound")
+PERCEPTION = ("detect", "segment", "tag", "tag_sound", "transcribe")
 CORE = {
     "see": "2_see",
     "listen": "3_listen",
