@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from nuthatch.tools.base import Tool as Tool
     from nuthatch.tools.faults import RetryCall as RetryCall
     from nuthatch.tools.faults import ToolUnavailable as ToolUnavailable
+    from nuthatch.tools.function_tool import tool as tool
     from nuthatch.tools.geometry import Box as Box
     from nuthatch.tools.media import MediaStore as MediaStore
+    from nuthatch.tools.toolbox import Toolbox as Toolbox
     from nuthatch.tools.toolset import ToolSet as ToolSet
     from nuthatch.tools.verification.verifier import Verifier as Verifier
 
@@ -34,7 +36,9 @@ _HOMES = {
     "Tool": "nuthatch.tools.base",
     "ToolSet": "nuthatch.tools.toolset",
     "ToolUnavailable": "nuthatch.tools.faults",
+    "Toolbox": "nuthatch.tools.toolbox",
     "Verifier": "nuthatch.tools.verification.verifier",
+    "tool": "nuthatch.tools.function_tool",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install what pip cannot: the speech synthesiser and the libraries that OpenCV and libsndfile need.
+# Install what pip cannot: speech synthesiser, text reader, libraries that OpenCV and libsndfile need.
 # Where that is not possible nothing fails here; `nuthatch doctor` names what is missing.
-packages="espeak-ng libgl1 libglib2.0-0 libsndfile1"
+packages="espeak-ng libgl1 libglib2.0-0 libsndfile1 tesseract-ocr"
 command -v apt-get >/dev/null 2>&1 || exit 0
 missing=""
 for package in $packages; do

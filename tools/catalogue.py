@@ -13,6 +13,7 @@ from nuthatch.tools.generate_image import GenerateImage
 from nuthatch.tools.ground import Ground
 from nuthatch.tools.locate_sound_source import LocateSoundSource
 from nuthatch.tools.measure import Measure
+from nuthatch.tools.read_text import ReadText
 from nuthatch.tools.segment import Segment
 from nuthatch.tools.segment_everything import SegmentEverything
 from nuthatch.tools.tag import TagPicture
@@ -49,6 +50,7 @@ def all_tools() -> ToolSet:
     return default_tools().with_tools(
         Ground(),
         Transcribe(),
+        ReadText(),
         CaptionMany(),
         Describe(),
         SegmentEverything(),

@@ -1,10 +1,11 @@
-"""The sound tagger: a small BEATs with a multi-label head over the sounds of the vocabulary.
+"""Sound taggers: what all of them do, and the small one for the sounds of the vocabulary.
 
-Sounds are mono float32 at 16 kHz; times are seconds.
+The published one is in `audioset_tagger`. Sounds are mono float32 at 16 kHz; times are seconds.
 """
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,14 +72,74 @@ class EventCalibration(NamedTuple):
     absent: Judgement
 
 
-class SoundTagger(nn.Module):
+class Listener(nn.Module, ABC):
     """Names the events in a sound of any length."""
+
+    events: tuple[str, ...]
+    """Names of the outputs, in order."""
+    window_samples: int
+    """As much as is heard at once."""
+    least_samples: int
+    """A shorter sound is padded with silence."""
+    calibration: dict[str, EventCalibration]
+
+    @abstractmethod
+    def probabilities(self, windows: Tensor) -> Tensor:
+        """(B, samples) sound, `least_samples` to `window_samples`, to each event's, (B, events)."""
+
+    def listen(self, samples: npt.NDArray[np.floating]) -> list[HeardEvent]:
+        """Every event with its probability, the likeliest first.
+
+        A sound longer than a window is heard in windows that overlap by half; an event is as likely
+        as in the window that is surest of it, whose time comes with it.
+
+        Args:
+            samples: (n,) mono at 16 kHz within [-1, 1], n > 0.
+
+        Raises:
+            ValueError: no samples, more than one channel, or samples that are not finite.
+        """
+        sound = np.asarray(samples, dtype=np.float32)
+        if sound.ndim != 1 or sound.size == 0:
+            raise ValueError(
+                f"given a sound of shape {sound.shape}, expected (n,) mono samples at 16 kHz, n > 0"
+            )
+        if not np.isfinite(sound).all():
+            raise ValueError("the sound holds NaN or infinity; expected finite samples")
+        padded = torch.from_numpy(np.pad(sound, (0, max(0, self.least_samples - len(sound)))))
+        window = min(self.window_samples, len(padded))
+        starts = list(range(0, max(1, len(padded) - window), window // 2))
+        if len(padded) > window:
+            starts.append(len(padded) - window)
+        best = self.probabilities(torch.stack([padded[s : s + window] for s in starts])).max(dim=0)
+        heard = [
+            HeardEvent(
+                event,
+                float(probability),
+                starts[index] / SAMPLE_RATE,
+                min(len(sound), starts[index] + window) / SAMPLE_RATE,
+            )
+            for event, probability, index in zip(
+                self.events, best.values, best.indices.tolist(), strict=True
+            )
+        ]
+        return sorted(heard, key=lambda event: -event.probability)
+
+    def tag(self, samples: npt.NDArray[np.floating]) -> list[tuple[str, float]]:
+        """`listen` without the times: (event, probability), the likeliest first."""
+        return [(heard.event, heard.probability) for heard in self.listen(samples)]
+
+
+class SoundTagger(Listener):
+    """A small BEATs with a multi-label head over the sounds of the vocabulary."""
 
     def __init__(
         self, config: SoundTaggerConfig, calibration: Mapping[str, EventCalibration] | None = None
     ) -> None:
         super().__init__()
         self.config = config
+        self.events = config.events
+        self.window_samples = self.least_samples = config.window_samples
         self.calibration = dict(calibration or {})
         self.beats = Beats(config.beats)
         self.bands = config.num_mel_bins // config.beats.input_patch_size
@@ -112,49 +173,6 @@ class SoundTagger(nn.Module):
         ]
         return torch.cat(parts).cpu()
 
-    def listen(self, samples: npt.NDArray[np.floating]) -> list[HeardEvent]:
-        """Every event with its probability, the likeliest first.
-
-        A sound longer than a window is heard in windows that overlap by half; an event is as likely
-        as in the window that is surest of it, whose time comes with it. A shorter one is padded
-        with silence.
-
-        Args:
-            samples: (n,) mono at 16 kHz within [-1, 1], n > 0.
-
-        Raises:
-            ValueError: no samples, more than one channel, or samples that are not finite.
-        """
-        sound = np.asarray(samples, dtype=np.float32)
-        if sound.ndim != 1 or sound.size == 0:
-            raise ValueError(
-                f"given a sound of shape {sound.shape}, expected (n,) mono samples at 16 kHz, n > 0"
-            )
-        if not np.isfinite(sound).all():
-            raise ValueError("the sound holds NaN or infinity; expected finite samples")
-        window = self.config.window_samples
-        starts = list(range(0, max(1, len(sound) - window), window // 2))
-        if len(sound) > window:
-            starts.append(len(sound) - window)
-        padded = torch.from_numpy(np.pad(sound, (0, max(0, window - len(sound)))))
-        best = self.probabilities(torch.stack([padded[s : s + window] for s in starts])).max(dim=0)
-        heard = [
-            HeardEvent(
-                event,
-                float(probability),
-                starts[index] / SAMPLE_RATE,
-                min(len(sound), starts[index] + window) / SAMPLE_RATE,
-            )
-            for event, probability, index in zip(
-                self.config.events, best.values, best.indices.tolist(), strict=True
-            )
-        ]
-        return sorted(heard, key=lambda event: -event.probability)
-
-    def tag(self, samples: npt.NDArray[np.floating]) -> list[tuple[str, float]]:
-        """`listen` without the times: (event, probability), the likeliest first."""
-        return [(heard.event, heard.probability) for heard in self.listen(samples)]
-
     def save(self, folder: Path) -> None:
         """Write `config.json`, `model.safetensors` (bf16) and, if measured, `calibration.json`."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -171,14 +189,29 @@ class SoundTagger(nn.Module):
             _write_json(folder / "calibration.json", {"weights": measured_with, "events": table})
 
 
-def load(folder: Path, device: str = "cpu") -> SoundTagger:
-    """The tagger that `SoundTagger.save` wrote into `folder`, ready to listen, in float32.
+def load(folder: Path, device: str = "cpu") -> Any:
+    """The `Listener` in a folder, ready to listen, in float32: the `SoundTagger` that was saved
+    there, or a released file of BEATs with a classifier (`audioset_tagger.load`).
 
     Raises:
         FileNotFoundError: the folder holds no tagger.
+        ValueError: the folder holds something else.
         RuntimeError: the weights do not fit the configuration.
     """
+    if not (folder / "config.json").is_file() and any(folder.glob("*.pt")):
+        from nuthatch.tools import audioset_tagger
+
+        return audioset_tagger.load(folder, device)
+    return _load_saved(folder, device)
+
+
+def _load_saved(folder: Path, device: str) -> SoundTagger:
     config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    if "events" not in config:
+        raise ValueError(
+            f"{folder} holds an encoder without a classifier; give a folder with the released file "
+            "of BEATs fine-tuned on AudioSet, or one that the training of tag_sound wrote"
+        )
     beats, events = BeatsConfig(**config.pop("beats")), tuple(config.pop("events"))
     tables = folder / "calibration.json"
     calibration = {

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, Field
 
+from nuthatch.tools.audioset import source_of
 from nuthatch.tools.base import Arguments, AudioRef, Context, Tool
-from nuthatch.tools.vocabulary import SOUNDS
+from nuthatch.tools.vocabulary import SOUNDS, Sound
 
 if TYPE_CHECKING:
-    from nuthatch.tools.sound_tagger import SoundTagger
+    from nuthatch.tools.sound_tagger import Listener
 
 SILENCE = 1e-4  # peak amplitude below which there is nothing to hear
 
@@ -20,9 +21,9 @@ class TagSoundArgs(Arguments):
 
 
 class SoundEvent(BaseModel):
-    event: str
+    event: str  # as the tagger names it
     description: str  # in words, e.g. "a bell ringing"
-    object: str  # the category that makes it
+    object: str  # what makes it: a category, or what a detector may look for
     score: float  # 0 to 1
 
 
@@ -38,6 +39,7 @@ class TagSound(Tool[TagSoundArgs, SoundEvents]):
     """Rank the events that can be heard in a recording, with a score each.
 
     A BEATs encoder (arXiv:2212.09058) with a multi-label head; several events may sound at once.
+    The shipped one knows the sounds of the vocabulary, the published one AudioSet's 527 classes.
 
     Raises:
         ToolUnavailable: weights or packages are missing.
@@ -52,14 +54,10 @@ class TagSound(Tool[TagSoundArgs, SoundEvents]):
         samples = context.media.audio(args.audio)
         if float(np.abs(samples).max()) < SILENCE:
             return SoundEvents(events=[], silent=True)
-        tagger: SoundTagger = context.weights.get("tag_sound")
-        events = [
-            SoundEvent(
-                event=event,
-                description=SOUNDS[event].description,
-                object=SOUNDS[event].object,
-                score=score,
-            )
-            for event, score in tagger.tag(samples)[: args.top_k]
-        ]
-        return SoundEvents(events=events)
+        tagger: Listener = context.weights.get("tag_sound")
+        return SoundEvents(events=[_described(*each) for each in tagger.tag(samples)[: args.top_k]])
+
+
+def _described(event: str, score: float) -> SoundEvent:
+    about = SOUNDS.get(event) or Sound(object=source_of(event), description=event.lower())
+    return SoundEvent(event=event, description=about.description, object=about.object, score=score)

@@ -49,7 +49,8 @@ class LoudnessTagger(SoundTagger):
 
 @pytest.fixture(scope="module")
 def shipped() -> SoundTagger:
-    return load(EMBEDDED / "tag_sound")
+    tagger: SoundTagger = load(EMBEDDED / "tag_sound")
+    return tagger
 
 
 def test_every_event_gets_a_probability_the_likeliest_first() -> None:

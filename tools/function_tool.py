@@ -1,0 +1,313 @@
+"""A user's function becomes a tool: `@tool` reads its signature and its docstring.
+
+    @tool
+    def brightness(image: ImageRef, context: Context) -> float:
+        \"\"\"Say how bright a picture is, 0 to 255.
+
+        Args:
+            image: the picture to measure.
+        \"\"\"
+        return float(context.media.image(image).mean())
+
+    agent = Agent.load("embedded", tools=default_tools().with_tools(brightness))
+
+Annotations are the schema and the check, as pydantic reads them; `ImageRef`, `AudioRef`, `Label`
+and the rest of `base` mean what they mean in any tool. What a planner is told is the first
+paragraph of the docstring, and of each argument what "Args:" says of it. A parameter annotated
+`Context` is no argument: it gets the context of the call. The tool can still be called like the
+function it was.
+
+Whatever is wrong with a function is a `TypeError` where it is decorated.
+"""
+
+import inspect
+import pickle
+import re
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+
+from nuthatch.tools.base import Arguments, Context, Tool
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Effects = Literal["none", "writes_media", "external"]
+Isolation = Literal["thread", "process"]
+_PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_DOCUMENTED = re.compile(r"(?P<name>\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.*)")
+
+
+class FunctionTool(Tool[Any, BaseModel], Generic[P, R]):
+    """A tool made of a function; of each function there is a subclass, see `tool`."""
+
+    def __init__(self, function: Callable[P, R], context: str | None, *, wraps: bool) -> None:
+        self.function = function
+        self._context = context  # the parameter that takes the context
+        self._wraps = wraps  # what the function returns becomes `Result(value=...)`
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The function itself, unchecked: to try it out, or to use it in other code."""
+        return self.function(*args, **kwargs)
+
+    def run(self, args: BaseModel, context: Context) -> BaseModel:
+        given = {name: getattr(args, name) for name in type(args).model_fields}
+        if self._context is not None:
+            given[self._context] = context
+        returned: Any = cast(Callable[..., R], self.function)(**given)
+        if not self._wraps:
+            return cast(BaseModel, returned)  # the workbench holds it to what was promised
+        try:
+            return self.Result(value=returned)
+        except ValidationError as error:
+            raise TypeError(
+                f"returned {type(returned).__name__} {str(returned)[:80]!r}, which is not what its "
+                f"annotation promises: {_first(error)}"
+            ) from error
+
+    def __reduce__(self) -> str:
+        """By its name, as functions are pickled: for a tool in a process of its own."""
+        found: Any = sys.modules.get(self.__module__)
+        for part in type(self).__qualname__.split("."):
+            found = getattr(found, part, None)
+        if found is not self:
+            raise pickle.PicklingError(
+                f"the tool '{self.name}' must stand as {type(self).__qualname__} in the module "
+                f"{self.__module__} to run in a process of its own: decorate the function with "
+                "@tool, and keep its name"
+            )
+        return type(self).__qualname__
+
+
+@overload
+def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    effects: Effects = "none",
+    timeout: float = 60.0,
+    isolation: Isolation = "thread",
+    taint: Sequence[str] = (),
+) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
+
+
+def tool(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    effects: Effects = "none",
+    timeout: float = 60.0,
+    isolation: Isolation = "thread",
+    taint: Sequence[str] = (),
+) -> FunctionTool[P, R] | Callable[[Callable[P, R]], FunctionTool[P, R]]:
+    """Make a tool of an annotated function with a docstring.
+
+    Args:
+        name: how planners call it; default: the function's name.
+        effects, timeout, isolation: as of any tool (`base.Tool`).
+        taint: fields of the result that hold text read from media: `("value",)` where the function
+            returns no model.
+
+    Returns:
+        A tool whose `Args` has a field for each parameter, and whose `Result` is the pydantic
+        model that the function returns; any other return type is wrapped into a model with the
+        one field `value`.
+
+    Raises:
+        TypeError: the function cannot become a tool; the message says why and what to change.
+    """
+
+    def made(function: Callable[P, R]) -> FunctionTool[P, R]:
+        return _made(
+            function,
+            {"effects": effects, "timeout": timeout, "isolation": isolation, "taint": tuple(taint)},
+            name,
+        )
+
+    return made if function is None else made(function)
+
+
+# -- inside ---------------------------------------------------------------------------------------
+
+
+def _made(
+    function: Callable[P, R], options: dict[str, Any], name: str | None
+) -> FunctionTool[P, R]:
+    if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
+        raise TypeError(f"@tool takes a plain function, given {function!r}")
+    name = name or function.__name__
+    _check_options(function, name, options)
+    description, documented = _documentation(function)
+    hints = _hints(function)
+    parameters = inspect.signature(function).parameters
+    contexts = [each for each in parameters if hints.get(each) is Context]
+    if len(contexts) > 1:
+        raise _wrong(function, f"has {len(contexts)} parameters of type Context; keep one")
+    arguments = {each: parameters[each] for each in parameters if each not in contexts}
+    if strange := documented.keys() - parameters.keys():
+        raise _wrong(
+            function,
+            f"documents {', '.join(sorted(strange))} under 'Args:', which it does not take",
+        )
+    fields = {
+        each: _field(function, parameter, hints, documented.get(each, ""))
+        for each, parameter in arguments.items()
+    }
+    args = _model(function, "Args", fields, Arguments)
+    result, wraps = _result(function, hints)
+    if lacking := [each for each in options["taint"] if each not in result.model_fields]:
+        raise _wrong(
+            function,
+            f"has taint={lacking}, but its result has the fields {list(result.model_fields)}",
+        )
+    members = {
+        "__doc__": description,
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "name": name,
+        "Args": args,
+        "Result": result,
+        **options,
+    }
+    kind = type(function.__name__, (FunctionTool,), members)
+    return cast(FunctionTool[P, R], kind(function, contexts[0] if contexts else None, wraps=wraps))
+
+
+def _check_options(function: Callable[..., Any], name: str, options: dict[str, Any]) -> None:
+    if not re.fullmatch(r"[A-Za-z]\w{0,63}", name, re.ASCII):
+        raise _wrong(function, f"would be called {name!r}; use letters, digits and _")
+    for option, kind in (("effects", Effects), ("isolation", Isolation)):
+        allowed = typing.get_args(kind)
+        if options[option] not in allowed:
+            raise _wrong(function, f"has {option}={options[option]!r}; expected one of {allowed}")
+    if not options["timeout"] > 0:
+        raise _wrong(function, f"has timeout={options['timeout']}; expected seconds above 0")
+    if options["isolation"] == "process":
+        main = sys.modules["__main__"]
+        by_hand = function.__module__ == "__main__" and not hasattr(main, "__file__")
+        if by_hand or "<locals>" in function.__qualname__:
+            raise _wrong(
+                function,
+                "has isolation='process' and cannot be imported by another process; write it at "
+                "the top of a file",
+            )
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise _wrong(function, f"has an annotation that cannot be read: {error}") from error
+
+
+def _field(
+    function: Callable[..., Any],
+    parameter: inspect.Parameter,
+    hints: dict[str, Any],
+    documented: str,
+) -> tuple[Any, Any]:
+    """Annotation and default of one argument, as `create_model` takes them."""
+    name = parameter.name
+    if parameter.kind not in _PLAIN:
+        raise _wrong(function, f"takes {parameter}; a planner gives arguments by name, each once")
+    if name not in hints:
+        raise _wrong(
+            function, f"has no annotation for '{name}'; write e.g. {name}: str, or an ImageRef"
+        )
+    if name.startswith("_") or hasattr(Arguments, name):
+        raise _wrong(function, f"has an argument '{name}', which pydantic needs; call it otherwise")
+    annotation = hints[name]
+    if documented:
+        own = FieldInfo.from_annotation(annotation).description
+        text = f"{documented.rstrip('.')}; {own}" if own else documented
+        annotation = Annotated[annotation, Field(description=text)]
+    if parameter.default is parameter.empty:
+        return annotation, ...
+    default = parameter.default
+    if isinstance(default, FieldInfo):
+        raise _wrong(
+            function, f"gives '{name}' a Field as default; write Annotated[..., Field(...)]"
+        )
+    try:
+        TypeAdapter(annotation).validate_python(default)
+    except ValidationError as error:
+        raise _wrong(
+            function, f"has {name}={default!r}, which its annotation forbids: {_first(error)}"
+        ) from error
+    except PydanticUserError as error:
+        raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
+    return annotation, default
+
+
+def _result(function: Callable[..., Any], hints: dict[str, Any]) -> tuple[type[BaseModel], bool]:
+    """The model that a function's results are, and whether they must be wrapped into it."""
+    if hints.get("return") in (None, type(None)):
+        raise _wrong(
+            function, "says not what it returns; annotate it, with what a planner shall read"
+        )
+    returned = hints["return"]
+    if inspect.isclass(returned) and issubclass(returned, BaseModel):
+        return returned, False
+    return _model(function, "Result", {"value": (returned, ...)}, BaseModel), True
+
+
+def _model(
+    function: Callable[..., Any],
+    name: str,
+    fields: dict[str, tuple[Any, Any]],
+    base: type[BaseModel],
+) -> type[BaseModel]:
+    """A model that is found under the function's name, since the tool stands there."""
+    try:
+        model: type[BaseModel] = create_model(  # type: ignore[call-overload]
+            name, __base__=base, __module__=function.__module__, **fields
+        )
+        model.model_json_schema()
+    except PydanticUserError as error:
+        raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
+    model.__qualname__ = f"{function.__qualname__}.{name}"
+    return model
+
+
+def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """The first paragraph of the docstring, and what "Args:" says of each argument."""
+    text = inspect.getdoc(function) or ""
+    description = " ".join(text.split("\n\n")[0].split())
+    if not description or description.startswith(("Args:", "Arguments:", "Returns:", "Raises:")):
+        raise _wrong(function, "has no docstring; its first paragraph is what a planner reads")
+    documented: dict[str, str] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.rstrip() in ("Args:", "Arguments:"):
+            break
+    margin, name = None, ""
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if not line.strip():
+            continue
+        if indent == 0:
+            break
+        margin = indent if margin is None else margin
+        match = _DOCUMENTED.fullmatch(line.strip())
+        if indent <= margin and match:
+            name = match["name"]
+            documented[name] = match["text"]
+        elif name:
+            documented[name] = f"{documented[name]} {line.strip()}".strip()
+    return description, documented
+
+
+def _wrong(function: Callable[..., Any], what: str) -> TypeError:
+    code = function.__code__
+    where = f"{code.co_filename}, line {code.co_firstlineno}"
+    return TypeError(f"{function.__name__} ({where}) {what}")
+
+
+def _first(error: ValidationError) -> str:
+    return str(error.errors()[0]["msg"])
