@@ -5,6 +5,7 @@ The field names of the parts are those of transformers and, for BEATs, of the re
 
 import difflib
 from dataclasses import asdict
+from functools import partial
 from typing import Any, ClassVar, Literal, get_args
 
 from transformers import Blip2QFormerConfig, LlamaConfig, PreTrainedConfig
@@ -123,7 +124,8 @@ class CoreConfig(PreTrainedConfig):  # type: ignore[misc]
         if self.image_token_id == self.audio_token_id:
             raise ValueError(f"both placeholders are token {self.image_token_id}; they must differ")
         text = self.text_config
-        kind = text.get("model_type", "llama") if isinstance(text, dict) else "llama"
+        named = text.get if isinstance(text, dict) else partial(getattr, text)
+        kind = named("model_type", "llama")
         if kind != "llama":
             raise ValueError(f"given a language model of kind {kind!r}; a core speaks with a Llama")
 

@@ -86,10 +86,7 @@ def captioner(weights: Weights) -> Captioner:
     Raises:
         ToolUnavailable: weights or a package are missing.
     """
-    place = weights.status("caption").path
-    is_asked_for = place.is_dir() or place != weights.folder / "caption"
-    own = is_asked_for or "caption" in weights.loaded
-    model = weights.get("caption" if own else "core")
+    model = weights.get("caption" if weights.offers("caption") else "core")
     return model if isinstance(model, Captioner) else CoreCaptioner(model)
 
 
@@ -152,7 +149,9 @@ class CoreCaptioner:
     def _question(self, pixels: Pixels, key: str | None) -> "Question":
         from nuthatch.mllm.speaking import Question
 
-        see = lambda: self._speaker.see([pixels])[0]  # noqa: E731
+        def see() -> "Tensor":
+            return self._speaker.see([pixels])[0]
+
         vectors: Tensor = see() if key is None else self._speaker.known.get(key, see)
         return Question(REQUEST, (("image", vectors),))
 

@@ -92,14 +92,20 @@ class ClipEncoder:
 
     def picture(self, pixels: Pixels, key: str | None = None) -> Vectors:
         """See `Contrastive.picture`."""
-        encode = lambda: torch.tensor(self.see([pixels])[0])  # noqa: E731
+
+        def encode() -> Tensor:
+            return torch.tensor(self.see([pixels])[0])
+
         seen = encode() if key is None else self._seen.get(key, encode)
         found: Vectors = seen.numpy()
         return found
 
     def matrix(self, vocabulary: Vocabulary) -> Vectors:
         """See `Contrastive.matrix`."""
-        encode = lambda: torch.tensor(self.read(vocabulary.sentences))  # noqa: E731
+
+        def encode() -> Tensor:
+            return torch.tensor(self.read(vocabulary.sentences))
+
         cache = self._named if vocabulary.name else self._asked
         try:
             kept = cache.get(vocabulary.sha256, encode)

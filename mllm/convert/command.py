@@ -11,6 +11,7 @@ from rich.progress import track
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.convert.delta import apply_delta
+from nuthatch.mllm.convert.names import by_reason
 from nuthatch.mllm.convert.released import LICENCES, System, convert
 from nuthatch.mllm.convert.towers import SOURCES as TOWERS
 from nuthatch.mllm.convert.towers import convert_tower
@@ -78,8 +79,7 @@ def run(
         dropped = convert_tower(
             kind, sources, out, sizes=given_sizes, dtype=precision, progress=_bar
         )
-        for why in dict.fromkeys(dropped.values()):
-            names = [name for name, reason in dropped.items() if reason == why]
+        for why, names in by_reason(dropped.items()).items():
             print(f"left out {len(names)}, such as {names[0]}: {why}")
         print(f"wrote {out}")
         return

@@ -94,6 +94,14 @@ def plan(names: Iterable[str], parts: Sequence[Part | Dropped]) -> Plan:
     return Plan({ours: tuple(sorted(given)) for ours, given in sources.items()}, dropped)
 
 
+def by_reason(dropped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Of each reason its names, out of names and why they are left out."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in dropped:
+        reasons.setdefault(why, []).append(name)
+    return reasons
+
+
 def made(sources: tuple[str, ...], read: Callable[[str], Tensor]) -> Tensor:
     """One of our tensors, out of those that `Plan.sources` names.
 

@@ -22,6 +22,7 @@ from nuthatch.mllm.convert.names import (
     Dropped,
     Part,
     Plan,
+    by_reason,
     made,
     plan,
 )
@@ -188,7 +189,7 @@ def convert(
             name: sum(made_of[ours] != name for ours in planned.sources)
             for name, planned in plans.items()
         },
-        dropped=_by_reason(plans.values()),
+        dropped=by_reason(pair for each in plans.values() for pair in each.dropped.items()),
         filled=list(constants),
         licences=[
             *(
@@ -319,14 +320,6 @@ def _check(
 
 def _some(names: Sequence[str]) -> str:
     return f"{len(names)}, such as {names[0]}"
-
-
-def _by_reason(plans: Iterable[Plan]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for planned in plans:
-        for name, why in planned.dropped.items():
-            reasons.setdefault(why, []).append(name)
-    return reasons
 
 
 def _save_tokenizer(

@@ -1,6 +1,7 @@
 """Configs that no core can have are refused at once, by name."""
 
 import pytest
+from transformers import Qwen2Config
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.imagebind import ImageBindConfig
@@ -15,6 +16,7 @@ from nuthatch.mllm.encoders.imagebind import ImageBindConfig
         ({"num_query_tokens": 0}, "num_query_tokens=0, expected at least 1"),
         ({"image_token_id": 9}, "both placeholders are token 9"),
         ({"text_config": {"model_type": "qwen2"}}, "kind 'qwen2'; a core speaks with a Llama"),
+        ({"text_config": Qwen2Config()}, "kind 'qwen2'; a core speaks with a Llama"),
         ({"num_query_token": 4}, "'num_query_token', did you mean 'num_query_tokens'"),
         ({"audio_config": ImageBindConfig()}, "num_mel_bins=32, but the audio encoder reads 128"),
     ],
