@@ -8,8 +8,9 @@ How a tool says that it cannot answer: `faults`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -145,10 +146,16 @@ class Context:
             raise RuntimeError(f"{tool}: {result.fault.message}\n{result.fault.detail}")
         raise fault_of(result.fault.code, result.fault.message)
 
-    def add_image(self, source: ImageSource, *, parents: tuple[str, ...]) -> Media:
-        """Keep a picture this call made."""
+    def add_image(
+        self,
+        source: ImageSource,
+        *,
+        parents: tuple[str, ...],
+        texts: Mapping[str, str] = MappingProxyType({}),
+    ) -> Media:
+        """Keep a picture this call made, with these texts in its PNG."""
         self.check()
-        return self.media.add_image(source, made_by=self.call_id, parents=parents)
+        return self.media.add_image(source, made_by=self.call_id, parents=parents, texts=texts)
 
     def add_mask(self, mask: Mask, *, parents: tuple[str, ...]) -> Media:
         """Keep a mask this call made."""

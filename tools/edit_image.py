@@ -30,8 +30,10 @@ from nuthatch.tools.generate_image import (
     painter_of,
     painting_faults,
     report,
+    signed,
 )
 from nuthatch.tools.ingest import Pixels
+from nuthatch.tools.provenance import provenance
 
 CONTEXT = 0.25
 """Of a part's sides, added on each side: what stands around it tells how it should look."""
@@ -90,7 +92,7 @@ class EditImage(Tool[EditImageArgs, Painted]):
         seen, inside = pixels[y1:y2, x1:x2], part[y1:y2, x1:x2]
         width, height = fit(x2 - x1, y2 - y1, painter.side)
         with painting_faults():
-            painted = painter.repaint(
+            repainted = painter.repaint(
                 resize(seen, width, height),
                 enlarge(inside, width, height, painter.cell),
                 args.prompt,
@@ -99,20 +101,23 @@ class EditImage(Tool[EditImageArgs, Painted]):
                 check=context.check,
             )
         picture = pixels.copy()
-        picture[y1:y2, x1:x2][inside] = resize(painted, x2 - x1, y2 - y1)[inside]
+        picture[y1:y2, x1:x2][inside] = resize(repainted, x2 - x1, y2 - y1)[inside]
         ask(self.policy, args.prompt, picture)
-        parents = (args.image, args.mask or args.detection or "")
-        kept = context.add_image(picture, parents=parents)
-        return report(
+        painted = report(
             painter,
             args.prompt,
             self.recipe,
             self.policy,
-            images=[kept.handle],
             seeds=[args.seed],
             size=(pixels.shape[1], pixels.shape[0]),
             refined=False,
         )
+        parents = (args.image, args.mask or args.detection or "")
+        made = signed(self.name, args.prompt, args.seed, painted)
+        made["edited"] = context.media[args.image].sha256
+        texts = provenance("compositeWithTrainedAlgorithmicMedia", made)
+        painted.images.append(context.add_image(picture, parents=parents, texts=texts).handle)
+        return painted
 
 
 def _part(args: EditImageArgs, context: Context) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from nuthatch.tools.base import Arguments, Context, Tool
 from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
 from nuthatch.tools.ingest import Pixels
+from nuthatch.tools.provenance import provenance
 
 if TYPE_CHECKING:
     from nuthatch.tools.painter import Painter
@@ -141,17 +142,26 @@ class GenerateImage(Tool[GenerateImageArgs, Painted]):
             )
         for picture in pictures:
             ask(self.policy, args.prompt, picture)
-        kept = [context.add_image(picture, parents=()).handle for picture in pictures]
-        return report(
+        painted = report(
             painter,
             args.prompt,
             self.recipe,
             self.policy,
-            images=kept,
             seeds=seeds,
             size=(width, height),
             refined=painter.refines(self.recipe),
         )
+        for seed, picture in zip(seeds, pictures, strict=True):
+            made = signed(self.name, args.prompt, seed, painted)
+            texts = provenance("trainedAlgorithmicMedia", made)
+            painted.images.append(context.add_image(picture, parents=(), texts=texts).handle)
+        return painted
+
+
+def signed(tool: str, prompt: str, seed: int, painted: Painted) -> dict[str, Any]:
+    """What one picture's file says of its making."""
+    settings = {"model", "steps", "guidance", "negative_prompt", "refined", "width", "height"}
+    return {"tool": tool, "prompt": prompt, "seed": seed, **painted.model_dump(include=settings)}
 
 
 def report(
@@ -160,15 +170,16 @@ def report(
     recipe: Recipe,
     policy: Policy | None,
     *,
-    images: list[str],
     seeds: list[int],
     size: tuple[int, int],
     refined: bool,
 ) -> Painted:
-    """What a tool says of the pictures it painted; `size` is (width, height)."""
+    """What a tool says of the pictures it painted, which are to be kept yet; `size` is
+    (width, height).
+    """
     length = painter.length(prompt)
     return Painted(
-        images=images,
+        images=[],
         seeds=seeds,
         width=size[0],
         height=size[1],

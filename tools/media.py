@@ -14,12 +14,14 @@ import hashlib
 import io
 import shutil
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from pydantic import BaseModel, ConfigDict
 
 from nuthatch.tools.geometry import Box, Mask
@@ -189,9 +191,16 @@ class MediaStore:
     # -- what comes in --------------------------------------------------------------------------
 
     def add_image(
-        self, source: ImageSource, *, made_by: str | None = None, parents: tuple[str, ...] = ()
+        self,
+        source: ImageSource,
+        *,
+        made_by: str | None = None,
+        parents: tuple[str, ...] = (),
+        texts: Mapping[str, str] = MappingProxyType({}),
     ) -> Media:
         """Take in a picture: a path, encoded bytes, a PIL image, or (H, W, 3) uint8 RGB.
+
+        `texts` are written into the PNG by their names.
 
         Raises:
             MediaError: missing, empty, broken, too large or too small; nothing is stored then.
@@ -199,7 +208,10 @@ class MediaStore:
         pixels, note = read_image(source)
         height, width = pixels.shape[:2]
         encoded = io.BytesIO()
-        Image.fromarray(pixels).save(encoded, "PNG", compress_level=1)
+        inside = PngImagePlugin.PngInfo()
+        for name, text in texts.items():
+            inside.add_itxt(name, text)
+        Image.fromarray(pixels).save(encoded, "PNG", compress_level=1, pnginfo=inside)
         sha256, path = self._store(encoded.getvalue(), "png")
         with self._lock:
             self._keep(sha256, pixels)

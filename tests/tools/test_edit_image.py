@@ -1,5 +1,6 @@
 """`edit_image`, with a tiny painter."""
 
+import json
 import re
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from nuthatch.tools import painter
 from nuthatch.tools.base import ToolCall, ToolResult
@@ -15,6 +17,7 @@ from nuthatch.tools.generate_image import Recipe
 from nuthatch.tools.geometry import Box, Mask
 from nuthatch.tools.media import Detection, MediaStore
 from nuthatch.tools.painter import Painter
+from nuthatch.tools.provenance import XMP
 from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
@@ -77,6 +80,16 @@ def test_only_the_pixels_of_the_mask_change(bench, model):
     assert (made.prompt_tokens, made.prompt_truncated) == (4, False)
 
 
+def test_the_file_says_that_a_model_changed_a_part_of_which_picture(bench):
+    made = value(run(bench, mask="mask_1", seed=4))
+    with Image.open(bench.media[made.images[0]].path) as picture:
+        texts = picture.text
+    assert "digitalsourcetype/compositeWithTrainedAlgorithmicMedia<" in texts[XMP]
+    said = json.loads(texts["nuthatch"])
+    assert (said["tool"], said["prompt"], said["seed"]) == ("edit_image", "a cat", 4)
+    assert said["edited"] == bench.media["image_1"].sha256
+
+
 @pytest.mark.parametrize(
     ("detection", "boxes"),
     [
@@ -99,7 +112,7 @@ def test_a_detection_stands_for_its_box_and_a_set_for_all_of_its_boxes(bench, de
 def test_prompt_and_seed_decide_what_is_painted(bench):
     calls = [{}, {}, {"seed": 1}, {"prompt": "a red cup"}]
     made = [value(run(bench, mask="mask_1", **call)).images[0] for call in calls]
-    first, again, *others = (bench.media[handle].sha256 for handle in made)
+    first, again, *others = (bench.media.image(handle).tobytes() for handle in made)
     assert first == again
     assert len({first, *others}) == 3
 

@@ -1,16 +1,19 @@
 """`generate_image`, with a tiny painter."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from nuthatch.tools import painter
 from nuthatch.tools.base import ToolCall, ToolResult
@@ -18,6 +21,7 @@ from nuthatch.tools.generate_image import GenerateImage, Recipe, seed_of
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.painter import Painter
+from nuthatch.tools.provenance import XMP
 from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
@@ -57,10 +61,23 @@ def test_new_pictures_come_with_all_that_is_needed_to_paint_them_again(bench, mo
     assert (made.width, made.height) == (64, 64)
     items = [bench.media[handle] for handle in made.images]
     assert [(item.made_by, item.parents) for item in items] == [("call_1", ())] * 2
-    assert items[0].sha256 != items[1].sha256
+    assert not np.array_equal(*map(bench.media.image, made.images))
     assert (made.model, made.steps, made.guidance) == (model.model_id, 2, 5.0)
     assert (made.negative_prompt, made.refined, made.policy) == ("snow", False, "none")
     assert made.in_short() == "image_1, image_2, 64x64"
+
+
+def test_the_file_of_a_picture_says_how_it_was_made(bench, model):
+    made = value(run(bench, prompt="a cup, caf\u00e9 style", n=2, seed=5))
+    for handle, seed in zip(made.images, made.seeds, strict=True):
+        with Image.open(bench.media[handle].path) as picture:
+            texts = picture.text
+        assert "digitalsourcetype/trainedAlgorithmicMedia<" in texts[XMP]
+        ElementTree.fromstring(texts[XMP])
+        said = json.loads(texts["nuthatch"])
+        assert said["tool"] == "generate_image"
+        assert (said["prompt"], said["seed"]) == ("a cup, caf\u00e9 style", seed)
+        assert (said["model"], said["steps"], said["width"]) == (model.model_id, 2, 64)
 
 
 def test_the_same_call_paints_the_same_and_the_seed_of_one_paints_it_alone(bench):

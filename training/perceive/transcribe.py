@@ -41,6 +41,8 @@ from nuthatch.training.perceive.transcribe_quality import glance, measure
 IGNORED = -100
 AUDIBLE = 4.0
 """Decades below its loudest point from which a sentence is taken to begin and end."""
+LONGEST_PAUSE = 1.4
+"""Seconds between two sentences of a window."""
 NEAR = 6.0
 """Positions, a quarter of a second, by which a word may be away from where its letters put it."""
 
@@ -50,9 +52,9 @@ class Config:
     """Settings of the recipe `1_perceive_transcribe.yaml`."""
 
     seed: int = 0
-    sentences: int = 6000
+    sentences: int = 12000
     """Sentences that are synthesised."""
-    batch: int = 16
+    batch: int = 8
     window: int = 250
     """Positions of 40 ms that the encoder takes."""
     width: int = 128
@@ -66,17 +68,17 @@ class Config:
     """Weight of looking at each word when it is said."""
     blurred: float = 0.15
     """Share of the words before that are others than was said, so that the decoder must listen."""
-    easy: int = 800
+    easy: int = 600
     """Steps over which sentences grow longer and disturbances stronger: from the hardest at once
     nothing is learned for a long time."""
-    joined: float = 0.1
-    """Share of batches whose windows hold two sentences, where both fit."""
+    joined: float = 0.2
+    """Share of batches whose windows hold up to four sentences, as many as fit."""
     silent: float = 0.03
     """Share of windows in which nobody speaks."""
     whole: float = 0.03
     """Share of batches whose windows are followed by silence up to the whole context."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2400, lr=1.5e-3))
-    evaluate_every: int = 600
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=14000, lr=2e-3))
+    evaluate_every: int = 2000
     test_sentences: int = 500
     out: str = "runs/embedded/transcribe"
     export: str = "tools/embedded/transcribe"
@@ -241,19 +243,23 @@ class Batches:
             shape = (int(rng.integers(50, 400)), MELS)
             return Window(noise(shape, rng.uniform(-4, 2), rng), np.zeros(0, np.int16), [])
         chosen = [self.corpus[index]]
-        if joined:
-            other = self.corpus[int(rng.integers(len(self.corpus)))]
-            if len(chosen[0].power) + len(other.power) < 0.8 * STRIDE * self.config.window:
-                chosen.append(other)
+        room = 0.95 * STRIDE * self.config.window - len(chosen[0].power)
+        for other in rng.integers(len(self.corpus), size=3) if joined else ():
+            spoken = self.corpus[int(other)]
+            room -= len(spoken.power) + 100 * LONGEST_PAUSE
+            if room < 0:
+                break
+            chosen.append(spoken)
         parts: list[Floats] = []
         said: list[tuple[str, float, float]] = []
         for number, spoken in enumerate(chosen):
-            parts.append(_pause(0.0 if number == 0 else 0.15, rng, strength))
+            shortest, longest = (0.15, LONGEST_PAUSE) if number else (0.0, 0.5)
+            parts.append(_pause(shortest, longest, rng, strength))
             start = sum(map(len, parts))
             parts.append(warped(spoken.power, rng, strength))
             loud = np.flatnonzero(parts[-1].max(axis=1) > parts[-1].max() - AUDIBLE)
             said.append((spoken.text, start + float(loud[0]), start + float(loud[-1])))
-        parts.append(_pause(0.0, rng, strength))
+        parts.append(_pause(0.0, 0.5, rng, strength))
         power = disturbed(np.concatenate(parts), rng, strength)
         return Window(power, np.concatenate([spoken.phonemes for spoken in chosen]), said)
 
@@ -276,9 +282,9 @@ class Batches:
         return places[:-1], goal, [math.nan, *moments, math.nan]
 
 
-def _pause(shortest: float, rng: np.random.Generator, strength: float) -> Floats:
-    """Digital silence of up to 0.5 s more than `shortest` seconds."""
-    frames = int(100 * (shortest + strength * rng.uniform(0, 0.7) ** 2))
+def _pause(shortest: float, longest: float, rng: np.random.Generator, strength: float) -> Floats:
+    """Digital silence of so many seconds, more often short than long."""
+    frames = int(100 * (shortest + strength * (longest - shortest) * rng.uniform() ** 2))
     return np.full((frames, MELS), -10, np.float32)
 
 

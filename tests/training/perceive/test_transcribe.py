@@ -56,7 +56,7 @@ def corpus(texts=("two dogs.", "is there a cat?", "no.")) -> Corpus:
 
 
 def batches(**settings) -> Batches:
-    config = Config(batch=4, window=60, width=32, **settings)
+    config = Config(**{"batch": 4, "window": 60, "width": 32, **settings})
     return Batches(corpus(), config, get_tokenizer(multilingual=False), tuple(vocabulary()))
 
 
@@ -210,9 +210,13 @@ def test_where_nothing_is_said_there_is_nothing_to_look_at() -> None:
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
-def test_two_sentences_may_share_a_window() -> None:
-    batch = batches(silent=0.0, joined=1.0, easy=1).at(0)
-    assert batch.phoneme_counts.max() == 8
+@pytest.mark.parametrize(("window", "most"), [(1000, 4), (100, 2)])
+def test_up_to_four_sentences_share_a_window_as_many_as_fit(window: int, most: int) -> None:
+    counts = [
+        int(batches(silent=0.0, joined=1.0, easy=1, window=window).at(step).phoneme_counts.max())
+        for step in range(8)
+    ]
+    assert max(counts) == 4 * most  # four phonemes each
 
 
 def test_where_nobody_speaks_the_model_learns_to_say_so() -> None:
@@ -273,10 +277,3 @@ def test_a_run_trains_exports_measures_and_goes_on(tmp_path: Path) -> None:
     train(config)  # finished: nothing is learned anew
     assert (tmp_path / "export" / "model.safetensors").read_bytes() == weights
     assert load(tmp_path / "export").model.dims.n_audio_state == 32
-
-
-def test_what_ships_stays_small() -> None:
-    model = Learner(load_config(Config, RECIPE, []), 60).model
-    positions = model.encoder.positional_embedding.numel()
-    numbers = sum(tensor.numel() for tensor in model.state_dict().values()) - positions
-    assert 2 * numbers < 2_500_000
