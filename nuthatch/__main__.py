@@ -39,18 +39,23 @@ class _Parser(argparse.ArgumentParser):
         raise _BadUsage(f"{message}; see: {self.prog} --help")
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too few; give 1 or more")
-    return number
+def _at_least(least: int) -> Callable[[str], int]:
+    """Reads a whole number of an option."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < least:
+            message = f"given {text!r}, expected a whole number of at least {least}"
+            raise argparse.ArgumentTypeError(message)
+        return number
+
+    return read
 
 
-def _not_negative(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number} is negative; give 0 or more")
-    return number
+_positive, _not_negative = _at_least(1), _at_least(0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,14 +81,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """The arguments; settings `key=value` of a training may stand behind its options too."""
-    parser = _parser()
-    arguments, rest = parser.parse_known_args(words)
-    settings = [word for word in rest if not word.startswith("-") and "=" in word]
-    if rest and (arguments.command is not _train or settings != rest):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        arguments.settings += settings
+    arguments, rest = _parser().parse_known_args(words)
+    if arguments.command is _train and not any(word.startswith("-") for word in rest):
+        arguments.settings += rest
+        for setting in arguments.settings:
+            if setting.find("=") < 1:
+                message = f"given {setting!r}, expected KEY=VALUE in one word, such as seed=1"
+                arguments.parser.error(message)
+    elif rest:
+        arguments.parser.error(_not_understood(arguments, rest))
     return arguments
+
+
+def _not_understood(arguments: argparse.Namespace, rest: list[str]) -> str:
+    """What to say of words that no argument of the command takes."""
+    if arguments.command is _ask and not any(word.startswith("-") for word in rest):
+        files = [word for word in rest if os.path.exists(word)]
+        if files:
+            return f"{files[0]} is no part of the question; give it by --image, --audio or --video"
+        question = " ".join([arguments.question, *rest])
+        return f'the question has several words; put it in quotes: "{question}"'
+    return f"unrecognized arguments: {' '.join(rest)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, command: Command, words: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=words, description=words)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=command, parser=sub)
         return sub
 
     ask = add("ask", _ask, "ask a question about pictures, sounds and videos")
@@ -171,7 +189,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--stage", choices=stages, help="one stage (default: all, in order)")
     train.add_argument("--only", metavar="MODEL", help="one model of the stage perceive")
     train.add_argument("--out", type=Path, default=Path("runs"), help="run folder")
-    train.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="override the recipe")
+    train.add_argument(
+        "settings", nargs="*", default=[], metavar="KEY=VALUE", help="override the recipe"
+    )
 
     evaluate = add("evaluate", _evaluate, "measure on held-out cases, with intervals")
     what = evaluate.add_subparsers(required=True, metavar="WHAT", parser_class=_Parser)
@@ -265,15 +285,9 @@ def _world(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from nuthatch.console import refuse
+    sources = _sources(arguments)
     from nuthatch.mllm.convert.command import run
 
-    sources: dict[str, list[Path]] = {}
-    for given in arguments.source:
-        name, equals, path = given.partition("=")
-        if not equals or not path:
-            return refuse("bad_usage", f"given --source {given}, expected NAME=PATH", as_json=False)
-        sources.setdefault(name, []).append(Path(path))
     try:
         run(
             arguments.kind,
@@ -284,10 +298,30 @@ def _convert(arguments: argparse.Namespace) -> int:
             any_language_model=arguments.any_language_model,
             dtype=arguments.dtype,
         )
-    except ValueError as error:
-        print(error, file=sys.stderr)
+    except (ValueError, TypeError) as error:  # the latter: sizes that no config takes
+        print(f"nuthatch: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _sources(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    """The files to convert, by their names.
+
+    Raises:
+        _BadUsage: none, or one that this kind does not take.
+    """
+    sources: dict[str, list[Path]] = {}
+    known = CONVERSIONS[arguments.kind].split()
+    for given in arguments.source:
+        name, _, path = given.partition("=")
+        if name not in known or not path:
+            arguments.parser.error(
+                f"given --source {given}, expected NAME=PATH with a name of {', '.join(known)}"
+            )
+        sources.setdefault(name, []).append(Path(path))
+    if not sources:
+        arguments.parser.error(f"nothing to convert; give --source, of {', '.join(known)}")
+    return sources
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -302,10 +336,10 @@ def _train(arguments: argparse.Namespace) -> int:
         else:
             train_core(arguments.stage, arguments.out, arguments.settings)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print(f"nuthatch: {error}", file=sys.stderr)
         return 2
     except FloatingPointError as error:  # the run stopped at its last good checkpoint
-        print(error, file=sys.stderr)
+        print(f"nuthatch: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -11,15 +11,23 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from nuthatch.agent.answer import Answer, ClaimChecked, Event, ToolFinished, ToolStarted
-from nuthatch.agent.conversation import QuestionError
+from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.ingest import MediaError, read_audio, read_image
 from nuthatch.tools.render import summary
+from nuthatch.tools.video import FRAMES, read_video
 
 _STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
+_WHY = {
+    "judges.author": "found by tools of the planner's own; no other judge is sure enough",
+    "judges.differ": "one judge speaks for it, another against",
+    "judges.none": "nobody here can judge this",
+    "judges.unsure": "no judge is sure enough",
+}
+"""Rule that leaves a claim undecided -> why, for people."""
 
 
 def converse(
@@ -31,9 +39,13 @@ def converse(
     videos: Sequence[str] = (),
     as_json: bool,
 ) -> int:
-    """Ask, show the steps and the answer; returns the exit status."""
+    """Ask, show the steps and the answer; returns the exit status.
+
+    What was given is looked at before `load` is called: a model takes seconds to load.
+    """
     console = Console(stderr=as_json, quiet=as_json, highlight=False)
     try:
+        _check(question, images, sounds, videos)
         agent = load()
         answer = agent.ask(
             question,
@@ -50,6 +62,22 @@ def converse(
         return 0 if answer.finished else 1
     _print_answer(console, answer)
     return 0 if answer.finished else 1
+
+
+def _check(
+    question: str, images: Sequence[str], sounds: Sequence[str], videos: Sequence[str]
+) -> None:
+    """
+    Raises:
+        QuestionError, MediaError: the question or a medium cannot be used.
+    """
+    checked_question(question)
+    for path in images:
+        read_image(path)
+    for path in sounds:
+        read_audio(path)
+    for path in videos:
+        read_video(path, FRAMES)
 
 
 def refuse(code: str, message: str, as_json: bool) -> int:
@@ -222,6 +250,8 @@ def _print_answer(console: Console, answer: Answer) -> None:
         console.print(f"[dim]draft: [/] {escape(answer.draft)}")
     if answer.finished:
         console.print(f"[bold]answer:[/] {escape(str(answer))}")
+        for line in _undecided(answer):
+            console.print(f"[dim]unverified: {escape(line)}[/]")
     else:
         console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
     for item in answer.media:
@@ -236,6 +266,14 @@ def _print_answer(console: Console, answer: Answer) -> None:
         f"(load {timing.load:.1f}, plan {timing.plan:.1f}, "
         f"tools {timing.tools:.1f}, verify {timing.verify:.1f})[/]"
     )
+
+
+def _undecided(answer: Answer) -> list[str]:
+    """Which claims nobody could decide, and why: a line a reason."""
+    claims: dict[str, list[str]] = {}
+    for verdict in answer.undecided:
+        claims.setdefault(_WHY.get(verdict.rule, verdict.rule), []).append(repr(verdict.claim.text))
+    return [f"{', '.join(texts)}: {why}" for why, texts in claims.items()]
 
 
 def _call_json(result: ToolResult) -> dict[str, Any]:

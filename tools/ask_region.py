@@ -1,10 +1,10 @@
 """Answer a question about parts of a picture: `ask_region`."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.regions import Sides, box_of, cut
@@ -14,15 +14,25 @@ if TYPE_CHECKING:
 
 MARGIN = 0.1
 """Added on each side of a box: what stands beside a thing tells what it is."""
+LONGEST = 256
+"""Characters of a question, and of an option."""
+
+
+def _is_short(option: str) -> str:
+    if not option.strip() or len(option) > LONGEST:
+        raise ValueError(
+            f"option {option[:40]!r} has {len(option)} characters; write 1 to {LONGEST}, not blank"
+        )
+    return option
 
 
 class AskRegionArgs(Arguments):
     image: ImageRef
-    question: str = Field(min_length=1, max_length=256)
+    question: str = Field(min_length=1, max_length=LONGEST)
     boxes: list[Sides] | None = Field(
         None, max_length=64, description="x1 y1 x2 y2 in pixels of the image; default: all of it"
     )
-    options: list[str] | None = Field(
+    options: list[Annotated[str, AfterValidator(_is_short)]] | None = Field(
         None, min_length=1, max_length=16, description="answers to choose from"
     )
 
@@ -43,12 +53,13 @@ class AskRegion(Tool[AskRegionArgs, RegionAnswers]):
     The core looks at each region by itself; with options, it says which one it finds likeliest.
 
     Raises:
-        RetryCall: a box lies outside the picture, or is too small.
+        RetryCall: a box lies outside the picture, or is too small; an option is blank or too long.
         ToolUnavailable: weights or packages are missing.
     """
 
     name = "ask_region"
     weights = ("core",)
+    taint = ("answers",)  # they may repeat what is written in the picture
     Args = AskRegionArgs
     Result = RegionAnswers
 

@@ -67,7 +67,7 @@ class Calculate(Tool[CalculateArgs, Number]):
 def _value(node: ast.expr) -> float:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return number
+            return _bounded(number)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             a, b = _value(left), _value(right)
             if isinstance(op, ast.Pow) and abs(b) * math.log10(max(2.0, abs(a))) > 15:

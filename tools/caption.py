@@ -36,6 +36,7 @@ class CaptionPicture(Tool[CaptionArgs, Caption]):
 
     name = "caption"
     weights = ("caption", "core")
+    taint = ("caption",)  # it may repeat what is written in the picture
     caches = True
     Args = CaptionArgs
     Result = Caption

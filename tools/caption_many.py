@@ -42,6 +42,7 @@ class CaptionMany(Tool[CaptionManyArgs, Captions]):
     timeout = 120.0
     caches = True
     weights = ("caption", "core")
+    taint = ("captions",)
     Args = CaptionManyArgs
     Result = Captions
 

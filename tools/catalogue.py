@@ -34,6 +34,7 @@ def default_tools() -> ToolSet:
             CaptionPicture(),
             AskRegion(),
             TagSound(),
+            Transcribe(),
             LocateSoundSource(),
             Measure(),
             CropPicture(),
@@ -49,7 +50,6 @@ def all_tools() -> ToolSet:
     shipped planner was not measured with; what cannot work here says so when it is called."""
     return default_tools().with_tools(
         Ground(),
-        Transcribe(),
         ReadText(),
         CaptionMany(),
         Describe(),

@@ -9,7 +9,7 @@ from nuthatch.tools.caption import Caption
 from nuthatch.tools.caption_many import Captions, DrawnCaption
 from nuthatch.tools.describe_attributes import Attributes, ObjectAttribute
 from nuthatch.tools.detect import Found
-from nuthatch.tools.faults import RetryCall, ToolUnavailable
+from nuthatch.tools.faults import RetryCall, ToolFault, ToolUnavailable
 from nuthatch.tools.lens import Contrastive, Mode, prompt
 from nuthatch.tools.tag import Tag, Tags
 
@@ -68,6 +68,7 @@ class Describe(Tool[DescribeArgs, Description]):
     name = "describe"
     timeout = 180.0
     weights = ("tag", "detect", "caption", "core")
+    taint = ("caption", "captions")
     Args = DescribeArgs
     Result = Description
 
@@ -96,8 +97,12 @@ class Describe(Tool[DescribeArgs, Description]):
         told.captions = drawn.captions if drawn else []
         told.missing = list(chain.lacking)
         if tags is None and caption is None and drawn is None:
+            faults = list(chain.lacking.values())
+            why = "; ".join(fault.message for fault in faults)
+            ran_out = any(fault.code == "out_of_memory" for fault in faults)
             raise ToolUnavailable(
-                f"nothing here can describe a picture: {'; '.join(chain.lacking.values())}"
+                f"nothing here can describe a picture: {why}",
+                "out_of_memory" if ran_out else "weights_missing",
             )
         return told
 
@@ -108,7 +113,7 @@ class _Chain:
     def __init__(self, image: str, context: Context) -> None:
         self.image = image
         self.context = context
-        self.lacking: dict[str, str] = {}  # tool -> why
+        self.lacking: dict[str, ToolFault] = {}  # tool -> why
 
     def call(self, tool: str, **arguments: object) -> Any:
         """The tool's result, or None."""
@@ -117,7 +122,7 @@ class _Chain:
         except (ToolUnavailable, RetryCall) as fault:
             if isinstance(fault, RetryCall) and fault.code != "unknown_tool":
                 raise
-            self.lacking[tool] = fault.message
+            self.lacking[tool] = fault
             return None
 
     def tinted(self, tags: list[Tag]) -> list[ObjectAttribute]:

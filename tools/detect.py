@@ -12,7 +12,7 @@ from nuthatch.tools.faults import RetryCall, ToolFault
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.media import Detection
-from nuthatch.tools.regions import Sides, box_of, cut
+from nuthatch.tools.regions import Sides, cut, part_of
 from nuthatch.tools.vocabulary import canonical
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class DetectArgs(Arguments):
         cleaned = [" ".join(label.lower().split()) for label in labels]
         for label in cleaned:
             if not label or "." in label or len(label.split()) > 8:
-                raise ValueError(f"label {label!r}: write 1 to 8 words without a full stop")
+                raise ValueError(f"label {label[:80]!r}: write 1 to 8 words without a full stop")
         return list(dict.fromkeys(cleaned))
 
 
@@ -59,7 +59,8 @@ class Detect(Tool[DetectArgs, Found]):
 
     Open-vocabulary detection after Grounding DINO (arXiv:2303.05499). Plurals and synonyms of
     known words are looked up under their category's name, and reported under the first word given.
-    Boxes: pixels of the upright original image, x1 y1 x2 y2, right and bottom exclusive.
+    Boxes: pixels of the upright original image, x1 y1 x2 y2, right and bottom exclusive. Nothing is
+    found in a region that is empty, inverted or outside the picture.
 
     Calls of one turn are looked at together: a picture is seen once for all labels that are asked
     for in it. (A detector whose labels share a prompt may score a label a little differently then.)
@@ -74,7 +75,7 @@ class Detect(Tool[DetectArgs, Found]):
             threshold means the same for all. They are those of a label being there at all.
 
     Raises:
-        RetryCall: a label the detector cannot read; a region outside the picture or too small.
+        RetryCall: a label the detector cannot read; a region that is too small.
         ToolUnavailable: weights or packages are missing.
     """
 
@@ -128,7 +129,9 @@ class Detect(Tool[DetectArgs, Found]):
         detector: detectors.Detector = weights.get("detect")
         scale = self._scale(detector, calls[0][1])
         wishes = [self._wish(args, context, scale) for args, context in calls]
-        views: dict[tuple[Any, ...], _Wish] = {wish.view: wish for wish in wishes}
+        views: dict[tuple[Any, ...], _Wish] = {
+            wish.view: wish for wish in wishes if wish.pixels.size
+        }
         labels = {
             view: list(dict.fromkeys(x for wish in wishes if wish.view == view for x in wish.asked))
             for view in views
@@ -144,7 +147,7 @@ class Detect(Tool[DetectArgs, Found]):
         except ValueError as error:  # a label the detector cannot read
             raise RetryCall(str(error)) from error
         hits = dict(zip(views, found, strict=True))
-        return [self._told(wish, hits[wish.view], scale) for wish in wishes]
+        return [self._told(wish, hits.get(wish.view, []), scale) for wish in wishes]
 
     def _scale(self, detector: "detectors.Detector", context: Context) -> "_Scale":
         from nuthatch.tools.detectors import Calibration
@@ -160,12 +163,13 @@ class Detect(Tool[DetectArgs, Found]):
         pixels = context.media.image(args.image)
         box = None
         if args.region is not None:
-            pixels, box = cut(pixels, box_of(args.region, args.image, context))
+            box = part_of(args.region, args.image, context)
+            pixels, box = (pixels[:0], None) if box is None else cut(pixels, box)
         asked: dict[str, str] = {}
         for label in args.labels:
             asked.setdefault(canonical(label) or label, label)
         tiles = args.tiles or self.tiles
-        view = (context.media[args.image].sha256, box, tiles)
+        view = (context.media[args.image].sha256, box, pixels.shape, tiles)
         threshold = scale.default if args.threshold is None else args.threshold
         return _Wish(args, view, pixels, box, tiles, asked, threshold)
 
@@ -209,6 +213,7 @@ class _Wish:
     view: tuple[Any, ...]
     """Names what is looked at: the picture's content, the part of it, how closely."""
     pixels: Pixels
+    """Without rows where there is nothing to look at."""
     box: Box | None
     tiles: int
     asked: dict[str, str]

@@ -1,4 +1,4 @@
-"""Devices: how much memory models take, how much there is, and whether an error says it ran out."""
+"""Devices: which there are, how much memory models take, and whether an error says it ran out."""
 
 import errno
 import gc
@@ -6,6 +6,8 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+
+from nuthatch.tools.faults import ToolUnavailable
 
 PROCESSOR_SHARE = 0.5
 GPU_SHARE = 0.8
@@ -32,6 +34,8 @@ def footprint(model: object) -> dict[str, int]:
         seen.add(id(thing))
         if isinstance(thing, torch.nn.Module):
             for tensor in (*thing.parameters(), *thing.buffers()):
+                if tensor.layout is not torch.strided:  # Whisper's sparse mask of heads: no storage
+                    continue
                 storage = tensor.untyped_storage()
                 if storage.data_ptr() not in counted:
                     counted.add(storage.data_ptr())
@@ -74,10 +78,23 @@ def roomiest_gpu() -> tuple[str, int]:
 
 @cache
 def budget(device: str) -> int:
-    """Bytes of a device that models may take."""
+    """Bytes of a device that models may take.
+
+    Raises:
+        ToolUnavailable: there is no such GPU; the message says what is there.
+    """
     if device.startswith("cuda"):
         import torch
 
+        here = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if device not in here:
+            built = "" if torch.backends.cuda.is_built() else ", which is built without CUDA"
+            raise ToolUnavailable(
+                f"there is no device '{device}' here: torch {torch.__version__}{built} sees "
+                f'{", ".join(["cpu", *here])}. Give device="cpu", or "auto" for a GPU where '
+                "there is one; `nuthatch doctor` lists the devices",
+                "dependency_missing",
+            )
         return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")  # of a container

@@ -56,7 +56,9 @@ class EditImageArgs(Arguments):
 
 
 class EditImage(Tool[EditImageArgs, Painted]):
-    """Paint the part of a picture that a mask or a detection shows anew, after a description.
+    """Repaint a part of a picture after a description.
+
+    The part is the one that a mask or a detection shows.
 
     Inpainting with Stable Diffusion XL (arXiv:2307.01952), by the base model alone. The result is
     a new picture of the same size; outside the part every byte is as it was. The same arguments

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, Tool
+from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, Tool
 from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.provenance import provenance
@@ -86,16 +86,16 @@ class Painted(BaseModel):
 
     images: list[str]  # handles
     seeds: list[int]  # one a picture; given as `seed`, it paints that picture alone
-    width: int
-    height: int
-    prompt_tokens: int  # with those that mark its start and end
-    prompt_truncated: bool  # the model reads the first 77 tokens and no more
-    model: str  # with the first digits of the weights' SHA-256
-    steps: int
-    guidance: float
-    negative_prompt: str | None
-    refined: bool  # the last fifth of the noise was removed by a refiner
-    policy: Literal["none", "allowed"]
+    width: Annotated[int, FOR_PEOPLE]
+    height: Annotated[int, FOR_PEOPLE]
+    prompt_tokens: Annotated[int, FOR_PEOPLE]  # with those that mark its start and end
+    prompt_truncated: Annotated[bool, FOR_PEOPLE]  # the model reads the first 77 tokens and no more
+    model: Annotated[str, FOR_PEOPLE]  # with the first digits of the weights' SHA-256
+    steps: Annotated[int, FOR_PEOPLE]
+    guidance: Annotated[float, FOR_PEOPLE]
+    negative_prompt: Annotated[str | None, FOR_PEOPLE]
+    refined: Annotated[bool, FOR_PEOPLE]  # the last fifth of the noise was removed by a refiner
+    policy: Annotated[Literal["none", "allowed"], FOR_PEOPLE]
 
     def in_short(self) -> str:
         """For people: `image_2, image_3, 1024x1024`."""
@@ -103,7 +103,7 @@ class Painted(BaseModel):
 
 
 class GenerateImage(Tool[GenerateImageArgs, Painted]):
-    """Paint new pictures from a description.
+    """Make new pictures from a description.
 
     Stable Diffusion XL (arXiv:2307.01952). The same arguments give the same pictures. `policy` is
     asked twice, see `Policy`; if it refuses one picture, none is kept.

@@ -3,7 +3,8 @@
 Frame: pixels of the upright original image, origin at the top left, x to the right, y down.
 A box is x1 y1 x2 y2 as floats, right and bottom exclusive. A mask is COCO run-length encoded
 (column-major, compressed counts), checked here before anything decodes it: a malformed string
-would make the usual C decoder read memory that is not its own.
+would make the usual C decoder read memory that is not its own, and a few characters can stand for
+more pixels than fit into any memory.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nuthatch.tools.ingest import MAX_PIXELS
+
+LONGEST_RUN = 8
+"""Characters of a run of up to `MAX_PIXELS`, and to spare."""
 
 
 class Box(BaseModel):
@@ -111,7 +117,8 @@ class Mask(BaseModel):
     """A binary mask as COCO RLE: `size` is (height, width), `counts` the compressed runs.
 
     Raises (on construction):
-        ValueError: the runs are malformed or do not add up to height x width.
+        ValueError: the runs are malformed or do not add up to height x width, or that is more
+            than `MAX_PIXELS`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -124,6 +131,10 @@ class Mask(BaseModel):
         height, width = self.size
         if height < 1 or width < 1:
             raise ValueError(f"mask size {self.size} must be positive")
+        if height * width > MAX_PIXELS:
+            raise ValueError(f"mask size {self.size} has more than {MAX_PIXELS:,} pixels")
+        if len(self.counts) > LONGEST_RUN * (height * width + 1):
+            raise ValueError(f"mask counts hold more runs than the {height * width} pixels need")
         total = sum(_decode_counts(self.counts))
         if total != height * width:
             raise ValueError(f"mask runs cover {total} pixels, the picture has {height * width}")

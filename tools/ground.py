@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.detect import Found
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media import Detection
@@ -56,9 +56,9 @@ class PhraseLink(BaseModel):
 
     phrase: str
     detections: list[str]  # handles, best first; empty: nothing fits
-    masks: list[str] = []  # handles, in the order of the detections
-    score: float | None = None  # of the best detection
-    span: tuple[int, int] | None = None  # characters of the answer, as they were given
+    masks: Annotated[list[str], FOR_PEOPLE] = []  # handles, in the order of the detections
+    score: Annotated[float | None, FOR_PEOPLE] = None  # of the best detection
+    span: Annotated[tuple[int, int] | None, FOR_PEOPLE] = None  # characters, as they were given
 
 
 class Grounded(BaseModel):

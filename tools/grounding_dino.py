@@ -80,7 +80,7 @@ class Prompter:
                 kept = ()  # of a script that the tokenizer never saw
             if not 0 < len(kept) < self._room:
                 raise ValueError(
-                    f"label {label!r} has {len(kept)} tokens; the detector reads 1 to "
+                    f"label {label[:80]!r} has {len(kept)} tokens; the detector reads 1 to "
                     f"{self._room - 1}: use a short noun phrase"
                 )
             self._known[label] = kept

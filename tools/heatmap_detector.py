@@ -21,7 +21,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nuthatch.tools.detectors import Calibration, Found, Image, above, check, keep_distinct
+from nuthatch.tools.detectors import (
+    DUPLICATE_IOU,
+    Calibration,
+    Found,
+    Image,
+    above,
+    check,
+    keep_distinct,
+)
 from nuthatch.tools.framing import Framing
 
 STRIDE = 8
@@ -166,7 +174,11 @@ class Residual(nn.Module):
 
 
 class HeatmapDetector:
-    """`Detector` by heat maps."""
+    """`Detector` by heat maps.
+
+    Args:
+        duplicate_iou: two boxes of one label that overlap more are one object.
+    """
 
     def __init__(
         self,
@@ -176,6 +188,7 @@ class HeatmapDetector:
         shape: Shape,
         model_id: str,
         threshold: float = 0.35,
+        duplicate_iou: float = DUPLICATE_IOU,
     ) -> None:
         self._network = network
         self._tokenizer = tokenizer
@@ -184,6 +197,7 @@ class HeatmapDetector:
         self._vectors: dict[str, Tensor] = {}
         self.model_id = model_id
         self.threshold = threshold
+        self.duplicate_iou = duplicate_iou
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
@@ -231,7 +245,7 @@ class HeatmapDetector:
                 columns = [every.index(label) for label in asked]
                 pixels = self._framing.pixels(boxes[index], image, inside[index])
                 hits = above(pixels, scores[index][:, columns], asked, threshold)
-                found.append(keep_distinct(hits))
+                found.append(keep_distinct(hits, self.duplicate_iou))
         return found
 
     def _read(
@@ -263,7 +277,7 @@ def phrase_ids(tokenizer: Tokenizer, labels: Sequence[str], longest: int) -> Ten
     for label, each in zip(labels, ids, strict=True):
         if not 0 < len(each) <= longest:
             raise ValueError(
-                f"label {label!r} has {len(each)} tokens; the detector reads 1 to {longest}: "
+                f"label {label[:80]!r} has {len(each)} tokens; the detector reads 1 to {longest}: "
                 "use a short noun phrase"
             )
     padded = torch.zeros(len(ids), max(map(len, ids)), dtype=torch.long)

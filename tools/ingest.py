@@ -5,6 +5,7 @@ Pictures: upright (EXIF applied) RGB uint8, (height, width, 3). Sounds: 16 kHz m
 """
 
 import io
+import struct
 import warnings
 import wave
 from pathlib import Path
@@ -20,6 +21,17 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_SECONDS = 300.0
 MIN_RATE, MAX_RATE = 1000, 192_000  # samples a second
+MAX_VALUES = 2 * int(MAX_SECONDS) * MAX_RATE  # samples of all channels
+FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
+    *("PCX", "PNG", "PPM", "PSD", "SGI", "TGA", "TIFF", "WEBP"),
+)
+"""Of pictures, by Pillow's names. Left out are those that run another program (EPS)."""
+_DAMAGED = (
+    *(OSError, SyntaxError, EOFError, ValueError, TypeError, RuntimeError, struct.error),
+    *(LookupError, ArithmeticError, AttributeError),
+)
+"""What Pillow's decoders raise on damaged files; they have no common type."""
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[np.float32]
@@ -75,7 +87,7 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
         with warnings.catch_warnings():
             # Our own limit speaks instead of Pillow's warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(file)) as picture:
+            with Image.open(io.BytesIO(file), formats=FORMATS) as picture:
                 return _upright(picture, name)
     except Image.DecompressionBombError as error:
         raise MediaError(
@@ -85,7 +97,7 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
         raise MediaError(
             "unsupported_media", f"{name} is no picture that can be read (PNG, JPEG, WebP, ...)"
         ) from error
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
+    except _DAMAGED as error:
         if isinstance(error, MediaError):
             raise
         raise MediaError(
@@ -138,17 +150,11 @@ def read_audio(source: AudioSource) -> tuple[Samples, str | None]:
         name, data = _read_file(source, "sound")
         samples, rate = _decode(data, name)
     else:
-        given, rate = source if isinstance(source, tuple) else (source, SAMPLE_RATE)
-        if not isinstance(given, np.ndarray):
-            raise MediaError(
-                "unsupported_media",
-                f"a sound cannot be of type {type(given).__name__}; expected a path, bytes, an "
-                "array of samples at 16 kHz, or (array, samples a second)",
-            )
+        given, rate = _given(source)
+        _check_length(len(given), rate, given.size, name)
         whole: Any = given.dtype  # integers: their largest value is 1.0
         top = np.iinfo(whole).max if np.issubdtype(whole, np.integer) else 1
         samples = np.asarray(given, dtype=np.float64) / top
-        _check_length(len(samples), rate, name)
     if samples.ndim > 2 or samples.size == 0:
         raise MediaError("unsupported_media", f"{name} is empty: it holds no samples")
     if not np.isfinite(samples).all():
@@ -165,6 +171,26 @@ def read_audio(source: AudioSource) -> tuple[Samples, str | None]:
     return np.clip(samples, -1, 1).astype(np.float32), ", ".join(notes) or None
 
 
+def _given(source: Any) -> tuple[NDArray[Any], int]:
+    """Samples and their rate, as a program gives them."""
+    given, rate = (
+        source if isinstance(source, tuple) and len(source) == 2 else (source, SAMPLE_RATE)
+    )
+    is_samples = isinstance(given, np.ndarray) and given.ndim > 0 and given.dtype.kind in "iuf"
+    if not is_samples:
+        kind = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else ""
+        raise MediaError(
+            "unsupported_media",
+            f"a sound cannot be of type {kind or type(given).__name__}; expected a path, bytes, an "
+            "array of samples at 16 kHz, or (array, samples a second)",
+        )
+    if not isinstance(rate, (int, float, np.integer, np.floating)) or rate % 1 != 0:
+        raise MediaError(
+            "unsupported_media", f"the sound has {rate!r} samples a second; give a whole number"
+        )
+    return given, int(rate)
+
+
 def _decode(data: bytes, name: str) -> tuple[NDArray[np.float64], int]:
     try:
         import soundfile
@@ -174,7 +200,7 @@ def _decode(data: bytes, name: str) -> tuple[NDArray[np.float64], int]:
         ) from error
     try:
         about = soundfile.info(io.BytesIO(data))
-        _check_length(about.frames, about.samplerate, name)
+        _check_length(about.frames, about.samplerate, about.frames * about.channels, name)
         samples, rate = soundfile.read(io.BytesIO(data), dtype="float64")
     except soundfile.LibsndfileError as error:
         raise MediaError(
@@ -183,8 +209,8 @@ def _decode(data: bytes, name: str) -> tuple[NDArray[np.float64], int]:
     return samples, int(rate)
 
 
-def _check_length(samples: int, rate: int, name: str) -> None:
-    """By the header, before anything is decoded."""
+def _check_length(samples: int, rate: int, values: int, name: str) -> None:
+    """By the header, before anything is decoded; `values` are those of all channels."""
     if not MIN_RATE <= rate <= MAX_RATE:
         raise MediaError(
             "unsupported_media",
@@ -194,6 +220,12 @@ def _check_length(samples: int, rate: int, name: str) -> None:
         raise MediaError(
             "limit_exceeded",
             f"{name} lasts {samples / rate:.0f} s, at most {MAX_SECONDS:.0f} s are heard; cut it",
+        )
+    if values > MAX_VALUES:
+        raise MediaError(
+            "limit_exceeded",
+            f"{name} has {values:,} samples in all channels, at most {MAX_VALUES:,} are read; mix "
+            "them to one",
         )
 
 

@@ -1,5 +1,6 @@
 """Regions of a picture as tools take them: a detection's handle, or x1 y1 x2 y2 in pixels."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -22,7 +23,24 @@ def box_of(region: str | Sides | None, image: str, context: Context) -> Box:
     """The box of a region of this image, clipped to it; without a region, the whole picture.
 
     Raises:
-        RetryCall: it lies outside the picture, or on another one.
+        RetryCall: nothing of it lies inside the picture, or it lies on another one.
+    """
+    box = part_of(region, image, context)
+    if box is None:
+        height, width = context.media.image(image).shape[:2]
+        raise RetryCall(
+            f"the region {region} is empty, inverted or outside: give x1 < x2 and y1 < y2 inside "
+            f"the picture, which is {width}x{height} pixels"
+        )
+    return box
+
+
+def part_of(region: str | Sides | None, image: str, context: Context) -> Box | None:
+    """As `box_of`, for tools that give lists; None: nothing of the region lies inside the picture,
+    so that nothing can be found there.
+
+    Raises:
+        RetryCall: it lies on another picture, or its sides are not finite.
     """
     height, width = context.media.image(image).shape[:2]
     if region is None:
@@ -31,11 +49,31 @@ def box_of(region: str | Sides | None, image: str, context: Context) -> Box:
         found = context.media.detection(region)
         if found.image != image:
             raise RetryCall(f"{region} lies on {found.image}, not {image}")
-        return found.box.clip(width, height)
-    try:
-        return Box.of(region).clip(width, height)
-    except ValueError as error:
-        raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
+        region = found.box.xyxy
+    return inside(region, width, height)
+
+
+def inside(sides: Sides, width: int, height: int) -> Box | None:
+    """The part of a box that lies inside a picture of this size; None: it has none.
+
+    Raises:
+        RetryCall: a side is not finite.
+    """
+    check_finite(sides)
+    x1, y1 = max(0.0, sides[0]), max(0.0, sides[1])
+    x2, y2 = min(float(width), sides[2]), min(float(height), sides[3])
+    return Box.of((x1, y1, x2, y2)) if x1 < x2 and y1 < y2 else None
+
+
+def check_finite(*shapes: Sides | Point) -> None:
+    """Refuse boxes and points that have no place.
+
+    Raises:
+        RetryCall: a coordinate is not finite.
+    """
+    for shape in shapes:
+        if not all(map(math.isfinite, shape)):
+            raise RetryCall(f"{shape} holds what is no number; give pixels of the picture")
 
 
 def cut(pixels: Pixels, box: Box, margin: float = 0.0) -> tuple[Pixels, Box]:

@@ -1,7 +1,8 @@
 """Outline objects exactly: `segment`."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from nuthatch.tools.base import (
@@ -13,11 +14,15 @@ from nuthatch.tools.base import (
     exactly_one_of,
 )
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.regions import Point, Sides
+from nuthatch.tools.geometry import Mask
+from nuthatch.tools.ingest import Pixels
+from nuthatch.tools.regions import Point, Sides, check_finite, inside
 
 if TYPE_CHECKING:
     from nuthatch.tools.segmenters import Segmenter
+
+AT_ONCE = 32
+"""Prompts that are cut out together: each mask is as large as the picture until it is encoded."""
 
 
 class SegmentArgs(Arguments):
@@ -52,10 +57,11 @@ class Segment(Tool[SegmentArgs, Masks]):
     """Cut out the objects that boxes, points or earlier detections show.
 
     Promptable segmentation after Segment Anything (arXiv:2304.02643). Masks have the size of the
-    upright original image.
+    upright original image. A prompt that is empty, inverted or outside the picture has an empty
+    mask.
 
     Raises:
-        RetryCall: a box lies outside the picture, or detections are of another picture.
+        RetryCall: detections are of another picture, or a coordinate is not finite.
         ToolUnavailable: weights or packages are missing.
     """
 
@@ -68,37 +74,43 @@ class Segment(Tool[SegmentArgs, Masks]):
     def run(self, args: SegmentArgs, context: Context) -> Masks:
         segmenter: Segmenter = context.weights.get("segment")
         pixels = context.media.image(args.image)
-        height, width = pixels.shape[:2]
-        boxes = self._boxes(args, context, width, height)
-        if not boxes and not args.points:
-            return Masks(masks=[], predicted_iou=[], areas=[])
-        masks, quality = segmenter.segment(pixels, boxes=boxes, points=args.points)
-        handles, areas = [], []
-        for pixels_of_one in masks:
-            mask = Mask.of(pixels_of_one)
-            handles.append(context.add_mask(mask, parents=(args.image,)).handle)
-            areas.append(mask.area)
+        prompts = _prompts(args, context, pixels)
+        found: list[tuple[Mask, float]] = []
+        for start in range(0, len(prompts), AT_ONCE):
+            context.check()
+            some = prompts[start : start + AT_ONCE]
+            found += _cut_out(segmenter, pixels, some, are_points=args.points is not None)
         return Masks(
-            masks=handles,
-            predicted_iou=[min(1.0, max(0.0, float(q))) for q in quality],
-            areas=areas,
+            masks=[context.add_mask(mask, parents=(args.image,)).handle for mask, _ in found],
+            predicted_iou=[min(1.0, max(0.0, quality)) for _, quality in found],
+            areas=[mask.area for mask, _ in found],
         )
 
-    def _boxes(
-        self, args: SegmentArgs, context: Context, width: int, height: int
-    ) -> list[tuple[float, float, float, float]] | None:
-        if args.points is not None:
-            for x, y in args.points:
-                if not (0 <= x < width and 0 <= y < height):
-                    raise RetryCall(f"point ({x}, {y}) lies outside the {width}x{height} picture")
-            return None
-        if args.detections is not None:
-            found = [d for handle in args.detections for d in context.media.detections(handle)]
-            other = next((d for d in found if d.image != args.image), None)
-            if other:
-                raise RetryCall(f"{other.handle} lies on {other.image}, not on {args.image}")
-            return [d.box.xyxy for d in found]
-        try:
-            return [Box.of(box).clip(width, height).xyxy for box in args.boxes or []]
-        except ValueError as error:
-            raise RetryCall(f"{error}; the picture is {width}x{height} pixels") from error
+
+def _prompts(args: SegmentArgs, context: Context, pixels: Pixels) -> list[Any]:
+    """Boxes x1 y1 x2 y2, clipped, or points x y; None for one that lies outside the picture."""
+    height, width = pixels.shape[:2]
+    if args.points is not None:
+        check_finite(*args.points)
+        return [(x, y) if 0 <= x < width and 0 <= y < height else None for x, y in args.points]
+    boxes = args.boxes or []
+    if args.detections is not None:
+        found = [d for handle in args.detections for d in context.media.detections(handle)]
+        other = next((d for d in found if d.image != args.image), None)
+        if other:
+            raise RetryCall(f"{other.handle} lies on {other.image}, not on {args.image}")
+        boxes = [d.box.xyxy for d in found]
+    parts = [inside(box, width, height) for box in boxes]
+    return [None if part is None else part.xyxy for part in parts]
+
+
+def _cut_out(
+    segmenter: "Segmenter", pixels: Pixels, prompts: list[Any], *, are_points: bool
+) -> list[tuple[Mask, float]]:
+    """Of each prompt its mask and the model's guess of its quality; of None an empty mask."""
+    real = [each for each in prompts if each is not None]
+    boxes, points = (None, real) if are_points else (real, None)
+    masks, quality = segmenter.segment(pixels, boxes=boxes, points=points) if real else ((), ())
+    found = iter([(Mask.of(mask), float(q)) for mask, q in zip(masks, quality, strict=True)])
+    nothing = Mask.of(np.zeros(pixels.shape[:2], bool)), 0.0
+    return [nothing if each is None else next(found) for each in prompts]

@@ -139,9 +139,8 @@ def _judged(tagger: "Tagger", args: TagArgs, context: Context) -> Tags:
     asked = {label: canonical(label) for label in args.labels or CATEGORIES}
     known = {label: category for label, category in asked.items() if category}
     if not known:
-        raise RetryCall(
-            f"the tagger knows none of {args.labels}; it knows: {', '.join(CATEGORIES)}"
-        )
+        some = ", ".join(repr(label[:40]) for label in list(asked)[:3])
+        raise RetryCall(f"the tagger knows none of {some}; it knows: {', '.join(CATEGORIES)}")
     scores = tagger.tag_image(context.media.image(args.image))
     tags = [Tag(label=label, score=scores[category]) for label, category in known.items()]
     tags.sort(key=lambda tag: -tag.score)

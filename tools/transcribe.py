@@ -61,7 +61,7 @@ class Transcript(BaseModel):
         float | None, FOR_PEOPLE
     ]  # None where it was given, or only one is known
     duration: Annotated[float, FOR_PEOPLE]  # seconds of the recording
-    dropped: int  # unreliable segments that were left out
+    dropped: Annotated[int, FOR_PEOPLE]  # unreliable segments that were left out
 
     def in_short(self) -> str:
         """For people."""

@@ -5,6 +5,7 @@ the text before it: an error stays where it is. Sounds are mono float32 at 16 kH
 seconds of the sound.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -173,6 +174,8 @@ class Transcriber:
                 results = self._decode(sound, language, task)
                 for part, window, result in zip(some, mel, results, strict=True):
                     found = _segments(part, result, tokenizer)
+                    if not self.tells_times:  # the miniature knows lower case alone
+                        found = [replace(one, text=_as_sentences(one.text)) for one in found]
                     if word_timestamps:
                         found = self._timed(found, part, window, tokenizer)
                     segments += found
@@ -315,6 +318,12 @@ def _segments(part: Stretch, result: DecodingResult, tokenizer: Tokenizer) -> li
         for start, end, said in pieces
     ]
     return [segment for segment in found if segment.text]
+
+
+def _as_sentences(text: str) -> str:
+    """Capitals where a sentence begins, and for the word I."""
+    begun = re.sub(r"(^|[.?] )([a-z])", lambda found: found[1] + found[2].upper(), text)
+    return re.sub(r"\bi\b", "I", begun)
 
 
 def _is_poor(result: DecodingResult) -> bool:

@@ -42,12 +42,12 @@ LOADERS = {
     "segment": "nuthatch.tools.segmenters:load",
     "tag": "nuthatch.tools.taggers:load",
     "tag_sound": "nuthatch.tools.sound_tagger:load",
+    "transcribe": "nuthatch.tools.transcriber:load",
 }
 # The same for what has no miniature in the package: released weights only.
 FULL_SIZE_LOADERS = {
     "caption": "nuthatch.tools.captioner:load",
     "generate_image": "nuthatch.tools.painter:load",
-    "transcribe": "nuthatch.tools.transcriber:load",
 }
 EXTRAS = {
     "core": "vision",

@@ -16,7 +16,17 @@ from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.tools import CorrectAnswer
 from nuthatch.tools.verification.types import Correction
 from nuthatch.tools.weights import Weights
-from tests.agent.little_tools import PHOTO, TONE, CheckArgs, Cut, Find, Judge, Note, Say
+from tests.agent.little_tools import (
+    PHOTO,
+    TONE,
+    CheckArgs,
+    Cut,
+    Find,
+    Judge,
+    Note,
+    Say,
+    Trouble,
+)
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
 
@@ -24,7 +34,7 @@ LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
 def ask(tmp_path, *script, tools=(), verify=True, budget=None, **media):
     house = Agent(
         ScriptedPlanner(list(script)),
-        [Find(cup=[(1, 1, 9, 9)]), Say(), Cut(), Judge(), *tools],
+        ToolSet([Find(cup=[(1, 1, 9, 9)]), Say(), Cut(), Judge()]).with_tools(*tools),
         verify=verify,
         budget=budget,
         home=tmp_path,
@@ -88,6 +98,61 @@ def test_a_draft_that_cannot_be_checked_does_not_leave(judge, why, tmp_path):
     assert answer.draft == "Two cups."
     assert "could not be checked" in answer.reason
     assert why in answer.reason
+
+
+UNAVAILABLE = ("trouble", {"text": "unavailable"})
+
+
+@pytest.mark.parametrize("said", ["There are four cups.", "There is a giraffe.", "Two cups."])
+def test_what_is_said_for_want_of_a_tool_is_no_answer_but_a_sentence_about_the_tool(said, tmp_path):
+    answer = ask(tmp_path, [LOOK, UNAVAILABLE], said, tools=[Trouble()], image=PHOTO)
+    assert not answer.finished
+    assert answer.text == ""
+    assert answer.draft == said
+    assert answer.reason == "trouble cannot work here: no weights here"
+    assert [result.fault and result.fault.code for result in answer.calls] == [
+        None,
+        "weights_missing",
+        None,
+    ]
+
+
+class MoreTrouble(Trouble):
+    """Fail in the same way under another name."""
+
+    name = "more_trouble"
+
+
+def test_two_tools_that_lack_the_same_are_told_in_one_sentence(tmp_path):
+    script = [[UNAVAILABLE, ("more_trouble", {"text": "unavailable"})], "Two."]
+    answer = ask(tmp_path, *script, tools=[Trouble(), MoreTrouble()], image=PHOTO)
+    assert answer.reason == "trouble, more_trouble cannot work here: no weights here"
+
+
+def test_a_draft_that_tells_of_the_lack_itself_leaves(tmp_path):
+    said = "I could not look: no weights here. There is a giraffe."
+    answer = ask(tmp_path, UNAVAILABLE, said, tools=[Trouble()], image=PHOTO)
+    assert answer.text == said
+
+
+def test_a_planner_that_found_another_way_is_answered(tmp_path):
+    answer = ask(tmp_path, UNAVAILABLE, LOOK, "Three cups.", tools=[Trouble()], image=PHOTO)
+    assert answer.text == "Three cups."
+
+
+class Believer(Judge):
+    """Support what is undecided."""
+
+    def run(self, args: CheckArgs, context: Context) -> Correction:
+        done = super().run(args, context)
+        sure = [each.model_copy(update={"verdict": "supported"}) for each in done.verdicts]
+        return done.model_copy(update={"verdicts": sure})
+
+
+def test_what_the_judges_support_is_no_guess(tmp_path):
+    tools = [Trouble(), Believer()]
+    answer = ask(tmp_path, UNAVAILABLE, "There is a giraffe.", tools=tools, image=PHOTO)
+    assert answer.text == "There is a giraffe."
 
 
 def test_the_check_is_a_recorded_call(tmp_path):

@@ -1,23 +1,21 @@
 """Whatever a planner writes into a call, a tool answers, or refuses with an error of its own."""
 
 import math
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nuthatch.mllm.chat import SPECIAL_TOKENS
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.media import Detection, MediaStore
-from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
+from tests.tools.every_model import OTHERS, TOOLS, little_media, others, shipped
 
-TOOLS = default_tools()
-HANDLES = ["image_1", "image_2", "audio_1", "mask_1", "detection_1.1", "detection_1", "image_9"]
+CASES = [("shipped", name) for name in TOOLS.names] + [("others", name) for name in OTHERS]
+HANDLES = ["image_1", "image_2", "audio_1", "mask_1", "mask_2", "detection_1.1", "detection_1.2"]
+HANDLES += ["detection_1", "image_9"]
 WORDS = [
     "cup",
     "Cup ",
@@ -26,12 +24,18 @@ WORDS = [
     " ",
     "猫",
     "tasse à café",
-    "cup " * 200,
+    "cup " * 500,
     "cup\ncup",
     "\x00",
     "🐈",
+    "\ud800",
+    "en",
+    "german",
+    "1 + 1",
+    *SPECIAL_TOKENS,
 ]
-NUMBERS = [0, 1, -1, 3, 40, 64, 10**6, 2**40, 0.5, -0.5, 1e-9, 1e300, math.nan, math.inf]
+USUAL = ["cup", "a red mug", "two dogs", "1 + 1", "eng", "There is a cup."]
+NUMBERS = [0, 1, -1, 3, 40, 64, 10**6, 2**40, 10**400, 0.5, -0.5, 1e-9, 1e300, math.nan, math.inf]
 
 leaf = st.one_of(
     st.sampled_from(HANDLES),
@@ -44,74 +48,83 @@ leaf = st.one_of(
 value = st.recursive(leaf, lambda inner: st.lists(inner, max_size=5), max_leaves=12)
 
 
-def plausible(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values that are nearly what a schema asks for."""
+def drawn(schema: dict[str, Any], definitions: dict[str, Any], how: str) -> st.SearchStrategy[Any]:
+    """Values that a schema asks for: "right" ones, "near" ones of its type, or "wild"."""
+    if how == "wild":
+        return drawn(schema, definitions, "near") | value
     if "$ref" in schema:
-        return plausible(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+        return drawn(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions, how)
     if "anyOf" in schema:
-        return st.one_of(*(plausible(part, definitions) for part in schema["anyOf"]))
+        return st.one_of(*(drawn(part, definitions, how) for part in schema["anyOf"]))
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    if "x-media" in schema:
-        return st.sampled_from(HANDLES)
+    if kind := schema.get("x-media"):
+        fitting = [handle for handle in HANDLES[:-1] if handle.startswith(kind)]
+        return st.sampled_from(fitting if how == "right" else HANDLES)
     if "prefixItems" in schema:
-        return st.tuples(*(plausible(part, definitions) for part in schema["prefixItems"])).map(
+        return st.tuples(*(drawn(part, definitions, how) for part in schema["prefixItems"])).map(
             list
         )
     match schema.get("type"):
         case "array":
-            return st.lists(plausible(schema.get("items", {}), definitions), max_size=5)
+            least = schema.get("minItems", 0) if how == "right" else 0
+            inner = drawn(schema.get("items", {}), definitions, how)
+            return st.lists(inner, min_size=least, max_size=max(least, 3))
+        case "number" | "integer" if how == "right":
+            low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+            high = min(low + 60, schema.get("maximum", schema.get("exclusiveMaximum", low + 60)))
+            step = schema.get("multipleOf", 1)
+            whole = st.integers(low // step, high // step).map(lambda number: number * step)
+            return whole if schema["type"] == "integer" else whole | st.floats(low, high)
         case "number" | "integer":
             return st.one_of(st.sampled_from(NUMBERS), st.floats(-20, 120).map(round))
         case "boolean":
             return st.booleans()
+        case "string" if how == "right":
+            return st.sampled_from(USUAL)
         case "string":
             return st.one_of(st.sampled_from(WORDS), st.text(max_size=12))
         case "object" if "properties" in schema:
-            return arguments(schema, definitions)
-    return value
+            return arguments(schema, definitions, how)
+    return st.none() if how == "right" else value
 
 
-def arguments(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Some arguments of a schema, most of them plausible, at times one that nobody asked for."""
+def arguments(
+    schema: dict[str, Any], definitions: dict[str, Any], how: str
+) -> st.SearchStrategy[Any]:
+    """Arguments of a schema; wild ones hold what nobody asked for."""
     properties = schema.get("properties", {})
-    required = {
-        name: st.one_of(plausible(properties[name], definitions), value)
-        for name in schema.get("required", ())
-    }
-    optional = {
-        name: st.one_of(plausible(part, definitions), value)
-        for name, part in properties.items()
-        if name not in required
-    }
-    return st.fixed_dictionaries(required, optional=optional | {"more": leaf})
+    parts = {name: drawn(part, definitions, how) for name, part in properties.items()}
+    required = {name: parts.pop(name) for name in schema.get("required", ())}
+    choices = [each["required"][0] for each in schema.get("oneOf", ())]
+    if choices and how == "right":
+        choice = st.sampled_from(choices).flatmap(
+            lambda name: st.fixed_dictionaries({name: drawn(properties[name], definitions, how)})
+        )
+        rest = {name: part for name, part in parts.items() if name not in choices}
+        return st.builds(lambda a, b: a | b, st.fixed_dictionaries(required, optional=rest), choice)
+    return st.fixed_dictionaries(required, optional=parts | ({"x": leaf} if how == "wild" else {}))
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder: Path = tmp_path_factory.mktemp("media")
-    media = MediaStore(folder)
-    noise = np.random.default_rng(0)
-    media.add_image(noise.integers(0, 256, (40, 60, 3), dtype=np.uint8))
-    media.add_image(noise.integers(0, 256, (9, 300, 3), dtype=np.uint8))
-    media.add_audio(noise.uniform(-0.3, 0.3, 16_000).astype(np.float32))
-    media.add_mask(Mask.of(np.eye(40, 60, dtype=bool)), made_by=None, parents=("image_1",))
-    found = Detection(
-        image="image_1",
-        label="cup",
-        score=0.5,
-        score_kind="detector score",
-        box=Box(x1=2, y1=3, x2=20, y2=30),
-    )
-    media.add_detections(media.reserve_detections(), [found])
-    return Workbench(TOOLS, media, Weights())
+def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workbench]]:
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUTHATCH_CACHE", str(folder / "cache"))
+        patch.setenv("OMP_THREAD_LIMIT", "1")  # of tesseract, whose threads wait for each other
+        media = little_media(folder / "media")
+        models = {"shipped": shipped(folder), "others": others(folder)}
+        yield {name: Workbench(TOOLS, media, weights) for name, weights in models.items()}
 
 
-@pytest.mark.parametrize("name", TOOLS.names)
+@pytest.mark.parametrize(("models", "name"), CASES)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_no_arguments_bring_out_a_bug(bench: Workbench, name: str, data: st.DataObject) -> None:
+def test_no_arguments_bring_out_a_bug(
+    benches: dict[str, Workbench], models: str, name: str, data: st.DataObject
+) -> None:
     schema = TOOLS[name].Args.model_json_schema()
-    given_arguments = data.draw(arguments(schema, schema.get("$defs", {})))
-    result = bench.execute(ToolCall("call_1", name, given_arguments))
+    how = data.draw(st.sampled_from(["right", "right", "near", "wild"]))
+    given_arguments = data.draw(arguments(schema, schema.get("$defs", {}), how))
+    result = benches[models].execute(ToolCall("call_1", name, given_arguments))
     assert result.fault is None or not result.fault.is_bug, result.fault

@@ -193,9 +193,12 @@ def test_a_language_is_letters_only(language: str) -> None:
 
 
 @HERE
-def test_a_region_outside_the_picture_is_a_wrong_call(tmp_path: Path) -> None:
-    picture, _ = written()
-    assert fault_of(call(tmp_path, picture, region=[900, 0, 990, 50])).is_retryable
+def test_nothing_is_written_outside_the_picture_and_a_tiny_region_is_a_wrong_call(
+    tmp_path: Path,
+) -> None:
+    picture, _ = written(("Fresh coffee today", 30, 20))
+    for outside in ([900, 0, 990, 50], [200, 40, 20, 10], [30, 20, 30, 60]):
+        assert lines_of(call(tmp_path, picture, region=outside)) == []
     assert fault_of(call(tmp_path, picture, region=[0, 0, 4, 4])).is_retryable
 
 

@@ -293,3 +293,15 @@ def test_two_threads_may_hear_with_one_model():
     for thread in threads:
         thread.join()
     assert [found[i] for i in range(4)] == expected
+
+
+@pytest.mark.parametrize(
+    ("heard", "written"),
+    [
+        ("do i hear rain? i do. it is loud", "Do I hear rain? I do. It is loud"),
+        ("bring 3 dogs.", "Bring 3 dogs."),
+        ("", ""),
+    ],
+)
+def test_what_the_miniature_hears_is_written_as_sentences(heard, written):
+    assert transcriber._as_sentences(heard) == written

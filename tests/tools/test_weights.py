@@ -122,8 +122,8 @@ def test_a_folder_that_is_not_there_is_told_when_the_tool_is_called(tmp_path: Pa
 
 
 def test_what_has_no_miniature_says_what_to_fetch() -> None:
-    with pytest.raises(ToolUnavailable, match=r"--fetch whisper-tiny, then Weights\(folders="):
-        Weights().get("transcribe")
+    with pytest.raises(ToolUnavailable, match=r"--fetch \S+, then Weights\(folders="):
+        Weights().get("generate_image")
 
 
 def test_weights_that_nobody_can_load_are_no_bug_of_the_tool(copied: Path) -> None:
@@ -152,9 +152,10 @@ def test_a_name_is_offered_when_it_was_put_in_given_a_place_or_lies_in_the_prese
     weights = Weights(folders={"caption": "blip-large"})
     assert weights.offers("caption_many")  # although nothing was fetched
     assert weights.offers("describe_attributes")
-    assert not weights.offers("transcribe")
-    weights.put("transcribe", object())
     assert weights.offers("transcribe")
+    assert not weights.offers("generate_image")
+    weights.put("generate_image", object())
+    assert weights.offers("generate_image")
 
 
 def test_pickled_hub_weights_count_where_there_are_no_others(copied: Path) -> None:
@@ -209,6 +210,12 @@ def test_the_size_of_a_model_is_that_of_its_parameters_shared_ones_counted_once(
     assert footprint(BackEnd(net)) == {"cpu": 4000}
     assert footprint(BackEnd(net, tied, Net())) == {"cpu": 8000}
     assert footprint(object()) == {}
+
+
+def test_sparse_buffers_such_as_whispers_mask_of_heads_do_not_hinder_the_count() -> None:
+    net = Net()
+    net.register_buffer("heads", torch.eye(3).to_sparse())
+    assert footprint(BackEnd(net)) == {"cpu": 4000}
 
 
 def test_the_least_recently_used_goes_when_the_budget_is_full(shelf: Path) -> None:

@@ -9,7 +9,8 @@ for any score. A *threshold* of one label says from which score on its judge was
 95 of 100 measured cases; just beyond it the judge may still be wrong every other time. A judge
 decides alone where both agree: a probability leaves `UNSETTLED` to 1 - `UNSETTLED` only where the
 label's own threshold is passed. A judge without calibration stays between `UNMEASURED` and
-1 - `UNMEASURED`: it can agree with another one, never decide.
+1 - `UNMEASURED`: it can agree with another one, never decide. The one exception is the sound tagger
+with AudioSet's classes (`audioset_events`).
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from math import exp
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.verification.audioset_events import is_audioset
 from nuthatch.tools.weights import Weights
 
 if TYPE_CHECKING:
@@ -95,6 +97,15 @@ class Calibration:
         """Event in a recording."""
         table = self._table("tag_sound")
         return _Heard(table) if table else Unmeasured(0.5)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """AudioSet's classes that the sound tagger knows; none where it is another one."""
+        try:
+            events = getattr(self._weights.get("tag_sound"), "events", ())
+        except ToolUnavailable:
+            return ()
+        return tuple(events) if is_audioset(events) else ()
 
     @cached_property
     def floor(self) -> float:

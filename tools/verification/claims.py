@@ -1,10 +1,11 @@
 """From an answer to its claims, by rules over a closed vocabulary.
 
 Read are: existence ("there is a cup"), count ("three cups"), tint ("a blue cup"), relation ("left
-of the tree"), sound ("a dog is barking"), and quoted text. A bare "yes", "three", "blue" or "left
-of the tree" takes its meaning from the question. Nouns outside the vocabulary are claims too: they
-will find no judge, and so is what a sentence says of a known thing at its head in other words ("the
-dog sleeps"). Other actions, moods and opinions are not read.
+of the tree"), sound ("a dog is barking"), and quoted text; where there is a reader, also what is
+said to be written (`writing`). A bare "yes", "three", "blue" or "left of the tree" takes its
+meaning from the question. Nouns outside the vocabulary are claims too: they will find no judge, and
+so is what a sentence says of a known thing at its head in other words ("the dog sleeps"). Other
+actions, moods and opinions are not read.
 
 A subject may carry its tint: `red cup` counts or places red cups only (`split_name`). Relations
 and tints say that *some* such object is so; what is said of all ("all cups are red", "the cups are
@@ -15,13 +16,15 @@ picked out ("two cups left of the plate") is read as "at least": there may be ot
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.places import described
 from nuthatch.tools.verification.reading import Sentence, Text, name_at, quantity_at, read
 from nuthatch.tools.verification.scopes import SHOWN
 from nuthatch.tools.verification.statements import Anchor, Question, Statements, at_least
-from nuthatch.tools.verification.types import Claim
+from nuthatch.tools.verification.types import WRITTEN, Claim
+from nuthatch.tools.verification.writing import asks_what_is_written, written
 from nuthatch.tools.vocabulary import CATEGORIES
 
 
@@ -32,16 +35,30 @@ class Reading:
     text: Text
     claims: tuple[Claim, ...]
     anchors: dict[str, Anchor]
+    writing: bool = False
+    """Whether there is a reader for what is said to be written."""
 
 
-def extract_claims(answer: str, question: str | None = None) -> list[Claim]:
+def extract_claims(
+    answer: str, question: str | None = None, *, writing: bool = False
+) -> list[Claim]:
     """The claims of an answer, in the order of their spans."""
-    return list(read_claims(answer, question).claims)
+    return list(read_claims(answer, question, writing=writing).claims)
 
 
-def read_claims(answer: str, question: str | None = None) -> Reading:
-    """The claims of an answer and where they stand in it."""
-    return _Answer(read(answer), _asked(read(question)) if question else None).run()
+def read_claims(answer: str, question: str | None = None, *, writing: bool = False) -> Reading:
+    """The claims of an answer and where they stand in it.
+
+    `writing`: there is a reader, so that what is said to be written in the picture is told from
+    other quoted words. Without one those are all alike.
+    """
+    if not writing:
+        return _Answer(read(answer), _asked(read(question)) if question else None).run()
+    asking = read(question or "", partial(written, asked=False))
+    asked = _asked(asking)
+    heard = asked is not None and asked.kind == "sound"
+    finder = None if heard else partial(written, asked=asks_what_is_written(asking))
+    return replace(_Answer(read(answer, finder), asked).run(), writing=True)
 
 
 def split_name(subject: str) -> tuple[str | None, str]:
@@ -96,6 +113,7 @@ def _main(claims: list[Claim]) -> tuple[Claim, ...]:
     """What a yes asserts: the most special claim, last, after those that are new with it."""
     order = ("existence", "count", "attribute", "relation", "sound")
     ranked = [claim for kind in order for claim in claims if claim.kind == kind]
+    ranked += [claim for claim in claims if claim.predicate == WRITTEN]
     if not ranked:
         return ()
     main = ranked[-1]

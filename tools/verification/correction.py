@@ -78,7 +78,10 @@ def _observed(
                 "checked at once. Check it in parts",
                 "limit_exceeded",
             )
-    readings = [read_claims(item.answer, item.question) for item in items]
+    readings = [
+        read_claims(item.answer, item.question, writing=senses.reads and item.picture is not None)
+        for item in items
+    ]
     cases = [
         Case(reading.claims, item.picture, item.sound)
         for item, reading in zip(items, readings, strict=True)
@@ -91,7 +94,7 @@ def _correct(item: Item, reading: Reading, findings: Findings, policy: Policy) -
     edits = make_edits(reading, verdicts, policy)
 
     def judged(revised: str) -> list[Verdict]:
-        claims = read_claims(revised, item.question).claims
+        claims = read_claims(revised, item.question, writing=reading.writing).claims
         return judge(claims, findings, policy, item.authors)
 
     taken, reason = _choose(reading, verdicts, edits, judged)

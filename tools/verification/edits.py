@@ -16,7 +16,7 @@ from nuthatch.tools.verification.absences import rewrite_existence
 from nuthatch.tools.verification.claims import Reading
 from nuthatch.tools.verification.grammar import Change, agreement, replace, undeny
 from nuthatch.tools.verification.places import CENTRE
-from nuthatch.tools.verification.reading import Sentence, Text
+from nuthatch.tools.verification.reading import QUOTES, Sentence, Text
 from nuthatch.tools.verification.rules import Policy
 from nuthatch.tools.verification.statements import Anchor
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
@@ -38,7 +38,7 @@ def make_edits(reading: Reading, verdicts: Sequence[Verdict], policy: Policy) ->
         changes += [(verdict, change) for change in _corrected(reading, verdict)]
     for verdict in wrong:
         if policy.hedge <= 1 - verdict.probability < policy.replace:
-            changes.append((verdict, _hedged(verdict.claim)))
+            changes.append((verdict, _hedged(reading, verdict.claim)))
     return _settle(reading.text.source, changes)
 
 
@@ -69,7 +69,7 @@ def _corrected(reading: Reading, verdict: Verdict) -> list[Change]:
     """Changes that put a refuted claim right; none where nobody knows how."""
     claim, anchor = verdict.claim, reading.anchors[verdict.claim.id]
     text, opener = reading.text, anchor.opener
-    if _only_answers(text, anchor):
+    if claim.text != claim.value and _only_answers(text, anchor):  # the sign says "No"
         return [_flip(text, claim.span, anchor.words[0])]
     changes: list[Change] = []
     if claim.kind in _MAKERS and verdict.rule != "parent.refuted":
@@ -218,15 +218,31 @@ def _sound(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
     return [replace(text, first, last, new)]
 
 
+def _text(reading: Reading, verdict: Verdict, anchor: Anchor) -> list[Change]:
+    """What was read, between the quotation marks that are there, or in new ones."""
+    text, claim, read = reading.text, verdict.claim, verdict.correction
+    if not claim.polarity or not read:
+        return []
+    quoted = text.lower(anchor.words[0] - 1) in QUOTES
+    return [Change("replace", claim.span, read if quoted else f'"{read}"')]
+
+
 _MAKERS: dict[str, Callable[[Reading, Verdict, Anchor], list[Change]]] = {
     "count": _count,
     "attribute": _tint,
     "relation": _relation,
     "sound": _sound,
+    "text": _text,
 }
 
 
-def _hedged(claim: Claim) -> Change:
+def _hedged(reading: Reading, claim: Claim) -> Change:
+    if claim.kind == "text":  # before the quotation mark, and not a letter is changed
+        first = reading.anchors[claim.id].words[0]
+        first -= reading.text.lower(first - 1) in QUOTES
+        start = reading.text.tokens[first].start
+        old = reading.text.source[start : claim.span[1]]
+        return Change("hedge", (start, claim.span[1]), f"possibly {old}")
     new = grammar.like(claim.text, f"possibly {claim.text[:1].lower()}") + claim.text[1:]
     return Change("hedge", claim.span, new)
 

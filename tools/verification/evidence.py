@@ -11,9 +11,13 @@ import numpy as np
 
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.verification import colours
+from nuthatch.tools.verification.audioset_events import HEARD, UNHEARD, meaning
+from nuthatch.tools.verification.calibration import ALONE
 from nuthatch.tools.verification.claims import split_name
 from nuthatch.tools.verification.findings import Findings, Instance
-from nuthatch.tools.verification.types import Claim, Evidence, Stance
+from nuthatch.tools.verification.lettering import compare
+from nuthatch.tools.verification.senses import Seen
+from nuthatch.tools.verification.types import WRITTEN, Claim, Evidence, Stance
 from nuthatch.tools.verification.words import OPPOSITE
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
 
@@ -204,7 +208,12 @@ def _relation(claim: Claim, findings: Findings) -> Iterator[Evidence]:
 
 def _sound(claim: Claim, findings: Findings) -> Iterator[Evidence]:
     event, heard = claim.value or "", findings.heard
-    if heard is None or event not in SOUNDS:
+    if heard is None:
+        return
+    if findings.calibration.classes:
+        yield from _class_of_sound(event, heard, findings.calibration.classes)
+        return
+    if event not in SOUNDS:
         return
     scale = findings.calibration.heard
     score = heard.value.get(event, 0.0)
@@ -217,6 +226,55 @@ def _sound(claim: Claim, findings: Findings) -> Iterator[Evidence]:
     )
 
 
+def _class_of_sound(
+    event: str, heard: Seen[dict[str, float]], classes: Sequence[str]
+) -> Iterator[Evidence]:
+    """By AudioSet's classes; of those that are not among the best heard only a bound is known."""
+    means, may_be = meaning(event, classes)
+    if not means:
+        return
+    scores, bound = heard.value, min(heard.value.values(), default=0.0)
+    known = {name: scores[name] for name in means if name in scores}
+    best = max(known, key=known.__getitem__, default=None)
+    score = bound if best is None else known[best]
+    most = max([score, bound, *(scores.get(name, 0.0) for name in may_be or ())])
+    probability = 0.5
+    if not scores:
+        probability = SILENT
+    elif best is not None and score >= HEARD:
+        probability = ALONE
+    elif may_be is not None and most <= UNHEARD:
+        probability = 1 - ALONE
+    others = {
+        other: max(scores.get(name, 0.0) for name in names)
+        for other in SOUNDS
+        if other != event and (names := meaning(other, classes).means)
+    }
+    louder = sorted(others, key=lambda other: -others[other])
+    what = (
+        f"probability of {best}" if best else "no class of it scores more" if scores else "silence"
+    )
+    yield _item(
+        ("tag_sound", heard.call_id, "sound_tagger"),
+        (score, what),
+        probability,
+        value=", ".join(other for other in louder if others[other] >= HEARD) or None,
+    )
+
+
+def _text(claim: Claim, findings: Findings) -> Iterator[Evidence]:
+    if claim.predicate != WRITTEN or findings.read is None:
+        return
+    found = compare(claim.value or "", findings.read.value)
+    yield _item(
+        ("read_text", findings.read.call_id, "reader"),
+        (found.score, "weakest line's score" if found.lines else "nothing read"),
+        found.probability,
+        value=found.value,
+        boxes=[line.box for line in found.lines],
+    )
+
+
 SILENT = 0.01
 """That an event is in a recording without any sound."""
 _WITNESSES: dict[str, Callable[[Claim, Findings], Iterator[Evidence]]] = {
@@ -225,6 +283,7 @@ _WITNESSES: dict[str, Callable[[Claim, Findings], Iterator[Evidence]]] = {
     "attribute": _tint,
     "relation": _relation,
     "sound": _sound,
+    "text": _text,
 }
 
 

@@ -1,9 +1,9 @@
 """Looking and listening for all claims of an answer at once.
 
 One detector pass and one tagger pass for the union of all names in the answer; a close look at the
-boxes of those that are counted, coloured or placed; one hearing for all sounds. What was seen
-(`Findings`) does not depend on the claims' values, so a revised answer is judged from the same
-findings, without looking again.
+boxes of those that are counted, coloured or placed; one hearing for all sounds, one reading for all
+that is said to be written. What was seen (`Findings`) does not depend on the claims' values, so a
+revised answer is judged from the same findings, without looking again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,8 +26,9 @@ from nuthatch.tools.verification.senses import (
     Senses,
     Sighting,
     Sound,
+    Written,
 )
-from nuthatch.tools.verification.types import Claim, Evidence
+from nuthatch.tools.verification.types import WRITTEN, Claim, Evidence
 from nuthatch.tools.verification.words import OPPOSITE
 from nuthatch.tools.vocabulary import CATEGORIES
 
@@ -102,6 +103,7 @@ class Findings:
     detect_call: str = ""
     tagged: Seen[dict[str, float]] | None = None
     heard: Seen[dict[str, float]] | None = None
+    read: Seen[list[Written]] | None = None
     measured: dict[tuple[str, ...], str] = field(default_factory=dict)
     """(what was measured) -> call id"""
     testified: dict[tuple[str, ...], tuple[Evidence, ...]] = field(default_factory=dict)
@@ -149,6 +151,8 @@ def observe(cases: Sequence[Case], senses: Senses, calibration: Calibration) -> 
     for i, case in enumerate(cases):
         if case.sound is not None and any(claim.kind == "sound" for claim in case.claims):
             findings[i].heard = senses.listen(case.sound)
+        if case.picture is not None and any(claim.predicate == WRITTEN for claim in case.claims):
+            findings[i].read = senses.read(case.picture)
     return findings
 
 

@@ -6,7 +6,7 @@ is asserted must not be lost because nobody can judge it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nuthatch.tools.verification import words as w
@@ -15,7 +15,7 @@ from nuthatch.tools.vocabulary import singular
 LONGEST_SENTENCE = 400
 """Tokens; what never ends is cut here, so that reading stays linear in the text."""
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+(?:['’-][^\W\d_]+)*|[^\w\s]|_+")
-_QUOTES = {'"': '"', "“": "”", "«": "»"}
+QUOTES = {'"': '"', "“": "”", "«": "»"}
 Span = tuple[int, int]
 
 
@@ -71,6 +71,8 @@ class Sentence:
     mentions: list[Mention] = field(default_factory=list)
     quotes: list[tuple[int, int]] = field(default_factory=list)
     """Token ranges between quotation marks: what they say is quoted, not asserted."""
+    written: list[tuple[int, int]] = field(default_factory=list)
+    """Those that are said to stand in the picture; quotation marks may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,14 @@ class Text:
         return self.source[start:end]
 
 
-def read(source: str) -> Text:
-    """Read a text; linear in its length."""
+def read(source: str, writing: Callable[["Text", Sentence], Iterable[Span]] | None = None) -> Text:
+    """Read a text; linear in its length. `writing` finds what a sentence says is written."""
     tokens = tuple(_tokens(source))
     text = Text(source, tokens, tuple(_sentences(source, tokens)))
     for sentence in text.sentences:
+        if writing is not None:
+            sentence.written = sorted(writing(text, sentence))
+            sentence.quotes = sorted({*sentence.quotes, *sentence.written})
         sentence.mentions = list(_mentions(text, sentence))
     return text
 
@@ -125,8 +130,8 @@ def _sentences(source: str, tokens: Sequence[Token]) -> Iterator[Sentence]:
         if closing and token.text == closing:
             quotes.append((opened, index))
             closing = ""
-        elif not closing and token.text in _QUOTES:
-            ending = _QUOTES[token.text]
+        elif not closing and token.text in QUOTES:
+            ending = QUOTES[token.text]
             if ending in source[token.end : token.end + 200]:
                 closing, opened = ending, index + 1
         gap = source[token.end : tokens[index + 1].start] if index + 1 < len(tokens) else "\n"
@@ -152,7 +157,8 @@ def _mentions(text: Text, sentence: Sentence) -> Iterator[Mention]:
         if any(start <= index < end for start, end in sentence.quotes):
             index += 1
             continue
-        found = _phrase(text, index, sentence.last)
+        quoted = (start for start, _ in sentence.quotes if start > index)
+        found = _phrase(text, index, min(quoted, default=sentence.last))
         if found is None:
             index += 1
         else:

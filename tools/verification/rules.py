@@ -14,6 +14,8 @@
 | `relation.contradicts` | refuted | the boxes lie the other way, by 5 % at least |
 | `sound.heard` | supported | heard with a score that is right in 95 of 100 measured cases |
 | `sound.unheard` | refuted | as before, against it |
+| `text.read` | supported | the words claimed were read in the picture |
+| `text.differs` | refuted | one line was read there, surely, and it is quite another |
 | `parent.refuted` | refuted | what it is said of is not there |
 | `judges.differ` | not enough | one judge speaks for it, another against |
 | `judges.unsure` | not enough | too few speak clearly |
@@ -262,11 +264,27 @@ def _sound(
     return _Ruling("refuted", chance, "sound.unheard", item.value)
 
 
+def _text(
+    claim: Claim, evidence: Sequence[Evidence], policy: Policy, authors: frozenset[str]
+) -> _Ruling:
+    (item,) = evidence
+    if item.probability is None:
+        return _Ruling("not_enough_evidence", 0.5, "judges.unsure")
+    if item.judge in authors:
+        return _Ruling("not_enough_evidence", item.probability, "judges.author")
+    if item.probability >= policy.support:
+        return _Ruling("supported", item.probability, "text.read")
+    if item.probability <= policy.refute:
+        return _Ruling("refuted", item.probability, "text.differs", item.value)
+    return _Ruling("not_enough_evidence", item.probability, "judges.unsure")
+
+
 _RULES: dict[str, Callable[..., _Ruling]] = {
     "existence": _existence,
     "attribute": _tint,
     "count": _count,
     "relation": _relation,
     "sound": _sound,
+    "text": _text,
 }
 """In the order in which claims are judged."""

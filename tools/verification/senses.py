@@ -12,11 +12,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from nuthatch.tools.base import Context
-from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.faults import ToolFault, ToolUnavailable
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import Pixels, Samples
 from nuthatch.tools.lens import COSINE, Contrastive
 from nuthatch.tools.weights import Weights
+from nuthatch.tools.workbench import Workbench
 
 T = TypeVar("T")
 Picture = Any
@@ -51,8 +52,21 @@ class Region(NamedTuple):
     tints: Mapping[str, float]
 
 
+class Written(NamedTuple):
+    """A line of text that the reader read: data from the picture, to be compared and no more."""
+
+    text: str
+    score: float
+    box: Box
+
+
 class Senses(Protocol):
     """The judges' eyes and ears."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is a reader at all."""
+        ...
 
     def pixels(self, picture: Picture) -> Pixels: ...
 
@@ -80,6 +94,10 @@ class Senses(Protocol):
 
     def listen(self, sound: Sound) -> Seen[dict[str, float]] | None:
         """The sound tagger: a score for each event; an empty answer is silence."""
+        ...
+
+    def read(self, picture: Picture) -> Seen[list[Written]] | None:
+        """The reader: lines of text as a page is read; none where nothing was read."""
         ...
 
 
@@ -176,6 +194,24 @@ class ToolSenses:
         assert isinstance(heard.value, SoundEvents)
         return Seen(heard.call_id, {each.event: each.score for each in heard.value.events})
 
+    @property
+    def reads(self) -> bool:
+        bench = self.context.bench
+        return isinstance(bench, Workbench) and "read_text" in bench.tools
+
+    def read(self, picture: str) -> Seen[list[Written]] | None:
+        from nuthatch.tools.read_text import Lines
+
+        try:
+            found = self._call("read_text", image=picture)
+        except ToolFault:  # too slow, or a user's own that takes other arguments
+            self.context.check()
+            return None
+        if found is None or not isinstance(found.value, Lines):
+            return None
+        lines = [Written(line.text, line.score, line.box) for line in found.value.lines]
+        return Seen(found.call_id, lines)
+
     def _call(self, tool: str, **arguments: object) -> Seen[object] | None:
         """The result and the id of its call; None if the tool cannot work here."""
         try:
@@ -255,6 +291,11 @@ class ModelSenses:
             return None
         silent = float(np.abs(sound).max(initial=0.0)) < SILENCE
         return Seen("tag_sound", {} if silent else dict(tagger.tag(sound)))
+
+    reads = False  # no weights: the reader is a tool
+
+    def read(self, picture: Pixels) -> None:
+        return None
 
     def _get(self, name: str) -> Any:
         try:

@@ -12,7 +12,7 @@ from nuthatch.tools.verification.places import Place, described, places, tint_of
 from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.scopes import Scopes
 from nuthatch.tools.verification.sounds import soundings
-from nuthatch.tools.verification.types import Claim, ClaimKind
+from nuthatch.tools.verification.types import WRITTEN, Claim, ClaimKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,15 @@ class Statements:
         for start, end in each.quotes:
             if end > start:
                 quoted = self.text.slice(start, end)
-                self._claim("text", (start, end), "text", "says", value=quoted)
+                there = (start, end) in each.written
+                self._claim(
+                    "text",
+                    (start, end),
+                    "text",
+                    WRITTEN if there else "says",
+                    value=quoted,
+                    polarity=not (there and self.scopes.denied(start)),
+                )
         heard = self._sounds(each)
         self._things(each, heard)
         self._relations(each, heard)

@@ -16,6 +16,8 @@ ClaimKind = Literal[
 Stance = Literal["supports", "refutes", "neutral"]
 VerdictName = Literal["supported", "refuted", "not_enough_evidence"]
 Span = tuple[int, int]
+WRITTEN = "written"
+"""Predicate of words that are said to stand in the picture."""
 
 
 class _Record(BaseModel):
@@ -28,8 +30,9 @@ class Claim(_Record):
     `subject` is the category in the vocabulary's words, singular, with its tint where that counts
     (`red cup`), or with words that pick some out (`left cup`), which nobody can judge. `predicate`
     is what is said of some such object: `exists`, `count`, `tint`, `left of` / `right of` /
-    `above` / `below`, `sounds`; of all of them: `all tint`, `all left of`. `value` is the number,
-    the tint, the other object, or the sound event. `polarity` is False when it is denied.
+    `above` / `below`, `sounds`; of all of them: `all tint`, `all left of`; of words (`text`):
+    `says`, or `written`. `value` is the number, the tint, the other object, the sound event, or the
+    words. `polarity` is False when it is denied.
     """
 
     id: str
@@ -50,7 +53,7 @@ class Evidence(_Record):
     id: str
     tool: str
     call_id: str
-    judge: str  # whose eyes: detector, tagger, sound_tagger, geometry, pixels
+    judge: str  # whose eyes: detector, tagger, sound_tagger, geometry, pixels, reader
     stance: Stance
     score: float
     score_kind: str  # what the number is, e.g. "detector score", "share of pixels"

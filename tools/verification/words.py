@@ -209,6 +209,21 @@ PLAIN_PREPOSITIONS = {
 }
 """Preposition of one word -> relation; those outside `OPPOSITE` nobody can judge yet."""
 
+# -- writing --------------------------------------------------------------------------------------
+
+SAYS = _set("say says saying read reads reading spell spells spelling")
+"""Between what bears writing and the words that stand there."""
+LABELLED = _set("labelled labeled titled marked inscribed")
+"""The same, of anything."""
+WRITTEN = _set("written printed painted engraved")
+BEARERS = _set(
+    "sign signs text texts label poster banner board billboard placard plate plaque note notice "
+    "caption inscription writing word words letters lettering message title headline sticker "
+    "ticket screen display page cover logo tag menu cup mug bottle box bag cake book shirt jersey "
+    "bus truck wall door window building shop store"
+)
+"""Nouns for what is written or bears it; what a person says is spoken."""
+
 # -- sounds ---------------------------------------------------------------------------------------
 
 EVENT_OF = {sound.object: event for event, sound in SOUNDS.items()}

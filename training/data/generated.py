@@ -15,8 +15,9 @@ from nuthatch.training.data.arguments import Field, draw_field, mention
 from nuthatch.training.data.offers import offer
 from nuthatch.training.data.paraphrase import choose, expand, plain, quote, reword, styled
 from nuthatch.training.data.sample import Draw, Held
+from nuthatch.training.data.simulation import Reply
 from nuthatch.training.data.talk import Call, Talk
-from nuthatch.training.data.tool_schemas import Reply, Schema
+from nuthatch.training.data.tool_schemas import Schema
 from nuthatch.training.data.words import any_word, article, held_out, listed, made_up
 
 NONE_FITS = "I have no tool for that."

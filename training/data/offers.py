@@ -2,11 +2,10 @@
 
 from collections.abc import Collection
 
-from nuthatch.tools.catalogue import default_tools
 from nuthatch.training.data.sample import Draw
-from nuthatch.training.data.tool_schemas import Schema, schemas
+from nuthatch.training.data.tool_schemas import BESIDE, Schema, schemas
 
-USUAL = tuple(tool.name for tool in default_tools())
+USUAL = tuple(name for name in schemas() if name not in BESIDE)
 ALL = 0.06
 USUAL_SHARE = 0.16
 

@@ -5,14 +5,12 @@ from typing import Any
 from nuthatch.tools.ask_region import RegionAnswer, RegionAnswers
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.caption import Caption
+from nuthatch.tools.generate_image import STANDARD, Painted, seed_of
 from nuthatch.training.data import faults
 from nuthatch.training.data.layouts import Thing
 from nuthatch.training.data.looking import of, pictures, things
 from nuthatch.training.data.paraphrase import quote, reword
 from nuthatch.training.data.talk import Talk, there_are, thing_slots
-from nuthatch.training.data.tool_schemas import (
-    GeneratedImages,
-)
 from nuthatch.training.data.words import (
     any_word,
     description,
@@ -293,7 +291,7 @@ def _seed(talk: Talk) -> tuple[str, dict[str, int]]:
     return reword(talk.draw, "with seed", {"number": str(seed)}, talk.held), {"seed": seed}
 
 
-def made(talk: Talk, call: tuple[str, dict[str, Any]], number: int, seed: dict[str, int]) -> None:
+def made(talk: Talk, call: tuple[str, dict[str, Any]], number: int, said: dict[str, int]) -> None:
     """Call a tool that makes pictures, and name what it made."""
     if faults.strike(talk):
         problem = faults.fault(talk, call[0])
@@ -305,8 +303,23 @@ def made(talk: Talk, call: tuple[str, dict[str, Any]], number: int, seed: dict[s
     handles = [
         talk.house.media.enter("image", width=size[0], height=size[1]) for _ in range(number)
     ]
-    value = GeneratedImages(images=handles, seed=seed.get("seed", talk.draw.randrange(1000)))
-    talk.call(call, told=[value])
+    # Any seed where none was said, not the tool's 0: the draws that follow count on this one.
+    seed = said.get("seed", talk.draw.randrange(1000))
+    painted = Painted(
+        images=handles,
+        seeds=[seed_of(seed, index) for index in range(number)],
+        width=size[0],
+        height=size[1],
+        prompt_tokens=len(call[1]["prompt"].split()) + 2,
+        prompt_truncated=False,
+        model="known",
+        steps=STANDARD.steps,
+        guidance=STANDARD.guidance,
+        negative_prompt=STANDARD.negative_prompt,
+        refined=False,
+        policy="none",
+    )
+    talk.call(call, told=[painted])
     talk.say(f"Done: {listed(handles)}.")
 
 

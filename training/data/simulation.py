@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from nuthatch.tools.base import Context, ToolCall, ToolResult
 from nuthatch.tools.calculate import Calculate
-from nuthatch.tools.catalogue import default_tools
+from nuthatch.tools.catalogue import all_tools
 from nuthatch.tools.crop import Crop, CropArgs
 from nuthatch.tools.describe_attributes import (
     Attributes,
@@ -23,6 +23,7 @@ from nuthatch.tools.describe_attributes import (
 from nuthatch.tools.detect import DetectArgs, Found
 from nuthatch.tools.faults import Fault, RetryCall, ToolFault
 from nuthatch.tools.geometry import Box
+from nuthatch.tools.ground import GroundArgs, Grounded, PhraseLink
 from nuthatch.tools.locate_sound_source import MIN_SCORE, SoundLink, SoundSources
 from nuthatch.tools.measure import Measure
 from nuthatch.tools.media import Detection, Media, MediaKind, MediaStore
@@ -33,16 +34,19 @@ from nuthatch.tools.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
 from nuthatch.tools.toolset import media_arguments
 from nuthatch.tools.verification.words import COLOURS
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS, canonical
-from nuthatch.training.data import tool_schemas
 from nuthatch.training.data.layouts import Layout, Thing
 from nuthatch.training.data.sample import Draw, Sound
-from nuthatch.training.data.tool_schemas import GroundArgs, Grounded, PhraseLink
 
 ARGUMENTS: dict[str, type[BaseModel]] = {
-    **{tool.name: tool.arguments for tool in tool_schemas.PLANNED},
-    **{tool.name: cast(type[BaseModel], tool.Args) for tool in default_tools()},
+    tool.name: cast(type[BaseModel], tool.Args) for tool in all_tools()
 }
 _MEASURE, _CALCULATE = Measure(), Calculate()
+
+
+class Reply(BaseModel):
+    """The result of a tool outside the catalogue: whatever fields it has."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class KnownMedia(MediaStore):
@@ -115,7 +119,7 @@ class Simulation:
             args = ARGUMENTS[call.tool].model_validate(call.arguments)
             self._check_handles(call.tool, args)
         else:
-            args = tool_schemas.Reply(**call.arguments)
+            args = Reply(**call.arguments)
         if fault is not None:
             if call.tool == "detect":
                 self.media.reserve_detections()
@@ -349,8 +353,15 @@ class Simulation:
 
     def _ground(self, args: GroundArgs) -> Grounded:
         links = []
-        for phrase in args.phrases:
+        for given in args.phrases:
+            phrase = given if isinstance(given, str) else given.text
             seen = [(phrase, thing) for thing in self._shown(args.image, phrase)[:3]]
             found = self._enter(args.image, seen, 0.35) if seen else []
-            links.append(PhraseLink(phrase=phrase, detections=[each.handle for each in found]))
+            links.append(
+                PhraseLink(
+                    phrase=phrase,
+                    detections=[each.handle for each in found],
+                    score=found[0].score if found else None,
+                )
+            )
         return Grounded(links=links)
