@@ -62,9 +62,9 @@ another tempo, length of the throat, microphone and noise. Never heard in traini
 {held_out} (neither their accent nor, for those with a plus, their speaker), and one sentence in
 ten. No human voice was ever heard.
 
-**Schedule.** {steps:,} steps of {batch} windows, AdamW, cosine from {lr}; heads that do not ship learn
-phonemes and words by CTC, and the decoder is shown when each word is said. {minutes} minutes of one
-shared core.
+**Schedule.** {steps:,} steps of {batch} windows, AdamW, cosine from {lr}; heads that do not ship
+learn phonemes and words by CTC, and the decoder is shown when each word is said. {minutes} minutes
+of one shared core.
 Command: first line of `training/recipes/embedded/1_perceive_transcribe.yaml`.
 
 **Quality**, {test_sentences} sentences never trained on in each kind of voice, greedy decoding,
@@ -76,8 +76,7 @@ with 95 % intervals (over resampled sentences).
 languages and human speech come out as nonsense of the miniature world, and not always with a low
 score. Its sentences are those of some fifty frames: what is said otherwise is
 bent towards them ("the cat is under the table", of which it knows all but the last word, became
-"the the bottle"). Words that sound alike in
-an unknown accent are confused. It writes lower case; capitals where sentences begin are put there
-by `nuthatch.tools.transcriber`. It cannot translate, and tells one time for all that is said without a pause of half
-a second.
+"the the bottle"). Words that sound alike in an unknown accent are confused. It writes lower case;
+capitals where sentences begin are put there by `nuthatch.tools.transcriber`. It cannot translate,
+and tells one time for all that is said without a pause of half a second.
 """
