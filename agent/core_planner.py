@@ -9,11 +9,12 @@ changes, and then, one by one, those of the question at hand.
 
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import shorten
 from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Budget
@@ -30,6 +31,7 @@ from nuthatch.tools.media import MediaKind, MediaStore
 KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask", "detection")
 SHORT = 60  # characters of a shortened result
 AT_ONCE = 4  # results shortened at once
+LONGEST_QUOTE = 400  # characters
 
 
 class CorePlanner:
@@ -40,7 +42,8 @@ class CorePlanner:
         known: media that were encoded by the same core, for others that use it too.
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
-        quoted: hold arguments marked `x-quoted`, labels and boxes, to the user's words and numbers.
+        quoted: hold arguments marked `x-quoted`, labels and boxes, to the user's words and numbers,
+            and quotations of an answer to what tools read from media.
         always_call: say calls as long as the budget has one, never a text; to try out calls.
         max_calls: of one turn.
         max_new_tokens, temperature: as for `Decoder`; `seed` makes drawn turns repeatable.
@@ -114,6 +117,7 @@ class CorePlanner:
             allow="answer" if no_call_left else "calls" if self.always_call else "any",
             max_calls=int(min(self.max_calls, max(left, 1))),
             quoted=[exchange.question for exchange in talk.exchanges] if self.quoted else None,
+            read=_read(talk) if self.quoted else (),
         )
 
     def _prompt(self, talk: Conversation) -> list[int]:
@@ -158,6 +162,27 @@ class CorePlanner:
         banks = self.processor.filter_banks([store.audio(handle).copy()])
         heard: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
         return heard
+
+
+def _read(talk: Conversation) -> list[str]:
+    """What tools read from media for the question at hand: every text, and those of a result in
+    one; longer ones than a turn has room for are left out."""
+    found: dict[str, None] = {}
+    for result in talk.now.observed:
+        for name in result.taint:
+            texts = list(_texts(getattr(result.value, name, None)))
+            found |= dict.fromkeys([*texts, " ".join(texts)])
+    return [text for text in found if text.strip() and len(text) <= LONGEST_QUOTE]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, BaseModel):
+        yield from _texts([part for _, part in value])
 
 
 def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ _ENDS = (
     ("exclusiveMinimum", "exclusiveMaximum"),
 )
 _ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
-_TEXT = r"/[^\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000](.|\n)*/"  # never blank
+_BLANK = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u206f\u3000"  # no text is blank
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
 _NUMBER = re.compile(
     r"(?<![A-WYZa-wyz_\d.])"  # `image_1` names a thing; `10x20` are two numbers
@@ -75,6 +75,7 @@ def turn_grammar(
     allow: Literal["any", "calls", "answer"] = "any",
     max_calls: int = 4,
     quoted: Sequence[str] | None = None,
+    read: Sequence[str] = (),
 ) -> str:
     """What a planner may write in this turn, as a grammar for llguidance.
 
@@ -85,6 +86,8 @@ def turn_grammar(
         max_calls: in one turn.
         quoted: the user's own turns; values marked `x-quoted` are then held to these: strings to
             runs of words, numbers to numbers. None leaves them free.
+        read: what tools read from media; where they read something, what a text puts between
+            quotation marks is one of these, whole.
 
     Raises:
         GrammarError: a schema uses a keyword that no grammar can keep.
@@ -97,13 +100,25 @@ def turn_grammar(
             f"only calls are allowed, and no tool can be called (tools: {names}; live media: "
             f"{', '.join(kind for kind in handles if handles[kind]) or 'none'})"
         )
-    lines = [f"TEXT: {_TEXT}"]
+    lines = _text_rules(read)
     if rules:
         lines.append(f"calls: call{{1,{max(1, max_calls)}}}")
         lines.append(f"call: {CALL} ({' | '.join(f'tool_{n}' for n in range(len(rules)))})")
         lines += [f"tool_{n}: %json {rule}" for n, rule in enumerate(rules)]
-    start = "calls" if allow == "calls" else "TEXT | calls" if rules else "TEXT"
+    start = "calls" if allow == "calls" else "text | calls" if rules else "text"
     return str(LLMatcher.grammar_from_lark("\n".join([f"start: {start}", *lines])))
+
+
+def _text_rules(read: Sequence[str]) -> list[str]:
+    if not read:
+        return ["text: TEXT", f"TEXT: /[^{_BLANK}](.|\\n)*/"]
+    quotes = " | ".join(json.dumps(f'"{each}"', ensure_ascii=False) for each in read)
+    return [
+        "text: PLAIN (quote MORE?)* | (quote MORE?)+",
+        f"quote: {quotes}",
+        f'PLAIN: /[^"{_BLANK}][^"]*/',
+        'MORE: /[^"]+/',
+    ]
 
 
 def word_spans(texts: Iterable[str]) -> list[str]:

@@ -23,6 +23,7 @@ from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Note, Say
 from tests.mllm.speakers import tokenizer
+from tests.mllm.test_grammar import fits
 
 CALL_TOKEN = tokenizer().convert_tokens_to_ids("<|call|>")
 CUPS = [(1, 1, 9, 9), (20, 5, 40, 25)]
@@ -84,7 +85,8 @@ def observe(conversation: Conversation, *calls: tuple[str, dict]) -> None:
     for call in made:
         tool, args, _ = conversation.tools.check(call, conversation.media)
         context = Context(call.id, conversation.media, None, None)  # type: ignore[arg-type]
-        conversation.observe(ToolResult(call, tool.run(args, context), None, ms=1.0))
+        value = tool.run(args, context)
+        conversation.observe(ToolResult(call, value, None, ms=1.0, taint=tool.taint))
 
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
@@ -130,6 +132,32 @@ def test_what_was_told_stays_as_it_was_when_the_talk_goes_on(tmp_path):
     prompts.append(prompt_ids(tokenizer(), messages(conversation)))
     for before, after in pairwise(prompts):
         assert after[: len(before)] == before
+
+
+class Listen(Say):
+    """Say what is said in a recording."""
+
+    name = "listen"
+    taint = ("text",)
+
+
+def test_an_answer_quotes_what_tools_read_from_media_whole_and_nothing_else(tmp_path):
+    conversation = talk(tmp_path, tools=ToolSet([Listen(), Say()]))
+    observe(conversation, ("listen", {"text": "Two dogs."}), ("say", {"text": "Three"}))
+    grammar = planner()._grammar(conversation)
+    assert fits('It says: "Two dogs."', grammar)
+    assert not fits('It says: "Two cats."', grammar)
+    assert not fits('It says: "Three"', grammar)
+    assert fits('It says: "Two cats."', planner(quoted=False)._grammar(conversation))
+    conversation.now.answer = 'It says: "Two dogs."'
+    conversation.ask("And now?", [])
+    assert fits('It says: "Two cats."', planner()._grammar(conversation))
+
+
+def test_what_is_too_long_to_quote_is_not_offered(tmp_path):
+    conversation = talk(tmp_path, tools=ToolSet([Listen()]))
+    observe(conversation, ("listen", {"text": "word " * 100}))
+    assert fits('It says: "Two cats."', planner()._grammar(conversation))
 
 
 # -- turns ----------------------------------------------------------------------------------------

@@ -57,6 +57,31 @@ def test_a_text_is_never_blank(blank):
     assert not fits(blank, turn_grammar(SCHEMAS, HANDLES))
 
 
+READ = ["Open 24 hours.", 'A "b" \\ c', "caf\u00e9\n2"]
+
+
+@pytest.mark.parametrize(
+    "text", ["There is no text.", *(f'It says "{read}", I hear.' for read in READ)]
+)
+def test_what_a_text_quotes_is_what_was_read(text):
+    assert fits(text, turn_grammar(SCHEMAS, HANDLES, read=READ))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['It says "Open".', 'It says "Open 24 hours', 'It says "open 24 hours."', 'Say "', " ", ""],
+)
+def test_no_text_quotes_anything_else_or_a_part(text):
+    assert not fits(text, turn_grammar(SCHEMAS, HANDLES, read=READ))
+    assert fits(text or "-", turn_grammar(SCHEMAS, HANDLES)) is bool(text.strip() or not text)
+
+
+def test_where_something_was_read_a_text_may_begin_with_it_or_quote_it_twice_and_calls_are_free():
+    grammar = turn_grammar(SCHEMAS, HANDLES, read=READ)
+    assert fits(f'"{READ[0]}" and "{READ[2]}"', grammar)
+    assert fits(said(CALLS[0], CALLS[4]), grammar)
+
+
 def test_only_so_many_calls_fit_in_a_turn():
     grammar = turn_grammar(SCHEMAS, HANDLES, max_calls=2)
     assert fits(said(*CALLS[:2]), grammar)
