@@ -21,13 +21,20 @@ PACKAGES = {
     "segment-anything": ("vision", "masks"),
     "soundfile": ("audio", "reading sounds"),
     "scipy": ("audio", "resampling sounds"),
+    "openai-whisper": ("audio", "writing down speech"),
+    "pytesseract": ("vision", "reading text"),
     "av": ("vision", "reading videos"),
     "matplotlib": ("train", "plots"),
     "PyYAML": ("train", "recipes"),
     "langchain": ("langchain", "reserved: adapters to come"),
-    "groundingdino-py": ("groundingdino", "reserved: the full-size detector to come"),
-    "diffusers": ("imagine", "reserved: making pictures to come"),
+    "groundingdino-py": ("groundingdino", "the detector in its authors' form"),
+    "diffusers": ("imagine", "making and editing pictures"),
     "mcp": ("mcp", "reserved: serving tools to come"),
+}
+# program -> (its package, what it is for)
+PROGRAMS = {
+    "espeak-ng": ("espeak-ng", "spoken sentences of the miniature world"),
+    "tesseract": ("tesseract-ocr", "reading text"),
 }
 NEEDED = {"torch", "torchvision", "transformers", "safetensors", "segment-anything", "soundfile"}
 
@@ -121,17 +128,11 @@ def _weights() -> list[Finding]:
 
 def _system() -> list[Finding]:
     findings = []
-    speech = shutil.which("espeak-ng")
-    findings.append(
-        Finding(
-            "system",
-            "espeak-ng",
-            speech is not None,
-            False,
-            speech or "missing (spoken sentences of the miniature world)",
-            "" if speech else "apt-get install espeak-ng",
-        )
-    )
+    for program, (package, purpose) in PROGRAMS.items():
+        path = shutil.which(program)
+        todo = "" if path else f"apt-get install {package}"
+        detail = path or f"missing ({purpose})"
+        findings.append(Finding("system", program, path is not None, False, detail, todo))
     if importlib.util.find_spec("cv2") is not None:
         try:
             import cv2

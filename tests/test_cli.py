@@ -280,6 +280,8 @@ def test_doctor_finds_the_weights_and_says_what_to_do_about_lacks(capsys):
     assert status == 0
     findings = {(finding["part"], finding["name"]): finding for finding in record["findings"]}
     assert findings["weights", "detect"]["ok"]
+    assert findings["weights", "transcribe"]["ok"]
+    assert {"espeak-ng", "tesseract"} <= {name for part, name in findings if part == "system"}
     assert all(f["todo"] for f in record["findings"] if not f["ok"] and f["part"] == "package")
 
 
