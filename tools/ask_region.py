@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.regions import Sides, box_of, cut
@@ -16,14 +16,7 @@ MARGIN = 0.1
 """Added on each side of a box: what stands beside a thing tells what it is."""
 LONGEST = 256
 """Characters of a question, and of an option."""
-
-
-def _is_short(option: str) -> str:
-    if not option.strip() or len(option) > LONGEST:
-        raise ValueError(
-            f"option {option[:40]!r} has {len(option)} characters; write 1 to {LONGEST}, not blank"
-        )
-    return option
+Option = Annotated[str, Field(pattern=r"\S", max_length=LONGEST)]
 
 
 class AskRegionArgs(Arguments):
@@ -32,7 +25,7 @@ class AskRegionArgs(Arguments):
     boxes: list[Sides] | None = Field(
         None, max_length=64, description="x1 y1 x2 y2 in pixels of the image; default: all of it"
     )
-    options: list[Annotated[str, AfterValidator(_is_short)]] | None = Field(
+    options: list[Option] | None = Field(
         None, min_length=1, max_length=16, description="answers to choose from"
     )
 
