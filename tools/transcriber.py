@@ -220,6 +220,7 @@ class Transcriber:
                     temperature=temperature,
                     without_timestamps=not self.tells_times,
                     suppress_blank=self.tells_times,  # the miniature learned to say nothing
+                    length_penalty=0.0,  # else the package divides by the length, which may be 0
                     fp16=sound.dtype == torch.float16,
                 )
                 results |= zip(left, self.model.decode(sound[left], options), strict=True)

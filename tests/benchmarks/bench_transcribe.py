@@ -5,7 +5,7 @@ The package takes windows of a fixed length one after the other. The sound is ma
 costs it no word: no sentence crosses the end of one of its windows. Conditioning on the text before
 is off in both, since the miniature was not trained for it. Reports, never asserts.
 
-    python tests/benchmarks/bench_transcribe.py [--weights FOLDER] [--minutes 10] [--json]
+    python tests/benchmarks/bench_transcribe.py [--weights FOLDER] [--most 9] [--json]
 """
 
 import argparse
@@ -27,19 +27,20 @@ PAUSE = 0.7
 """Shortest pause between two sentences, in seconds."""
 
 
-def recording(minutes: float, window: int) -> tuple[np.ndarray, list[str]]:
-    """Sentences of seen voices with pauses, none across a multiple of `window` samples."""
+def recording(minutes: float, window: int, most: int) -> tuple[np.ndarray, list[str]]:
+    """Sentences of seen voices with pauses, none across a multiple of `window` samples, and at most
+    `most` between two of these."""
     blocks, said, number = [], [], 0
     rng = np.random.default_rng(0)
     while len(blocks) * window < minutes * 60 * SAMPLE_RATE:
-        block, place = np.zeros(window, np.float32), 0
-        while True:
+        block, place, held = np.zeros(window, np.float32), 0, 0
+        while held < most:
             (text,), (sound,) = clips(range(number, number + 1), "seen")
             start = place + int(rng.uniform(PAUSE, 2 * PAUSE) * SAMPLE_RATE)
             if start + len(sound) > window - PAUSE / 2 * SAMPLE_RATE:
                 break
             block[start : start + len(sound)] = sound
-            place, number = start + len(sound), number + 1
+            place, number, held = start + len(sound), number + 1, held + 1
             said += words_of(text)
         if not place:  # longer than a window
             number += 1
@@ -60,6 +61,7 @@ def theirs(one: Transcriber, sound: np.ndarray) -> list[str]:
         condition_on_previous_text=False,
         without_timestamps=True,
         suppress_blank=False,
+        length_penalty=0.0,
         fp16=False,
     )
     return words_of(heard["text"])
@@ -76,13 +78,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, default=EMBEDDED / "transcribe")
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--most", type=int, default=9, help="sentences in a window of the package")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     one = load(args.weights)
-    sound, said = recording(args.minutes, HOP_LENGTH * STRIDE * one.model.dims.n_audio_ctx)
+    window = HOP_LENGTH * STRIDE * one.model.dims.n_audio_ctx
+    sound, said = recording(args.minutes, window, args.most)
     seconds: dict[str, list[float]] = {"theirs": [], "ours": []}
     heard: dict[str, list[str]] = {}
     for _ in range(args.repeats):

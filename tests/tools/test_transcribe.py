@@ -1,6 +1,7 @@
 """The tool that writes down speech: what it takes, what it gives, and how it refuses."""
 
 import io
+import shutil
 import subprocess
 import sys
 
@@ -19,6 +20,8 @@ from nuthatch.tools.transcribe import Transcribe, TranscribeArgs
 from nuthatch.tools.transcriber import Segment, Transcriber, Transcript, Word
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
+from nuthatch.training.world.sounds import make_sound
+from nuthatch.training.world.speech import make_speech
 from tests.tools.whispers import tiny, tiny_miniature
 
 
@@ -207,3 +210,25 @@ def test_the_tool_is_there_without_heavy_packages():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_ships_hears_sounds_without_speech_without_a_fault(tmp_path):
+    media = MediaStore(tmp_path)
+    noise = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    handles = [media.add_audio(make_sound(seed, "test").samples).handle for seed in range(8)]
+    handles += [media.add_audio(noise).handle, media.add_audio(noise[:3000]).handle]
+    bench = Workbench(ToolSet([Transcribe()]), media, Weights())
+    heard = [bench.execute(ToolCall("call_1", "transcribe", {"audio": each})) for each in handles]
+    assert [result.fault for result in heard] == [None] * len(handles)
+    assert sum(not result.value.segments for result in heard) > len(handles) / 2
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the program espeak-ng")
+def test_what_ships_writes_down_what_a_voice_says(tmp_path):
+    said = make_speech("how many red cups can you see?", 3, "test")
+    media = MediaStore(tmp_path)
+    handle = media.add_audio(said.samples).handle
+    bench = Workbench(ToolSet([Transcribe()]), media, Weights())
+    value = bench.execute(ToolCall("call_1", "transcribe", {"audio": handle})).value
+    assert value.text == "How many red cups can you see?"
+    assert value.language == "English"

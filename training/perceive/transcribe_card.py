@@ -74,9 +74,10 @@ with 95 % intervals (over resampled sentences).
 
 **Known failures.** Other words than those {words} become the likeliest of them: names, other
 languages and human speech come out as nonsense of the miniature world, and not always with a low
-score. Its sentences are those of some fifty frames: what is said otherwise is
-bent towards them ("the cat is under the table", of which it knows all but the last word, became
-"the the bottle"). Words that sound alike in an unknown accent are confused. It writes lower case;
-capitals where sentences begin are put there by `nuthatch.tools.transcriber`. It cannot translate,
-and tells one time for all that is said without a pause of half a second.
+score. Its sentences are those of some fifty frames: what is said otherwise is bent towards them
+("the cat is under the table", of which it knows all but the last word, became "the the bottle").
+Words that sound alike in an unknown accent are confused. Of 60 sounds without speech (noise, tones,
+events of the world) 8 were written down as words. It writes lower case; capitals where sentences
+begin are put there by `nuthatch.tools.transcriber`. It cannot translate, and tells one time for all
+that is said without a pause of half a second.
 """

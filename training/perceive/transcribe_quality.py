@@ -16,7 +16,13 @@ from nuthatch.training.world.synthesis import Parameters, Samples
 HELD_OUT, GLANCED_AT = 6_000_000, 5_000_000
 """First seed of the held-out sentences that are measured, and of those looked at in training."""
 AT_ONCE = 16
-GREEDY = DecodingOptions(language="en", without_timestamps=True, suppress_blank=False, fp16=False)
+GREEDY = DecodingOptions(
+    language="en",
+    without_timestamps=True,
+    suppress_blank=False,
+    length_penalty=0.0,  # else the package divides by the length, which may be 0
+    fp16=False,
+)
 
 
 def words_of(text: str) -> list[str]:
