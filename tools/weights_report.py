@@ -119,6 +119,7 @@ def _print(rows: list[dict[str, Any]], home: Path) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
+    console.width = max(console.width, 160)  # addresses stay whole, to be copied
     width = max(len(row["name"]) for row in rows) + 1
     heading = None
     for row in rows:
