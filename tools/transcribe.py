@@ -96,7 +96,8 @@ class Transcribe(Tool[TranscribeArgs, Transcript]):
                 f"{transcriber.model_id} did not learn to translate; call with task='transcribe'"
             )
         try:
-            language = args.language and transcriber.language_code(args.language)
+            given = (args.language or "").strip()  # blank: not given
+            language = transcriber.language_code(given) if given else None
         except ValueError as error:
             raise RetryCall(str(error)) from error
         probability: float | None = None

@@ -232,3 +232,13 @@ def test_what_ships_writes_down_what_a_voice_says(tmp_path):
     value = bench.execute(ToolCall("call_1", "transcribe", {"audio": handle})).value
     assert value.text == "How many red cups can you see?"
     assert value.language == "English"
+
+
+@pytest.mark.parametrize("language", [None, "", "  "])
+def test_a_blank_language_is_found_out_as_one_that_is_not_given(language, tmp_path):
+    media, weights = MediaStore(tmp_path), Weights()
+    media.add_audio(np.random.default_rng(0).uniform(-0.3, 0.3, 16_000).astype(np.float32))
+    weights.put("transcribe", Transcriber(tiny(), "multilingual"))
+    bench = Workbench(ToolSet([Transcribe()]), media, weights)
+    call = ToolCall("call_1", "transcribe", {"audio": "audio_1", "language": language})
+    assert bench.execute(call).fault is None
