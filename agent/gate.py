@@ -3,7 +3,7 @@
 The check is the tool `correct_answer`, called like any other: its calls are journaled, it has a
 time limit, and a planner's own tools of the same name take its place. The author of a draft is
 never its judge, so the gate says whose eyes the planner has used. What was said for want of a tool
-that cannot work here is a guess, and does not pass.
+that cannot work here is a guess; it passes only if the judges support all of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ def check(
     `tools` are `with_judges(...)`. A check that the journal already knows is not made again.
 
     Raises:
-        Stopped: the draft could not be checked, so there is no answer.
+        Stopped: the draft could not be checked, or is a guess, so there is no answer.
     """
     call_id = f"check_{len(talk.exchanges)}"
     result = talk.now.results.get(call_id)
@@ -58,20 +58,23 @@ def check(
     if not isinstance(result.value, Correction):
         why = result.fault.message if result.fault else f"{CHECK} gave no correction"
         raise Stopped(f"the draft could not be checked: {why}")
-    lacking = _lacking(draft, talk)
+    lacking = _lacking(talk)
     verdicts = {verdict.verdict for verdict in result.value.verdicts}
     if lacking and verdicts != {"supported"}:
         raise Stopped(lacking)
     return result.value
 
 
-def _lacking(draft: Draft, talk: Conversation) -> str:
-    """Which calls of the last turn could not be made here, and what would help; empty: none, or
-    the draft says it itself."""
-    last = talk.now.turns[-1] if talk.now.turns else []
-    results = [talk.now.results[call.id] for call in last]
-    lacks = [(r.call.tool, r.fault.message) for r in results if r.fault and r.fault.is_final]
-    if all(message in draft.text for _, message in lacks):
+def _lacking(talk: Conversation) -> str:
+    """Which tools that were called for the question cannot work here, and what would help; empty:
+    none."""
+    worked = {result.call.tool for result in talk.now.observed if result.ok}
+    lacks = [
+        (result.call.tool, result.fault.message)
+        for result in talk.now.observed
+        if result.fault and result.fault.is_final and result.call.tool not in worked
+    ]
+    if not lacks:
         return ""
     tools, messages = (dict.fromkeys(each) for each in zip(*lacks, strict=True))
     return f"{', '.join(tools)} cannot work here: {'; '.join(messages)}"

@@ -285,7 +285,9 @@ def _world(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    sources = _sources(arguments)
+    sources = _sources(arguments)  # first: the imports take seconds
+    from huggingface_hub.errors import StrictDataclassError
+
     from nuthatch.mllm.convert.command import run
 
     try:
@@ -298,7 +300,8 @@ def _convert(arguments: argparse.Namespace) -> int:
             any_language_model=arguments.any_language_model,
             dtype=arguments.dtype,
         )
-    except (ValueError, TypeError) as error:  # the latter: sizes that no config takes
+    except (ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
+        # All but the first: sizes in the file of --sizes that no model can have.
         print(f"nuthatch: {error}", file=sys.stderr)
         return 1
     return 0

@@ -14,6 +14,7 @@ from PIL import Image
 
 from nuthatch.__main__ import main
 from nuthatch.agent.journal import Journal
+from nuthatch.agent.loop import Agent
 from tests.mllm.little_videos import write_video
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -25,6 +26,8 @@ KEYS = {
     "finished",
     "claims",
     "edits",
+    "notices",
+    "unread",
     "calls",
     "media",
     "timing",
@@ -176,6 +179,27 @@ def test_a_silent_sound_is_answered_and_nothing_is_invented(tmp_path, capsys):
     assert not [claim for claim in record["claims"] if claim["kind"] == "sound"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ask", "What is here?", "--image", "missing.png"],
+        ["ask", "What is here?", "--image", PICTURE, "--image", SOUND],
+        ["ask", "What do you hear?", "--audio", PICTURE],
+        ["ask", "What happens?", "--video", PICTURE],
+        ["ask", " ", "--image", PICTURE],
+        ["verify", "--answer", "A cup.", "--image", "missing.png"],
+    ],
+)
+def test_what_cannot_be_used_is_told_before_any_model_is_loaded(capsys, monkeypatch, words):
+    def load(*_, **__):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(Agent, "load", load)
+    status, record = run_json(capsys, *words)
+    assert status == 2
+    assert record["error"]["message"]
+
+
 @pytest.mark.parametrize("question", ["", "   ", "cup " * 25_000], ids=["empty", "blank", "100 kB"])
 def test_a_question_that_cannot_be_asked_is_a_clear_error(capsys, question):
     status, record = run_json(capsys, "ask", question, "--image", PICTURE)
@@ -218,6 +242,49 @@ def test_bad_usage_is_told_in_the_form_that_was_asked_for(capsys, words):
     assert record["error"]["code"] in ("bad_usage", "run_not_found")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("ask How many cups? --image x.png", 'put it in quotes: "How many cups?"'),
+        (f"ask Cups? {PICTURE}", f"{PICTURE} is no part of the question; give it by --image"),
+        ("ask Cups? --img x.png", "unrecognized arguments: --img x.png; see: nuthatch ask --help"),
+        ("world --n many --out x.png", "given 'many', expected a whole number of at least 1"),
+        ("runs prune --keep -1", "given '-1', expected a whole number of at least 0"),
+        ("train", "required: preset; see"),
+        ("train embedded --only tag seed", "given 'seed', expected KEY=VALUE"),
+        ("train embedded --only tag seed = 1", "given 'seed', expected KEY=VALUE"),
+        ("train embedded =1 --only tag", "given '=1', expected KEY=VALUE"),
+        ("train embedded --only tag seed=1 --foo=3", "unrecognized arguments: seed=1 --foo=3"),
+        ("convert llava --out x", "nothing to convert; give --source, of clip, checkpoint"),
+        ("convert llava --out x --source clip", "given --source clip, expected NAME=PATH"),
+        ("convert llava --out x --source eye=x", "with a name of clip, checkpoint"),
+    ],
+)
+def test_bad_usage_says_what_was_given_and_what_is_expected(capsys, words, said):
+    assert main(words.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "sizes"),
+    [
+        (b"no weights", None),
+        (b"", None),
+        (b"", {"encoder_attention_heads": 0}),
+        (b"", {"encoder_layers": "many"}),
+    ],
+    ids=["no checkpoint", "empty", "no heads", "a word for a number"],
+)
+def test_a_conversion_that_fails_says_why_and_ends_with_1(tmp_path, capsys, file, sizes):
+    (tmp_path / "file.pt").write_bytes(file)
+    given = [f"--source=checkpoint={tmp_path / 'file.pt'}", f"--out={tmp_path / 'out'}"]
+    if sizes is not None:
+        (tmp_path / "sizes.json").write_text(json.dumps(sizes))
+        given.append(f"--sizes={tmp_path / 'sizes.json'}")
+    assert main(["convert", "beats", *given]) == 1
+    assert capsys.readouterr().err.startswith("nuthatch: ")
+
+
 def test_a_place_that_cannot_be_written_is_bad_usage(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     status, _ = run(capsys, "world", "--n", "1", "--out", str(tmp_path / "file" / "sheet.png"))
@@ -258,6 +325,15 @@ def test_a_training_that_stops_at_a_loss_that_is_no_number_says_so(capsys, monke
     monkeypatch.setattr("nuthatch.training.train.train_core", stops)
     assert main(["train", "embedded", "--stage", "join"]) == 1
     assert "batch 7" in capsys.readouterr().err
+
+
+def test_for_people_what_could_not_be_decided_is_told_with_the_reason(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    words = ("verify", "--image", PICTURE, "--answer", "I hear a clock ticking. There is a clock.")
+    status, out = run(capsys, *words)
+    assert status == 0
+    assert "unverified: 'a clock ticking': nobody here can judge this" in out
+    assert out.count("unverified:") == 1
 
 
 def test_verify_needs_something_to_check_against(capsys):

@@ -6,12 +6,14 @@ import threading
 import time
 
 import pytest
+import torch
 
 from nuthatch.agent.answer import Answered, ClaimChecked, Draft, Drafted, ToolFinished, ToolStarted
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import JOURNAL, JournalError, load_run, read_events
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.agent.planner import Call, ScriptedPlanner
+from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Judge, Lost, Say, Trouble
@@ -389,3 +391,16 @@ def test_a_third_question_still_knows_the_first(tmp_path):
 def test_going_on_with_a_run_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(JournalError, match="there is no run"):
         agent(tmp_path, "x").ask("?", after="20200101-000000000-abcdef")
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "told"),
+    [
+        ("cuda", 0, r"no device 'cuda:0' here: torch \S+ sees cpu\. Give device=\"cpu\""),
+        ("cuda:2", 2, r"no device 'cuda:2' here: torch \S+ sees cpu, cuda:0, cuda:1\."),
+    ],
+)
+def test_a_gpu_that_is_not_here_is_told_with_what_is(asked, gpus, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(ToolUnavailable, match=told):
+        Agent.load("embedded", device=asked, home=tmp_path)
