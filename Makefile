@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 EXTRAS := vision,audio,imagine,train,langchain,dev
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-all check bench clean
 
 demo: $(READY)
 	$(VENV)/bin/nuthatch ask "How many cups are there, and which object makes this sound?" \
@@ -14,6 +14,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -q
+
+test-all: $(READY)
+	$(VENV)/bin/python -m pytest -q -m "slow or not slow"
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from nuthatch.agent.picture import draw
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.media import Media
+from nuthatch.tools.notices import Notice
 from nuthatch.tools.verification.edits import mark
-from nuthatch.tools.verification.types import Edit, Verdict
+from nuthatch.tools.verification.types import Edit, Span, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Answer(BaseModel):
     reason: str | None = None
     verdicts: list[Verdict]
     edits: list[Edit]
+    unread: list[Span] = []  # ranges of `text` from which no claim was read
+    notices: list[Notice] = []  # what must be known about the answer as a whole
     calls: list[ToolResult]  # the planner's in its order, then the gate's
     media: list[Media]  # all of the talk
     timing: Timing

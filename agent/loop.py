@@ -343,6 +343,7 @@ class Agent:
                 run.journal.write("problem", message=str(failure))
                 raise
             parts = {"text", "draft", "finished", "verified", "reason", "verdicts", "edits"}
+            parts |= {"unread", "notices"}
             said = answer.model_dump(mode="json", include=parts | {"timing"})
             run.journal.write("answer", answer=said)
         run.emit(Answered(answer))
@@ -373,6 +374,8 @@ class Agent:
             text=correction.final,
             verdicts=correction.verdicts,
             edits=correction.edits,
+            unread=correction.unread,
+            notices=correction.notices,
         )
 
 

@@ -122,6 +122,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
             for verdict in answer.verdicts
         ],
         "edits": [edit.model_dump(mode="json") for edit in answer.edits],
+        "unread": [list(span) for span in answer.unread],
+        "notices": [notice.model_dump(mode="json") for notice in answer.notices],
         "calls": [_call_json(result) for result in _flat(answer.calls)],
         "media": [
             {

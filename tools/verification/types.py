@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from nuthatch.tools.geometry import Box
+from nuthatch.tools.notices import Notice
 
 ClaimKind = Literal[
     "existence", "count", "attribute", "relation", "sound", "text", "action", "other"
@@ -85,10 +86,15 @@ class Edit(_Record):
 
 
 class Report(BaseModel):
-    """Result of `verify_answer`: each claim of the answer with its verdict."""
+    """Result of `verify_answer`: each claim of the answer with its verdict.
+
+    `unread` are the ranges of `answer` from which no claim was read: nobody has checked them.
+    """
 
     answer: str
     verdicts: list[Verdict]
+    unread: list[Span] = []
+    notices: list[Notice] = []
 
     @property
     def undecided(self) -> list[Verdict]:
@@ -115,7 +121,10 @@ def tally(verdicts: list[Verdict]) -> str:
 
 
 class Correction(BaseModel):
-    """Result of `correct_answer`: replaying `edits` over `draft` gives `revised` to the byte."""
+    """Result of `correct_answer`: replaying `edits` over `draft` gives `revised` to the byte.
+
+    `unread` are the ranges of `final` from which no claim was read: nobody has checked them.
+    """
 
     draft: str
     revised: str
@@ -124,6 +133,8 @@ class Correction(BaseModel):
     choice_reason: str
     edits: list[Edit]  # those that `final` really took; empty if the draft was kept
     verdicts: list[Verdict]
+    unread: list[Span] = []
+    notices: list[Notice] = []
 
     def in_short(self) -> str:
         """Without the texts: a draft is not for showing."""
