@@ -4,7 +4,7 @@ The talk is what a planner sees. It can be read back from the journals of its ru
 question of a talk, a resumed run and a replay all start from the same thing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,14 +126,18 @@ class Conversation:
         when = [f" ({handle}: {frame.origin})" for handle, frame in frames.items() if frame]
         return observation(result, media=self.media) + "".join(when)
 
-    def parts(self, exchange: Exchange) -> list[dict[str, str]]:
-        """The media of a question as parts of its chat message, in order.
+    def parts(
+        self, exchange: Exchange, without: Collection[str] = frozenset()
+    ) -> list[dict[str, str]]:
+        """The media of a question as parts of its chat message, in order, `without` some kinds.
 
         A part of a video is followed by where it is from: `image_1 <|image|> (1.50 s of video_1)`.
         """
         parts = []
         for handle in exchange.given:
             item = self.media[handle]
+            if item.type in without:
+                continue
             parts.append({"type": item.type, "handle": handle})
             if item.origin is not None:
                 parts.append({"type": "text", "text": f"({item.origin})"})

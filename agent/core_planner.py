@@ -18,8 +18,9 @@ from pydantic import BaseModel
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Budget
-from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.conversation import Conversation, Exchange
 from nuthatch.agent.planner import Call, Turn
+from nuthatch.agent.relevance import beside_the_question
 from nuthatch.mllm.chat import parse_turn, prompt_ids
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
@@ -111,9 +112,10 @@ class CorePlanner:
     def _grammar(self, talk: Conversation) -> str:
         left = self.budget.calls - sum(len(calls) for calls in talk.now.turns)
         no_call_left = left < 1 or len(talk.now.turns) >= self.budget.steps
+        unused = beside(talk)
         return turn_grammar(
             talk.tools.schemas(),
-            {kind: talk.media.handles(kind) for kind in KINDS},
+            {kind: [] if kind in unused else talk.media.handles(kind) for kind in KINDS},
             allow="answer" if no_call_left else "calls" if self.always_call else "any",
             max_calls=int(min(self.max_calls, max(left, 1))),
             quoted=[exchange.question for exchange in talk.exchanges] if self.quoted else None,
@@ -135,7 +137,7 @@ class CorePlanner:
         whole = ids(0)
         if len(whole) <= self.decoder.longest_prompt:
             return whole
-        results = sum(len(exchange.observed) for exchange in talk.exchanges)
+        results = sum(len(exchange.observed) for exchange in _told(talk))
         earlier = results - len(talk.now.observed)
         steps = [*range(AT_ONCE, earlier, AT_ONCE), *range(max(earlier, 1), results + 1)]
         enough = bisect_left(
@@ -145,8 +147,10 @@ class CorePlanner:
 
     def _media(self, talk: Conversation) -> list[Medium]:
         """The media that the user gave, in order of appearance."""
+        unused = beside(talk)
         given = [handle for exchange in talk.exchanges for handle in exchange.given]
-        return [self._medium(talk.media, handle) for handle in given]
+        told = [handle for handle in given if talk.media[handle].type not in unused]
+        return [self._medium(talk.media, handle) for handle in told]
 
     def _medium(self, store: MediaStore, handle: str) -> Medium:
         """A picture or sound as vectors (Q, D); known content is not encoded again."""
@@ -185,12 +189,38 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts([part for _, part in value])
 
 
+def beside(talk: Conversation) -> frozenset[MediaKind]:
+    """The kinds of media that the question at hand is not about: the core is not told of them."""
+    given = [handle for exchange in talk.exchanges for handle in exchange.given]
+    return beside_the_question(talk.question, frozenset(talk.media[each].type for each in given))
+
+
+def _told(talk: Conversation) -> list[Exchange]:
+    """The exchanges that the core reads: without earlier ones whose results hold text that was read
+    from media. That text may say anything, and what it says is about no later question."""
+    return [
+        exchange
+        for exchange in talk.exchanges
+        if exchange is talk.now or not any(result.taint for result in exchange.observed)
+    ]
+
+
 def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
-    """A talk as chat messages; of the first `shortened` results only the beginning is told."""
+    """A talk as chat messages; of the first `shortened` results only the beginning is told.
+
+    The media of exchanges that are left out come with the next question.
+    """
     told: list[dict[str, Any]] = []
+    unused, exchanges = beside(talk), _told(talk)
+    media: list[dict[str, str]] = []
     for exchange in talk.exchanges:
-        asked = [*talk.parts(exchange), {"type": "text", "text": exchange.question}]
-        told.append({"role": "user", "content": asked})
+        media += talk.parts(exchange, without=unused)
+        if exchange not in exchanges:
+            continue
+        told.append(
+            {"role": "user", "content": [*media, {"type": "text", "text": exchange.question}]}
+        )
+        media = []
         for calls in exchange.turns:
             said = [{"name": call.tool, "arguments": call.arguments} for call in calls]
             told.append({"role": "assistant", "tool_calls": said})

@@ -70,7 +70,7 @@ def planner(weights: int = 0, context: int = 1024, *, eager=False, **options) ->
     return CorePlanner(core, CoreProcessor(config, tokenizer()), **options)
 
 
-def talk(tmp_path, question="How many cups are there?", tools=None) -> Conversation:
+def talk(tmp_path, question="What is this?", tools=None) -> Conversation:
     media = MediaStore(tmp_path)
     given = [media.add_image(PHOTO).handle, media.add_audio(TONE).handle]
     conversation = Conversation(media, tools or ToolSet([Say(), Find(cup=CUPS), Cut()]))
@@ -89,6 +89,13 @@ def observe(conversation: Conversation, *calls: tuple[str, dict]) -> None:
         conversation.observe(ToolResult(call, value, None, ms=1.0, taint=tool.taint))
 
 
+class Read(Say):
+    """Say what was read."""
+
+    name = "read"
+    taint = ("text",)
+
+
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
 
 
@@ -101,7 +108,7 @@ def test_a_talk_becomes_messages_with_media_once_and_results_as_observed(tmp_pat
     conversation.now.answer = "Two cups."
     conversation.ask("And now?", [conversation.media.add_image(PHOTO // 2).handle])
     media = [{"type": "image", "handle": "image_1"}, {"type": "audio", "handle": "audio_1"}]
-    asked = {"type": "text", "text": "How many cups are there?"}
+    asked = {"type": "text", "text": "What is this?"}
     results = [conversation.text(result) for result in conversation.exchanges[0].observed]
     calls = [{"name": name, "arguments": args} for name, args in (LOOK, ("say", {"text": "hello"}))]
     assert messages(conversation) == [
@@ -119,6 +126,33 @@ def test_a_talk_becomes_messages_with_media_once_and_results_as_observed(tmp_pat
         },
     ]
     assert results[0].startswith("call_1 detect: detections:")
+
+
+
+def test_an_exchange_that_read_text_from_media_is_not_told_to_the_next_question(tmp_path):
+    conversation = talk(tmp_path, tools=ToolSet([Say(), Read()]))
+    observe(conversation, ("read", {"text": "hello"}))
+    conversation.now.answer = 'It says: "hello".'
+    assert any(message["role"] == "tool" for message in messages(conversation))
+    conversation.ask("And now?", [conversation.media.add_image(PHOTO // 2).handle])
+    (told,) = messages(conversation)
+    assert [part.get("handle", part.get("text")) for part in told["content"]] == [
+        "image_1",
+        "audio_1",
+        "image_2",
+        "And now?",
+    ]
+
+
+def test_a_sound_beside_a_question_about_the_picture_is_neither_told_nor_called(tmp_path):
+    conversation = talk(tmp_path, "How many cups are there?")
+    (told,) = messages(conversation)
+    assert [part["type"] for part in told["content"]] == ["image", "text"]
+    said = planner()
+    assert [medium.key for medium in said._row(conversation).media] == [
+        conversation.media["image_1"].sha256
+    ]
+    assert "audio_1" not in said._row(conversation).grammar
 
 
 def test_what_was_told_stays_as_it_was_when_the_talk_goes_on(tmp_path):
