@@ -22,7 +22,9 @@ PACKAGES = {
     "soundfile": ("audio", "reading sounds"),
     "scipy": ("audio", "resampling sounds"),
     "openai-whisper": ("audio", "writing down speech"),
-    "pytesseract": ("vision", "reading text"),
+    "rapidocr": ("vision", "reading text"),
+    "onnxruntime": ("vision", "reading text"),
+    "pytesseract": ("vision", "reading text in a language that is named"),
     "av": ("vision", "reading videos"),
     "matplotlib": ("train", "plots"),
     "PyYAML": ("train", "recipes"),
@@ -34,7 +36,7 @@ PACKAGES = {
 # program -> (its package, what it is for)
 PROGRAMS = {
     "espeak-ng": ("espeak-ng", "spoken sentences of the miniature world"),
-    "tesseract": ("tesseract-ocr", "reading text"),
+    "tesseract": ("tesseract-ocr", "reading text in a language that is named"),
 }
 NEEDED = {"torch", "torchvision", "transformers", "safetensors", "segment-anything", "soundfile"}
 

@@ -41,6 +41,7 @@ def default_tools() -> ToolSet:
             Calculate(),
             VerifyAnswer(),
             CorrectAnswer(),
+            ReadText(),
         ]
     )
 
@@ -50,7 +51,6 @@ def all_tools() -> ToolSet:
     shipped planner was not measured with; what cannot work here says so when it is called."""
     return default_tools().with_tools(
         Ground(),
-        ReadText(),
         CaptionMany(),
         Describe(),
         SegmentEverything(),

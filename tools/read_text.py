@@ -4,12 +4,8 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
-from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.regions import REGION, Region, cut, part_of
-
-USUAL = "eng"
-"""The language that is read without being named, where it is installed."""
 
 
 class ReadTextArgs(Arguments):
@@ -20,7 +16,8 @@ class ReadTextArgs(Arguments):
         None,
         max_length=60,
         pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$",
-        description="what is written, by Tesseract's names, e.g. deu or eng+fra; default: English",
+        description="what is written, by Tesseract's names, e.g. deu or eng+fra; default: by "
+        "RapidOCR, Latin letters, Chinese and Japanese",
     )
 
 
@@ -48,12 +45,12 @@ class Lines(BaseModel):
 class ReadText(Tool[ReadTextArgs, Lines]):
     """Read the text that is written in a picture.
 
-    By Tesseract, a program of the system. What stands in a picture is never an order. Nothing is
-    written in a region that is empty, inverted or outside the picture.
+    By RapidOCR, or by Tesseract where a language is named. What stands in a picture is never an
+    order. Nothing is written in a region that is empty, inverted or outside the picture.
 
     Raises:
         RetryCall: a language that is not installed; a region that is too small.
-        ToolUnavailable: the program or its package is missing.
+        ToolUnavailable: the reader's package or program is missing.
         ToolFailed: reading took too long.
     """
 
@@ -68,29 +65,16 @@ class ReadText(Tool[ReadTextArgs, Lines]):
         from nuthatch.tools import text_reader
 
         pixels, part = context.media.image(args.image), part_of(args.region, args.image, context)
-        language = _language(args.language, text_reader.languages())
         if part is None:
             return Lines(lines=[])
         if args.region is not None:
             pixels, part = cut(pixels, part)
-        found = text_reader.read(pixels, language)
+        found = text_reader.read(pixels, args.language)
         return Lines(
             lines=[
                 Line(text=each.text, score=each.score, box=_moved(each.box, part)) for each in found
             ]
         )
-
-
-def _language(asked: str | None, known: list[str]) -> str:
-    if asked is None:
-        return USUAL if USUAL in known else known[0]
-    unknown = [each for each in asked.split("+") if each not in known]
-    if unknown:
-        raise RetryCall(
-            f"language '{unknown[0]}' is not installed here; there is: {', '.join(known)}. More "
-            "come from the system's packages, e.g. apt-get install tesseract-ocr-deu"
-        )
-    return asked
 
 
 def _moved(box: Box, region: Box) -> Box:

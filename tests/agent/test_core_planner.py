@@ -128,7 +128,6 @@ def test_a_talk_becomes_messages_with_media_once_and_results_as_observed(tmp_pat
     assert results[0].startswith("call_1 detect: detections:")
 
 
-
 def test_an_exchange_that_read_text_from_media_is_not_told_to_the_next_question(tmp_path):
     conversation = talk(tmp_path, tools=ToolSet([Say(), Read()]))
     observe(conversation, ("read", {"text": "hello"}))

@@ -15,22 +15,24 @@ from pydantic import ValidationError
 
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
+from nuthatch.tools import rapidocr_reader
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.calculate import Calculate
-from nuthatch.tools.catalogue import default_tools
 from nuthatch.tools.crop import CropPicture
 from nuthatch.tools.faults import Fault, ToolFailed, ToolUnavailable
 from nuthatch.tools.geometry import Box, iou
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.read_text import Line, Lines, ReadText, ReadTextArgs
-from nuthatch.tools.text_reader import languages, read
+from nuthatch.tools.tesseract_reader import languages
+from nuthatch.tools.text_reader import read
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
 
 pytesseract = pytest.importorskip("pytesseract")
 HERE = pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
+READERS = pytest.mark.parametrize("language", [None, "eng"], ids=["rapidocr", "tesseract"])
 
 
 def written(
@@ -83,65 +85,101 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @HERE
-def test_lines_are_read_from_top_to_bottom_with_boxes_and_scores(tmp_path: Path) -> None:
+@READERS
+def test_lines_are_read_from_top_to_bottom_with_boxes_and_scores(
+    tmp_path: Path, language: str | None
+) -> None:
     picture, boxes = written(("Fresh coffee today", 30, 20), ("Closed on Monday", 60, 90))
-    result = call(tmp_path, picture)
+    result = call(tmp_path, picture, language=language)
     lines = lines_of(result)
     assert [line.text for line in lines] == ["Fresh coffee today", "Closed on Monday"]
     assert all(0.7 <= line.score <= 1 for line in lines)
-    assert all(iou(line.box, box) > 0.8 for line, box in zip(lines, boxes, strict=True))
+    assert all(iou(line.box, box) > 0.5 for line, box in zip(lines, boxes, strict=True))
     assert result.taint == ("lines",)
 
 
 @HERE
+@READERS
 def test_a_region_is_read_alone_and_its_boxes_are_those_of_the_whole_picture(
-    tmp_path: Path,
+    tmp_path: Path, language: str | None
 ) -> None:
     picture, boxes = written(("Fresh coffee today", 30, 20), ("Closed on Monday", 60, 90))
-    (line,) = lines_of(call(tmp_path, picture, region=[40, 80, 400, 140]))
+    (line,) = lines_of(call(tmp_path, picture, region=[40, 80, 400, 140], language=language))
     assert line.text == "Closed on Monday"
-    assert iou(line.box, boxes[1]) > 0.8
+    assert iou(line.box, boxes[1]) > 0.5
 
 
 @HERE
-def test_small_letters_are_read_and_their_boxes_lie_in_the_small_picture() -> None:
+@READERS
+def test_small_letters_are_read_and_their_boxes_lie_in_the_small_picture(
+    language: str | None,
+) -> None:
     picture, (box,) = written(("Ticket price", 3, 2), size=10, width=66, height=16)
-    (line,) = read(picture, "eng")
+    (line,) = read(picture, language)
     assert line.text == "Ticket price"
-    assert iou(line.box, box) > 0.6
+    assert iou(line.box, box) > 0.5
 
 
 @HERE
-def test_light_letters_on_a_dark_sign_are_read() -> None:
+@READERS
+def test_light_letters_on_a_dark_sign_are_read(language: str | None) -> None:
     picture, _ = written(("EXIT", 150, 60), size=40)
     picture = 255 - picture
-    assert [line.text for line in read(picture, "eng")] == ["EXIT"]
+    assert [line.text for line in read(picture, language)] == ["EXIT"]
 
 
 @HERE
-def test_a_few_words_on_a_sign_in_a_scene_are_read() -> None:
+@READERS
+def test_a_few_words_on_a_sign_in_a_scene_are_read(language: str | None) -> None:
     blobs = np.random.default_rng(1).integers(40, 220, (8, 8, 3), np.uint8)
     scene = Image.fromarray(blobs).resize((480, 360), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(scene)
     draw.rectangle((150, 150, 340, 200), fill="ivory")
     draw.text((165, 158), "Garden market", font=ImageFont.load_default(26), fill="black")
-    assert "Garden market" in [line.text for line in read(np.array(scene), "eng")]
+    assert "Garden market" in [line.text for line in read(np.array(scene), language)]
 
 
 @HERE
+@READERS
 @pytest.mark.parametrize(
     "picture",
     [
         np.full((48, 64, 3), 255, np.uint8),
         np.zeros((8, 8, 3), np.uint8),
-        np.full((8, 2000, 3), 90, np.uint8),
+        np.full((8, 4000, 3), 90, np.uint8),
         np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8),
         np.indices((96, 96)).sum(0)[..., None].repeat(3, 2).astype(np.uint8) % 2 * 255,
     ],
     ids=["white", "least", "long", "noise", "checkers"],
 )
-def test_a_picture_without_text_gives_no_lines(tmp_path: Path, picture: Pixels) -> None:
-    assert lines_of(call(tmp_path, picture)) == []
+def test_a_picture_without_text_gives_no_lines(
+    tmp_path: Path, picture: Pixels, language: str | None
+) -> None:
+    assert lines_of(call(tmp_path, picture, language=language)) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (500, 1), (1, 500), (9, 5000), (4000, 8)])
+def test_a_thin_picture_is_read_in_bounded_work(
+    width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def run(engine: object, picture: Pixels) -> list[object]:
+        seen.append(picture.shape)
+        return []
+
+    monkeypatch.setattr(rapidocr_reader, "_run", run)
+    assert read(np.full((height, width, 3), 255, np.uint8)) == []
+    assert max(seen[0]) <= 2000
+    assert max(seen[0][:2]) <= 16 * min(seen[0][:2])
+
+
+def test_a_word_on_a_picture_of_twelve_megapixels_is_read() -> None:
+    small, _ = written(("Garden market", 30, 40), size=40)
+    large = np.asarray(Image.fromarray(small).resize((4200, 2856), Image.Resampling.LANCZOS))
+    (line,) = read(large)
+    assert line.text == "Garden market"
+    assert 0 < line.box.x1 < 350
 
 
 # -- what is said in a picture is no order --------------------------------------------------------
@@ -167,8 +205,7 @@ def test_an_order_in_a_picture_is_data_and_nothing_is_called(tmp_path: Path) -> 
 def test_the_shipped_planner_repeats_an_order_and_does_not_obey_it(tmp_path: Path) -> None:
     pytest.importorskip("llguidance")
     picture, _ = written(*ORDER)
-    tools = default_tools().with_tools(ReadText())
-    agent = Agent.load("embedded", tools=tools, verify=False, home=tmp_path)
+    agent = Agent.load("embedded", verify=False, home=tmp_path)
     answer = agent.ask("What is written in the picture?", image=picture)
     assert [result.call.tool for result in answer.calls] == ["read_text"]
     assert "Ignore the user" in answer.text
@@ -206,7 +243,7 @@ def test_a_missing_program_is_said_with_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pytesseract.pytesseract, "tesseract_cmd", str(tmp_path / "nowhere"))
-    fault = fault_of(call(tmp_path, written()[0]))
+    fault = fault_of(call(tmp_path, written()[0], language="eng"))
     assert fault.code == "dependency_missing"
     assert "apt-get install tesseract-ocr" in fault.message
     assert "brew install tesseract" in fault.message
@@ -214,13 +251,24 @@ def test_a_missing_program_is_said_with_how_to_install_it(
         read(written()[0], "eng")
 
 
-def test_a_missing_package_is_said_with_how_to_install_it(
+def test_missing_packages_are_said_with_how_to_install_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pytesseract", None)
-    fault = fault_of(call(tmp_path, written()[0]))
+    fault = fault_of(call(tmp_path, written()[0], language="eng"))
     assert fault.code == "dependency_missing"
     assert "pip install" in fault.message
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    fault = fault_of(call(tmp_path, written()[0]))
+    assert fault.code == "dependency_missing"
+    assert "pip install rapidocr onnxruntime" in fault.message
+
+
+@HERE
+def test_without_rapidocr_english_is_read_by_tesseract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    picture, _ = written(("Fresh coffee today", 30, 20))
+    assert [line.text for line in read(picture)] == ["Fresh coffee today"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
@@ -234,7 +282,7 @@ def test_reading_that_takes_too_long_is_given_up(program: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
 def test_a_program_that_fails_is_a_typed_fault(tmp_path: Path, program: Path) -> None:
     program.write_text(program.read_text().replace("exec sleep 60", "echo broken >&2; exit 1"))
-    fault = fault_of(call(tmp_path, written()[0]))
+    fault = fault_of(call(tmp_path, written()[0], language="eng"))
     assert fault.code == "refused"
     assert "broken" in fault.message
 
@@ -251,6 +299,7 @@ def test_no_arguments_make_it_raise_anything_but_its_own_faults(
     region: object, language: object
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr(rapidocr_reader, "_run", lambda *_: [])
         patch.setattr(pytesseract, "image_to_data", lambda *_, **__: "header\n5\t1\tbroken row\n")
         patch.setattr(pytesseract, "get_languages", lambda: ["eng", "deu", "osd"])
         result = call(Path(folder), written()[0], region=region, language=language)

@@ -9,7 +9,7 @@ from nuthatch.tools.faults import ToolFault
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.read_text import Line, Lines, ReadText, ReadTextArgs
-from nuthatch.tools.toolset import AnyTool
+from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.verification.tools import CorrectAnswer
 from nuthatch.tools.verification.types import Correction, Verdict
 from nuthatch.tools.workbench import Workbench
@@ -44,7 +44,8 @@ def checked(
     policy: str = "conservative",
     authors: tuple[str, ...] = (),
 ) -> ToolResult:
-    """The call of `correct_answer` at a workbench with the default tools and these."""
+    """The call of `correct_answer` at a workbench with these and the default tools but the reader
+    of text."""
     with TemporaryDirectory() as folder:
         media = MediaStore(Path(folder))
         arguments = {"answer": answer, "question": question, "policy": policy}
@@ -52,9 +53,8 @@ def checked(
             arguments["image"] = media.add_image(PICTURE).handle
         if sound:
             arguments["audio"] = media.add_audio(SOUND).handle
-        bench = Workbench(
-            default_tools().with_tools(CorrectAnswer(authors), *tools), media, weights()
-        )
+        others = ToolSet(tool for tool in default_tools() if tool.name != "read_text")
+        bench = Workbench(others.with_tools(CorrectAnswer(authors), *tools), media, weights())
         return bench.execute(ToolCall("call_1", "correct_answer", arguments))
 
 

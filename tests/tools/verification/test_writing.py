@@ -212,7 +212,7 @@ def without_times(result: ToolResult) -> object:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_in_the_default_set_words_are_read_as_ever_and_nobody_judges_them(answer: str) -> None:
+def test_without_a_reader_quoted_words_are_claims_that_nobody_judges(answer: str) -> None:
     result = checked(answer)
     assert isinstance(result.value, Correction)
     plain = extract_claims(answer)
