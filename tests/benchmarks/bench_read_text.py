@@ -1,5 +1,5 @@
-"""RapidOCR and Tesseract side by side on drawn signs: what they read, what a comparison with claimed
-words is worth, and their CPU time.
+"""RapidOCR and Tesseract side by side on drawn signs: what they read, what a comparison with words
+that are claimed is worth, and their CPU time.
 
     python tests/benchmarks/bench_read_text.py [PICTURES]
 
@@ -7,6 +7,7 @@ Each picture shows one to three signs, on plain or busy ground, with letters 12 
 Claims are the words of a sign, and words of no sign.
 """
 
+import re
 import sys
 import time
 from random import Random
@@ -21,11 +22,13 @@ from nuthatch.tools.verification.lettering import FOUND, OTHER, compare
 from nuthatch.tools.verification.senses import Written
 from nuthatch.training.evaluate.statistics import wilson
 
-WORDS = (
-    "open closed bakery coffee market garden platform ticket office exit no parking fresh bread daily "
-    "welcome museum station library please ring the bell push pull mind step hotel central 24 hours "
-    "7 days north gate private road keep left lost property sale today only"
-).split()
+WORDS = re.findall(
+    r"\S+",
+    "open closed bakery coffee market garden platform ticket office exit no parking fresh "
+    "bread daily welcome museum station library please ring the bell push pull mind step "
+    "hotel central 24 hours 7 days north gate private road keep left lost property sale today "
+    "only ",
+)
 
 
 def drawn(random: Random) -> tuple[Pixels, list[str]]:
@@ -34,7 +37,8 @@ def drawn(random: Random) -> tuple[Pixels, list[str]]:
     if random.random() < 0.5:
         ground = np.full((height, width, 3), random.randint(120, 255), np.uint8)
     else:
-        cells = np.random.default_rng(random.getrandbits(32)).integers(30, 226, (9, 12, 3), np.uint8)
+        draws = np.random.default_rng(random.getrandbits(32))
+        cells = draws.integers(30, 226, (9, 12, 3), np.uint8)
         size = (width, height)
         ground = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC))
     picture = Image.fromarray(ground)
@@ -48,7 +52,8 @@ def drawn(random: Random) -> tuple[Pixels, list[str]]:
             continue
         x, y = random.randint(10, int(width - 15 - (x2 - x1))), 15 + row * height // 3
         dark = random.random() < 0.3
-        draw.rectangle((x - 6, y + y1 - 6, x + x2 + 6, y + y2 + 6), fill="navy" if dark else "ivory")
+        around = x - 6, y + y1 - 6, x + x2 + 6, y + y2 + 6
+        draw.rectangle(around, fill="navy" if dark else "ivory")
         draw.text((x, y), text, font=font, fill="white" if dark else "black")
         said.append(text)
     return np.asarray(picture), said
