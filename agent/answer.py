@@ -12,8 +12,10 @@ from pathlib import Path
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
 
+from nuthatch.agent.home import as_journal_errors
 from nuthatch.agent.picture import draw
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.files import whole_file
 from nuthatch.tools.media import Media
 from nuthatch.tools.notices import Notice
 from nuthatch.tools.verification.edits import mark
@@ -78,19 +80,29 @@ class Answer(BaseModel):
 
     def picture(self) -> Image | None:
         """What was asked about with boxes, masks and verdict colours, and the claims below it;
-        None if there was no picture."""
+        None if there was no picture.
+
+        Raises:
+            MediaError: the file of the picture is gone or damaged.
+        """
         item = self._asked_about()
         if item is None:
             return None
         return draw(item, str(self), self.draft, self.verdicts, self.calls, self.media)
 
     def save_picture(self) -> Path | None:
-        """Write `picture()` into the run's folder; where it lies, or None."""
+        """Write `picture()` into the run's folder; where it lies, or None.
+
+        Raises:
+            MediaError: as `picture`.
+            JournalError: the folder cannot be written to.
+        """
         picture = self.picture()
         if picture is None:
             return None
         path = self.run_folder / "answer.png"
-        picture.save(path)
+        with as_journal_errors(), whole_file(path) as file:
+            picture.save(file, "PNG")
         return path
 
     def _repr_html_(self) -> str:

@@ -8,8 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nuthatch.agent.journal import Record, detections_by_set, read_run
+from nuthatch.agent.home import JournalError
+from nuthatch.agent.record import Record, detections_by_set, read_run
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.exact_json import as_unicode
+from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.render import observation
 from nuthatch.tools.toolset import ToolSet
@@ -38,7 +41,7 @@ def checked_question(text: str) -> str:
             f"the question has {len(text):,} characters; at most {MAX_CHARACTERS:,} are taken. "
             "Ask about pictures and sounds by giving them, not by pasting them"
         )
-    return text.encode("utf-8", "replace").decode()  # lone surrogates become '?'
+    return as_unicode(text)
 
 
 @dataclass(slots=True)
@@ -79,26 +82,38 @@ class Conversation:
     def recall(cls, last: Record, tools: ToolSet, home: Path) -> "Conversation":
         """The talk up to what `last` recorded, read back from its journal and those before it.
 
+        What was said before a run that was deleted is not known any more.
+
         Raises:
-            JournalError: one of them is gone or damaged.
-            MediaError: a picture or sound of the talk is gone.
+            JournalError: one of them is damaged, or a picture or sound of the talk is gone.
         """
         records = [last]
         while (earlier := records[0].after) is not None:
-            records.insert(0, read_run(earlier, tools, home))
+            if earlier in {record.run_id for record in records}:
+                raise JournalError(f"run {earlier} goes on from itself", "run_damaged")
+            try:
+                records.insert(0, read_run(earlier, tools, home))
+            except JournalError as error:
+                if error.code != "run_not_found":
+                    raise
+                break
         talk = cls(MediaStore(home), tools)
         talk.remembered = last.inner
         found = [result for record in records for result in record.results.values()]
         results = [*found, *(result for record in records for result in record.inner.values())]
-        talk.media.restore(last.media, detections_by_set(results))
+        try:
+            talk.media.restore(last.media, detections_by_set(results))
+        except MediaError as error:
+            raise JournalError(f"run {last.run_id}: {error.message}", error.code) from error
         for record in records:
             talk.ask(record.question, record.given)
             for calls in record.turns:
                 talk.call(calls)
-                talk._calls += len(calls)
+                numbers = (int(call.id.rpartition("_")[2]) for call in calls)
+                talk._calls = max(talk._calls, *numbers)
             talk.now.results.update(record.results)
-            if record.answer is not None:
-                talk.now.answer = record.answer["text"]
+            if record.said is not None:
+                talk.now.answer = record.said.text
         return talk
 
     @property

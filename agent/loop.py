@@ -26,17 +26,13 @@ from nuthatch.agent.answer import (
 )
 from nuthatch.agent.budget import Budget, Meter, Stopped
 from nuthatch.agent.conversation import Conversation, checked_question
-from nuthatch.agent.journal import (
-    FORMAT,
-    Journal,
-    home_folder,
-    load_run,
-    new_run_id,
-    not_writable,
-    read_run,
-)
+from nuthatch.agent.home import FORMAT, JournalError, as_journal_errors, home_folder, new_run_id
+from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Planner
+from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
+from nuthatch.tools.blobs import Blobs
+from nuthatch.tools.files import adding
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
@@ -78,6 +74,7 @@ class Agent:
         self.verify = verify
         self.home = home_folder(home)
         self._results = ResultCache()
+        self._blobs = Blobs(self.home)
 
     @classmethod
     def load(
@@ -226,14 +223,19 @@ class Agent:
         """
         began = time.perf_counter()
         record = read_run(run_id, self.tools_and_judges, self.home)
-        if record.answer is not None:
-            return load_run(run_id, self.home, tools=self.tools_and_judges)
-        talk = Conversation.recall(record, self.tools, self.home)
-        run = self._run(talk, Journal(self.home, run_id), on_event, drafts, began)
-        run.draft = None if record.draft is None else Draft(record.draft)
-        for calls in talk.now.turns:
-            run.meter.count(calls)
-        return self._finish(run)
+        if record.said is not None:  # it says no more: there is nothing to lock
+            return record.answer
+        with closing(Journal(self.home, run_id, create=False)) as journal:
+            self._blobs.tidy()
+            record = read_run(run_id, self.tools_and_judges, self.home)  # as nobody changes it now
+            if record.said is not None:
+                return record.answer
+            talk = Conversation.recall(record, self.tools, self.home)
+            run = self._run(talk, journal, on_event, drafts, began)
+            run.draft = None if record.draft is None else Draft(record.draft)
+            for calls in talk.now.turns:
+                run.meter.count(calls)
+            return self._finish(run)
 
     # -- one run --------------------------------------------------------------------------------
 
@@ -268,36 +270,45 @@ class Agent:
         """Take in the question and its media, and open the journal."""
         began = time.perf_counter()
         question = checked_question(question)
-        try:
-            (self.home / "blobs").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise not_writable(self.home, error) from error
         earlier = after.run_id if isinstance(after, Answer) else after
         if earlier is None:
             talk = Conversation(MediaStore(self.home), self.tools)
         else:
             record = read_run(earlier, self.tools_and_judges, self.home)
             talk = Conversation.recall(record, self.tools, self.home)
+        with as_journal_errors(), adding(self.home):  # until the journal names the media
+            given = self._taken_in(talk, image, audio, video)
+            talk.ask(question, given)
+            journal = Journal(self.home, new_run_id())
+            run = self._run(talk, journal, on_event, drafts, began)
+            try:
+                journal.write(
+                    "run",
+                    format=FORMAT,
+                    question=question,
+                    given=given,
+                    after=earlier,
+                    verify=self.verify,
+                    planner=type(self.planner).__name__,
+                    tools={tool.name: tool.version for tool in self.tools},
+                    budget=asdict(self.budget),
+                    media=talk.media.items(),
+                )
+            except JournalError:
+                journal.discard()
+                raise
+        self._blobs.tidy()
+        return run
+
+    def _taken_in(
+        self, talk: Conversation, image: Images, audio: Sounds, video: Videos
+    ) -> list[str]:
+        """The handles of what came with a question; of a video those of its parts."""
         given = [talk.media.add_image(source).handle for source in _listed(image)]
         given += [talk.media.add_audio(source).handle for source in _listed(audio)]
         for source in _listed(video):
             given += [part.handle for part in talk.media.add_video(source)[1:]]
-        talk.ask(question, given)
-        journal = Journal(self.home, new_run_id())
-        run = self._run(talk, journal, on_event, drafts, began)
-        journal.write(
-            "run",
-            format=FORMAT,
-            question=question,
-            given=given,
-            after=earlier,
-            verify=self.verify,
-            planner=type(self.planner).__name__,
-            tools={tool.name: tool.version for tool in self.tools},
-            budget=asdict(self.budget),
-            media=talk.media.items(),
-        )
-        return run
+        return given
 
     def _run(
         self,
@@ -329,7 +340,7 @@ class Agent:
 
     def _finish(self, run: Run) -> Answer:
         """The rest of a run: to the draft, through the gate, to the answer."""
-        with closing(run.journal):
+        with closing(run.journal), as_journal_errors():
             try:
                 if run.draft is None:
                     run.draft = self._until_draft(run)

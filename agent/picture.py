@@ -3,11 +3,11 @@
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.geometry import Box, Mask, iou
+from nuthatch.tools.blobs import read_mask, read_pixels
+from nuthatch.tools.geometry import Box, iou
 from nuthatch.tools.media import Media
 from nuthatch.tools.overlay import VERDICT_COLOURS, overlay
 from nuthatch.tools.verification.types import Verdict
@@ -30,6 +30,9 @@ def draw(
 
     A box has the colour of the verdict that it was evidence for; the plain colour: it was found,
     but is no evidence.
+
+    Raises:
+        MediaError: the file of the picture, or of a mask, is gone or damaged.
     """
     boxes: dict[Box, tuple[str, Colour]] = {}
     for verdict in verdicts:
@@ -39,12 +42,11 @@ def draw(
         if found.image == item.handle and all(iou(found.box, box) < 0.9 for box in boxes):
             boxes[found.box] = (found.label, _PLAIN)
     masks = [
-        Mask.model_validate_json(made.path.read_bytes())
+        read_mask(made.path)
         for made in media
         if made.type == "mask" and item.handle in made.parents
     ]
-    with Image.open(item.path) as file:
-        pixels = np.asarray(file.convert("RGB"))
+    pixels = read_pixels(item.path)
     drawn = overlay(pixels, [(box, *look) for box, look in boxes.items()], masks)
     return _with_caption(drawn, text, draft, verdicts)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
+from nuthatch.tools.exact_json import as_unicode, cleaned
 
 
 class Call(NamedTuple):
@@ -22,7 +23,23 @@ def is_turn(said: object) -> bool:
     """Whether this is a `Turn` with something in it."""
     if isinstance(said, Draft):
         return isinstance(said.text, str) and bool(said.text.strip())
-    return isinstance(said, list) and bool(said) and all(isinstance(call, Call) for call in said)
+    return isinstance(said, list) and bool(said) and all(map(_is_call, said))
+
+
+def _is_call(said: object) -> bool:
+    return (
+        isinstance(said, Call)
+        and isinstance(said.tool, str)
+        and isinstance(said.arguments, dict)
+        and all(isinstance(name, str) for name in said.arguments)
+    )
+
+
+def in_unicode(turn: Turn) -> Turn:
+    """The same turn, with no text that no encoding has."""
+    if isinstance(turn, Draft):
+        return Draft(as_unicode(turn.text))
+    return [Call(as_unicode(call.tool), cleaned(call.arguments)) for call in turn]
 
 
 class Planner(Protocol):

@@ -17,7 +17,7 @@ from nuthatch.agent.answer import (
 from nuthatch.agent.budget import Meter, Stopped
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.journal import Journal
-from nuthatch.agent.planner import Call, Planner, is_turn
+from nuthatch.agent.planner import Call, Planner, in_unicode, is_turn
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.workbench import Workbench
 from nuthatch.tools.workers import WORKERS, TimeIsUp
@@ -70,7 +70,11 @@ class Run:
         if not is_turn(turn):
             message = f"the planner said {turn!r:.200}; expected Draft(text) or a list of Call"
             raise PlannerFailed(message, self.journal.run_id)
-        return turn
+        try:
+            return in_unicode(turn)
+        except RecursionError as error:
+            message = "the planner wrote arguments that hold themselves, or are nested too deeply"
+            raise PlannerFailed(message, self.journal.run_id) from error
 
     def say(self, turn: list[Call]) -> list[ToolCall]:
         """Give the planner's calls their ids and write them down, if the budget has them."""
@@ -109,8 +113,8 @@ class Run:
         """Write down a result, and the media that came into being with it. Inner results come
         by themselves, before the outer one."""
         made = self.talk.media.items()[self.media_written :]
-        self.media_written += len(made)
         self.journal.write("result", result=replace(result, children=()), media=made)
+        self.media_written += len(made)
 
     def answer(self, *, finished: bool, **parts: Any) -> Answer:
         """The answer as things stand."""

@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     planning.add_argument("--json", action="store_true")
 
     runs = add("runs", _runs, "list, show or remove recorded runs")
-    runs.add_argument("action", choices=["list", "show", "prune"])
+    runs.add_argument("action", choices=["list", "show", "delete", "prune"])
     runs.add_argument("run_id", nargs="?")
     runs.add_argument("--keep", type=_not_negative, default=20, help="prune: newest runs to keep")
     runs.add_argument("--json", action="store_true")
@@ -386,7 +386,7 @@ def _evaluate_planning(arguments: argparse.Namespace) -> int:
 def _runs(arguments: argparse.Namespace) -> int:
     from nuthatch.console import print_runs, refuse
 
-    if arguments.run_id is not None and arguments.action != "show":
+    if arguments.run_id is not None and arguments.action not in ("show", "delete"):
         message = f"runs {arguments.action} takes no run id, given {arguments.run_id}"
         return refuse("bad_usage", message, arguments.json)
     return print_runs(

@@ -15,6 +15,7 @@ from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.tools.base import ToolResult
+from nuthatch.tools.exact_json import as_unicode, plain
 from nuthatch.tools.ingest import MediaError, read_audio, read_image
 from nuthatch.tools.render import summary
 from nuthatch.tools.video import FRAMES, read_video
@@ -197,20 +198,29 @@ def print_tools(*, as_json: bool) -> int:
 def print_runs(
     action: str, run_id: str | None, *, keep: int, home: Path | None, as_json: bool
 ) -> int:
-    """List recorded runs, show one, or remove all but the newest."""
-    from nuthatch.agent.journal import list_runs, load_run, prune_runs
+    """List recorded runs, show or delete one, or remove all but the newest."""
+    try:
+        return _runs(action, run_id, keep=keep, home=home, as_json=as_json)
+    except JournalError as error:
+        return refuse(error.code, str(error), as_json)
+
+
+def _runs(action: str, run_id: str | None, *, keep: int, home: Path | None, as_json: bool) -> int:
+    from nuthatch.agent.runs import delete_run, list_runs, load_run, prune_runs
 
     if action == "prune":
         removed = prune_runs(home, keep=keep)
         print(json.dumps({"removed": removed}) if as_json else f"removed {len(removed)} runs")
         return 0
-    if action == "show":
-        if run_id is None:
-            return refuse("bad_usage", "which run? nuthatch runs show RUN_ID", as_json)
-        try:
-            answer = load_run(run_id, home)
-        except JournalError as error:
-            return refuse(error.code, str(error), as_json)
+    if action in ("show", "delete") and run_id is None:
+        return refuse("bad_usage", f"which run? nuthatch runs {action} RUN_ID", as_json)
+    if action == "delete" and run_id is not None:
+        blobs = delete_run(run_id, home)
+        said = {"removed": [run_id], "blobs": blobs}
+        print(json.dumps(said) if as_json else f"removed run {run_id} and {blobs} media files")
+        return 0
+    if run_id is not None:
+        answer = load_run(run_id, home)
         if as_json:
             print(json.dumps(answer_json(answer)))
         else:
@@ -223,7 +233,8 @@ def print_runs(
     table = Table(Column("run", no_wrap=True), "finished", "question", "answer", box=None)
     for run in runs:
         finished = "yes" if run["finished"] else "no"
-        table.add_row(run["run_id"], finished, escape(run["question"]), escape(run["answer"]))
+        cells = (run["run_id"], finished, run["question"], run["answer"])
+        table.add_row(*(escape(as_unicode(cell)) for cell in cells))
     Console().print(table)
     return 0
 
@@ -259,9 +270,13 @@ def _print_answer(console: Console, answer: Answer) -> None:
     for item in answer.media:
         if item.origin is not None:
             console.print(f"[dim]{item.handle}: {item.origin}[/]")
-    picture = answer.save_picture()
-    if picture:
-        console.print(f"[dim]picture:[/] {picture}", soft_wrap=True)
+    try:
+        picture = answer.save_picture()
+    except (JournalError, MediaError) as error:
+        console.print(f"[dim]no picture: {escape(str(error))}[/]", soft_wrap=True)
+    else:
+        if picture:
+            console.print(f"[dim]picture:[/] {picture}", soft_wrap=True)
     timing = answer.timing
     console.print(
         f"[dim]run {answer.run_id}: {timing.total:.1f} s "
@@ -283,7 +298,7 @@ def _call_json(result: ToolResult) -> dict[str, Any]:
     return {
         "id": result.call.id,
         "tool": result.call.tool,
-        "arguments": result.call.arguments,
+        "arguments": plain(result.call.arguments),
         "ok": result.ok,
         "summary": summary(result),
         "error": {"code": fault.code, "message": fault.message} if fault else None,

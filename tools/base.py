@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializeAsAny
 
+from nuthatch.tools.exact_json import plain
 from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, fault_of
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.ingest import ImageSource
@@ -48,6 +49,11 @@ Label = Annotated[Quoted, Field(json_schema_extra=_SHORT)]  # a short noun phras
 FOR_PEOPLE: Any = Field(json_schema_extra={"x-reader": "people"})
 
 
+# Of any type, and in JSON as everyone reads it.
+_PLAIN: Any = PlainSerializer(plain, when_used="json")
+Values = Annotated[dict[str, Any], _PLAIN]
+
+
 class Arguments(BaseModel):
     """Base of every tool's `Args`: a name it does not know is an error, never ignored."""
 
@@ -71,7 +77,7 @@ class ToolCall:
 
     id: str
     tool: str
-    arguments: dict[str, Any]
+    arguments: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Provenance:
 
     version: str
     models: dict[str, str]  # weights name -> sha256 of the file
-    parameters: dict[str, Any]  # after defaults
+    parameters: Values  # after defaults
     inputs: dict[str, str]  # handle -> sha256
     parent: str | None = None  # the call inside which this one was made
     cached: bool = False  # the result of an earlier call with the same inputs
@@ -91,7 +97,7 @@ class ToolResult:
     """What became of a call: a value or a fault, who made it, at what cost."""
 
     call: ToolCall
-    value: BaseModel | None
+    value: Annotated[SerializeAsAny[BaseModel] | None, _PLAIN]
     fault: Fault | None
     ms: float
     provenance: Provenance | None = None

@@ -14,6 +14,8 @@ a clear error. Finding nothing is a result, not a failure.
 from dataclasses import dataclass
 from typing import Literal
 
+from nuthatch.tools.exact_json import as_unicode
+
 ErrorCode = Literal[
     "invalid_arguments",
     "unknown_tool",
@@ -78,6 +80,10 @@ class Fault:
     code: str
     message: str
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "detail"):  # an exception may quote what is no Unicode
+            object.__setattr__(self, name, as_unicode(getattr(self, name)))
 
     @property
     def is_bug(self) -> bool:

@@ -1,6 +1,6 @@
 """Fetch released weights: from a hub or a web address, with progress, resumed, checked by hash.
 
-Files land in `weights home / name`. What has come is written down in a lock file beside them, so
+Files land in `weights_folder(name)`. What has come is written down in a lock file beside them, so
 that `verify` can compare later. A cut connection leaves what has come; the next call goes on from
 there. A file with a wrong hash is removed. Without a network the message says which files belong
 where: put there by hand they are as good as fetched.
@@ -27,7 +27,7 @@ from nuthatch.tools.released_weights import (
     ReleasedFile,
     Source,
     released,
-    weights_home,
+    weights_folder,
 )
 
 HUB = "https://huggingface.co"
@@ -57,7 +57,7 @@ def fetch(name: str, home: str | Path | None = None) -> Path:
         FetchFailed: no network, a cut connection, a missing file, a wrong hash, no room.
     """
     entry = released(name)
-    folder = weights_home(home) / name
+    folder = weights_folder(name, home)
     try:
         import huggingface_hub  # noqa: F401  # asked for here, so that its lack is told once
         from filelock import FileLock, Timeout
@@ -67,12 +67,17 @@ def fetch(name: str, home: str | Path | None = None) -> Path:
             "pip install 'nuthatch[vision]'",
             "dependency_missing",
         ) from error
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".fetching.lock", timeout=0):
             _fetch(entry, folder)
     except Timeout as error:
         raise FetchFailed(f"another process is fetching '{name}' into {folder}") from error
+    except OSError as error:
+        raise FetchFailed(
+            f"cannot write to {folder}: {error.strerror or error}; make room there, or name "
+            "another folder in NUTHATCH_WEIGHTS; what has come is kept"
+        ) from error
     return folder
 
 

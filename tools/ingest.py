@@ -54,11 +54,12 @@ class MediaError(ValueError):
 # -- the door: pictures ---------------------------------------------------------------------------
 
 
-def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
+def read_image(source: ImageSource, name: str = "the picture") -> tuple[Pixels, str | None]:
     """Decode any picture to upright (H, W, 3) uint8 RGB, and say what was changed, if anything.
 
     Transparent pixels are laid on white; 16-bit values are scaled to 8; of an animation the first
-    frame is taken. EXIF orientation is applied here and nowhere else.
+    frame is taken. EXIF orientation is applied here and nowhere else. Of what is no file of a path,
+    messages speak by `name`.
 
     Raises:
         MediaError: `unsupported_media` or `limit_exceeded`, with what was given and what to do.
@@ -72,7 +73,7 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
             )
         _check_size(source.shape[1], source.shape[0], "the array")
         return np.ascontiguousarray(source), None
-    name, file = "the picture", b""
+    file = b""
     if not isinstance(source, Image.Image):
         if not isinstance(source, (str, Path, bytes)):
             raise MediaError(
@@ -80,7 +81,7 @@ def read_image(source: ImageSource) -> tuple[Pixels, str | None]:
                 f"a picture cannot be of type {type(source).__name__}; expected a path, bytes, a "
                 "PIL image, or an array (height, width, 3) of uint8",
             )
-        name, file = _read_file(source, "picture")
+        name, file = read_file(source, name)
     try:
         if isinstance(source, Image.Image):
             return _upright(source, name)
@@ -139,15 +140,16 @@ def _check_size(width: int, height: int, name: str) -> None:
 # -- the door: sounds -----------------------------------------------------------------------------
 
 
-def read_audio(source: AudioSource) -> tuple[Samples, str | None]:
+def read_audio(source: AudioSource, name: str = "the sound") -> tuple[Samples, str | None]:
     """Decode any sound to (samples,) float32 mono 16 kHz, and say what was changed, if anything.
+
+    Of what is no file of a path, messages speak by `name`.
 
     Raises:
         MediaError: `unsupported_media`, `limit_exceeded` or `dependency_missing`.
     """
-    name = "the sound"
     if isinstance(source, (str, Path, bytes)):
-        name, data = _read_file(source, "sound")
+        name, data = read_file(source, name)
         samples, rate = _decode(data, name)
     else:
         given, rate = _given(source)
@@ -252,9 +254,14 @@ def encode_wav(samples: Samples) -> bytes:
     return file.getvalue()
 
 
-def _read_file(source: str | Path | bytes, what: str) -> tuple[str, bytes]:
+def read_file(source: str | Path | bytes, name: str) -> tuple[str, bytes]:
+    """The bytes of a file, and what to call it: its path, or `name` if it is given as bytes.
+
+    Raises:
+        MediaError: `asset_not_found`, `limit_exceeded`, or `unsupported_media` if it is empty.
+    """
     if isinstance(source, bytes):
-        name, data = f"the {what}", source
+        data = source
     else:
         path = Path(source)
         name = str(path)

@@ -1,29 +1,34 @@
 """Media are values with identity: a handle names content, the bytes lie once in the store.
 
-Pictures come in upright (EXIF) RGB and sounds as 16 kHz mono float32, through `ingest`; everything
-behind that door can rely on it. A video comes in with some of its frames and its sound: a picture
-and a sound like any other, which know where they are from. A blob's name is the sha256 of its
-file, so the same picture is stored once however often it is talked about, and `sha256sum` alone
-can check a run.
+What the user gives is kept as it is: a blob's name is the sha256 of its file, so the same file is
+stored once however often it is talked about, and `sha256sum` alone can check a run. What is made
+here, or given as an array, is kept as PNG or WAV, without metadata. Whatever reads media gets
+upright (EXIF) RGB and 16 kHz mono, through `ingest`. A video comes in with some of its frames and
+its sound: a picture and a sound like any other, which know where they are from.
 
 Handles: `image_1`, `audio_1`, `video_1`, `mask_1` in order of arrival; `detection_2.3` is the
 third detection of the second set found. The planner can only name handles that exist.
 """
 
-import hashlib
-import io
-import shutil
 import threading
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
 from pydantic import BaseModel, ConfigDict
 
+from nuthatch.tools.blobs import (
+    Blobs,
+    encode_png,
+    read_mask,
+    read_pixels,
+    read_samples,
+    suffix_of,
+)
 from nuthatch.tools.geometry import Box, Mask
 from nuthatch.tools.ingest import (
     SAMPLE_RATE,
@@ -34,12 +39,14 @@ from nuthatch.tools.ingest import (
     Samples,
     encode_wav,
     read_audio,
+    read_file,
     read_image,
 )
 from nuthatch.tools.video import FRAMES, VideoSource, read_video
 
 MediaKind = Literal["image", "audio", "video", "mask"]
-DECODED_PICTURES = 16
+DECODED_BYTES = 256 * 2**20
+"""What decoded pictures and sounds may take of memory; the latest one is always kept."""
 Array = TypeVar("Array", bound=NDArray[Any])
 
 
@@ -97,11 +104,11 @@ class MediaStore:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.blobs = self.root / "blobs"
+        self._blobs = Blobs(self.root)
+        self.blobs = self._blobs.folder
         self._items: dict[str, Media] = {}
         self._detections: dict[str, list[Detection]] = {}
-        self._pixels: dict[str, Pixels] = {}
-        self._samples: dict[str, Samples] = {}
+        self._decoded: OrderedDict[tuple[MediaKind, str], NDArray[Any]] = OrderedDict()
         self._lock = threading.RLock()
 
     # -- what is here ---------------------------------------------------------------------------
@@ -128,36 +135,25 @@ class MediaStore:
         """The upright picture as (height, width, 3) uint8 RGB; read-only.
 
         Raises:
-            MediaError: no such handle, or the handle is no picture.
+            MediaError: no such handle, or the handle is no picture, or its file is gone or damaged.
         """
-        item = self._of_kind(handle, "image")
-        with self._lock:
-            if item.sha256 not in self._pixels:
-                with Image.open(item.path) as picture:
-                    self._keep(item.sha256, np.asarray(picture.convert("RGB")))
-            return self._pixels[item.sha256]
+        return self._read(self._of_kind(handle, "image"), read_pixels)
 
     def audio(self, handle: str) -> Samples:
         """The sound as (samples,) float32 mono at 16 kHz, -1 to 1; read-only.
 
         Raises:
-            MediaError: no such handle, or the handle is no sound.
+            MediaError: no such handle, or the handle is no sound, or its file is gone or damaged.
         """
-        item = self._of_kind(handle, "audio")
-        with self._lock:
-            if item.sha256 not in self._samples:
-                samples = np.frombuffer(item.path.read_bytes()[44:], dtype="<i2")
-                self._samples[item.sha256] = _frozen(samples.astype(np.float32) / 32768.0)
-            return self._samples[item.sha256]
+        return self._read(self._of_kind(handle, "audio"), read_samples)
 
     def mask(self, handle: str) -> Mask:
         """The mask behind a handle.
 
         Raises:
-            MediaError: no such handle, or the handle is no mask.
+            MediaError: no such handle, or the handle is no mask, or its file is gone or damaged.
         """
-        item = self._of_kind(handle, "mask")
-        return Mask.model_validate_json(item.path.read_bytes())
+        return read_mask(self._of_kind(handle, "mask").path)
 
     def detection(self, handle: str) -> Detection:
         """One detection by its handle, e.g. `detection_1.2`.
@@ -200,21 +196,25 @@ class MediaStore:
     ) -> Media:
         """Take in a picture: a path, encoded bytes, a PIL image, or (H, W, 3) uint8 RGB.
 
-        `texts` are written into the PNG by their names.
+        A user's file is kept as it is. Any other picture is kept as PNG, with `texts` by their
+        names and nothing else in it.
 
         Raises:
             MediaError: missing, empty, broken, too large or too small; nothing is stored then.
+            StoreError: it cannot be written.
         """
-        pixels, note = read_image(source)
+        if isinstance(source, (str, Path, bytes)) and made_by is None and not texts:
+            name, content = read_file(source, "the picture")
+            pixels, note = read_image(content, name)
+            ending = suffix_of(content, "image")
+        else:
+            pixels, note = read_image(source)
+            pixels = pixels.copy() if isinstance(source, np.ndarray) else pixels  # it is the user's
+            content, ending = encode_png(pixels, texts), "png"
+        sha256, path = self._blobs.store(content, ending)
         height, width = pixels.shape[:2]
-        encoded = io.BytesIO()
-        inside = PngImagePlugin.PngInfo()
-        for name, text in texts.items():
-            inside.add_itxt(name, text)
-        Image.fromarray(pixels).save(encoded, "PNG", compress_level=1, pnginfo=inside)
-        sha256, path = self._store(encoded.getvalue(), "png")
         with self._lock:
-            self._keep(sha256, pixels)
+            self._keep("image", sha256, pixels)
             return self._enter(
                 Media(
                     handle=self._next("image"),
@@ -232,11 +232,20 @@ class MediaStore:
     def add_audio(self, source: AudioSource, *, made_by: str | None = None) -> Media:
         """Take in a sound: a path, encoded bytes, 16 kHz samples, or (samples, sample_rate).
 
+        A user's file is kept as it is, samples as a 16-bit WAV.
+
         Raises:
             MediaError: missing, empty, broken, not finite or too long; nothing is stored then.
+            StoreError: it cannot be written.
         """
-        samples, note = read_audio(source)
-        sha256, path = self._store(encode_wav(samples), "wav")
+        if isinstance(source, (str, Path, bytes)) and made_by is None:
+            name, content = read_file(source, "the sound")
+            samples, note = read_audio(content, name)
+            ending = suffix_of(content, "sound")
+        else:
+            samples, note = read_audio(source)
+            content, ending = encode_wav(samples), "wav"
+        sha256, path = self._blobs.store(content, ending)
         with self._lock:
             return self._enter(
                 Media(
@@ -258,9 +267,12 @@ class MediaStore:
         Raises:
             MediaError: missing, empty, broken, too large or too long, no frame is whole, or PyAV
                 is not installed; nothing is stored then.
+            StoreError: it cannot be written.
         """
         clip, sound = read_video(source, frames)
-        sha256, path = self._store(source if isinstance(source, bytes) else Path(source), "video")
+        sha256, path = self._blobs.store(
+            source if isinstance(source, bytes) else Path(source), "video"
+        )
         with self._lock:
             video = self._enter(
                 Media(
@@ -282,8 +294,12 @@ class MediaStore:
             return [video, *parts]
 
     def add_mask(self, mask: Mask, *, made_by: str | None, parents: tuple[str, ...]) -> Media:
-        """Keep a mask; `parents` names the picture it lies on."""
-        sha256, path = self._store(mask.model_dump_json().encode(), "json")
+        """Keep a mask; `parents` names the picture it lies on.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        sha256, path = self._blobs.store(mask.model_dump_json().encode(), "json")
         height, width = mask.size
         with self._lock:
             return self._enter(
@@ -342,32 +358,32 @@ class MediaStore:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _store(self, blob: bytes | Path, suffix: str) -> tuple[str, Path]:
-        """Keep bytes, or a copy of a file that need not fit into memory."""
-        with blob.open("rb") if isinstance(blob, Path) else io.BytesIO(blob) as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            path = self.blobs / f"{sha256}.{suffix}"
-            if not path.is_file():
-                self.blobs.mkdir(parents=True, exist_ok=True)
-                partial = path.with_suffix(f".{threading.get_ident()}.partial")
-                file.seek(0)
-                with partial.open("wb") as out:
-                    shutil.copyfileobj(file, out)
-                partial.replace(path)
-        return sha256, path
-
     def _part(self, video: Media, item: Media, time: float | None = None) -> Media:
         """A picture or sound that is a part of a video, with its lineage."""
         return self._enter(item.model_copy(update={"video": video.handle, "time": time}))
 
-    def _keep(self, sha256: str, pixels: Pixels) -> None:
-        """Decoded pictures stay at hand, the latest few; the blob has them all."""
-        while len(self._pixels) >= DECODED_PICTURES:
-            self._pixels.pop(next(iter(self._pixels)))
-        self._pixels[sha256] = _frozen(pixels)
+    def _read(self, item: Media, read: Callable[[Path], Array]) -> Array:
+        with self._lock:
+            kept = self._decoded.get((item.type, item.sha256))
+            if kept is None:
+                kept = self._keep(item.type, item.sha256, read(item.path))
+            self._decoded.move_to_end((item.type, item.sha256))
+            return cast(Array, kept)
+
+    def _keep(self, kind: MediaKind, sha256: str, decoded: NDArray[Any]) -> NDArray[Any]:
+        """What is decoded stays at hand, the latest within `DECODED_BYTES`; the blob has it all."""
+        decoded.flags.writeable = False
+        self._decoded[kind, sha256] = decoded
+        while len(self._decoded) > 1 and self._bytes() > DECODED_BYTES:
+            self._decoded.popitem(last=False)
+        return decoded
+
+    def _bytes(self) -> int:
+        return sum(array.nbytes for array in self._decoded.values())
 
     def _next(self, kind: MediaKind) -> str:
-        return f"{kind}_{sum(item.type == kind for item in self._items.values()) + 1}"
+        numbers = (int(name.rpartition("_")[2]) for name in self.handles(kind))
+        return f"{kind}_{max(numbers, default=0) + 1}"
 
     def _enter(self, item: Media) -> Media:
         self._items[item.handle] = item
@@ -382,9 +398,3 @@ class MediaStore:
     def _unknown(self, handle: str, kind: MediaKind | None = None) -> str:
         live = ", ".join(self.handles(kind)) or "none"
         return f"there is no {kind or 'medium'} '{handle}' in this talk; live handles: {live}"
-
-
-def _frozen(array: Array) -> Array:
-    array = array.copy() if not array.flags.owndata else array
-    array.flags.writeable = False
-    return array

@@ -67,14 +67,29 @@ class Released:
 
 
 def weights_home(home: str | Path | None = None) -> Path:
-    """Where fetched weights live: as given, else NUTHATCH_WEIGHTS, else the user's cache."""
+    """Where fetched weights live: as given, else NUTHATCH_WEIGHTS, else in NUTHATCH_HOME, else in
+    the user's cache."""
     if home is None:
         home = os.environ.get("NUTHATCH_WEIGHTS")
-    if not home:
-        import platformdirs
+    if not home and (root := os.environ.get("NUTHATCH_HOME")):
+        home = Path(root) / "weights"
+    return Path(home).expanduser().absolute() if home else _cache()
 
-        home = platformdirs.user_cache_path("nuthatch") / "weights"
-    return Path(home).expanduser().absolute()
+
+def weights_folder(name: str, home: str | Path | None = None) -> Path:
+    """The folder of these released weights: in `weights_home`; or, where there are none and nothing
+    else was asked for, in the user's cache, where they were before NUTHATCH_HOME held them."""
+    folder = weights_home(home) / name
+    if home is None and not os.environ.get("NUTHATCH_WEIGHTS") and not folder.is_dir():
+        earlier = _cache() / name
+        return earlier if earlier.is_dir() else folder
+    return folder
+
+
+def _cache() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("nuthatch") / "weights"
 
 
 def released(name: str) -> Released:

@@ -29,7 +29,7 @@ from nuthatch.tools.released_weights import (
     Released,
     released,
     serving,
-    weights_home,
+    weights_folder,
 )
 from nuthatch.tools.weights_folder import WeightsStatus, check_calibration, look
 
@@ -97,7 +97,7 @@ class Weights:
     Args:
         folder: the preset.
         folders: for some names (those of `LOADERS` and `ALIASES`) another place: a folder, or the
-            name of released weights, looked for in the weights home (`weights_home`).
+            name of released weights, looked for in the weights home (`weights_folder`).
         device: "cpu", "cuda", "cuda:1"; "auto" takes the roomiest GPU if the model fits there.
         budget_bytes: what models may take of one device before the least recently used go; None is
             half of a processor's memory, four fifths of a GPU's.
@@ -128,9 +128,7 @@ class Weights:
             budget_bytes=budget_bytes,
             home=home,
         )
-        self._places = {
-            name: _place(name, where, weights_home(home)) for name, where in (folders or {}).items()
-        }
+        self._places = {name: _place(name, where, home) for name, where in (folders or {}).items()}
         self._models: OrderedDict[_Key, _Loaded] = OrderedDict()
         self._loading: dict[_Key, threading.Lock] = {}
         self._lock = threading.RLock()
@@ -309,14 +307,14 @@ def _loader(name: str) -> str:
     return LOADERS.get(canonical) or FULL_SIZE_LOADERS.get(canonical) or canonical
 
 
-def _place(name: str, where: str | Path, home: Path) -> tuple[Path, Released | None]:
+def _place(name: str, where: str | Path, home: str | Path | None) -> tuple[Path, Released | None]:
     """The folder that `where` means, and what was released there if it is a released name."""
     if isinstance(where, str) and where in RELEASED:
         entry = RELEASED[where]
         if _loader(entry.serves) != _loader(name):
             fitting = ", ".join(each.name for each in serving(_names(name)[-1])) or "none"
             raise ValueError(f"'{where}' is for '{entry.serves}', not '{name}'; for it: {fitting}")
-        return home / where, entry
+        return weights_folder(entry.name, home), entry
     path = Path(where).expanduser()
     if path.is_file():
         raise ValueError(f"'{name}' is given the file {path}; give the folder that holds it")

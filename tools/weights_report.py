@@ -32,8 +32,8 @@ def print_weights(
     """
     place = weights_home(home)
     if fetch_name is not None:
-        fetch(fetch_name, place)
-    rows = _rows(place)
+        fetch(fetch_name, home)
+    rows = _rows(home)
     if fetch_name is not None:
         rows = [row for row in rows if row["name"] == fetch_name]
     if verify_all:
@@ -47,7 +47,7 @@ def print_weights(
     return int("wrong" in found or "missing" in found)
 
 
-def _rows(home: Path) -> list[dict[str, Any]]:
+def _rows(home: str | Path | None) -> list[dict[str, Any]]:
     """One record for each set of weights: those in the package, then released ones."""
     users = _users()
     rows = []
@@ -86,7 +86,7 @@ def _shipped(name: str, tools: list[str]) -> dict[str, Any]:
     }
 
 
-def _released(entry: Released, tools: list[str], home: Path) -> dict[str, Any]:
+def _released(entry: Released, tools: list[str], home: str | Path | None) -> dict[str, Any]:
     status = Weights(folders={entry.serves: entry.name}, home=home).status(entry.serves)
     return {
         "name": entry.name,

@@ -28,7 +28,9 @@ from nuthatch.tools.base import (
     ToolResult,
 )
 from nuthatch.tools.devices import is_out_of_memory
+from nuthatch.tools.exact_json import dumps
 from nuthatch.tools.faults import Fault, ToolFault, ToolUnavailable
+from nuthatch.tools.files import StoreError
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
@@ -198,6 +200,8 @@ class Workbench:
         try:
             yield
             return
+        except StoreError:  # no fault of the call: it is made again when there is room
+            raise
         except (ToolFault, MediaError) as problem:
             fault = Fault(problem.code, problem.message)
         except TimeIsUp:
@@ -275,6 +279,7 @@ class Workbench:
         if not isinstance(value, job.tool.Result):
             promised = job.tool.Result.__name__
             raise TypeError(f"returned {type(value).__name__}, promised {promised}")
+        dumps(value)  # what cannot be kept as it is, the tool is told of
         if self.cache is not None and job.key and not (job.provenance and job.provenance.cached):
             self.cache.put(job.key, value, job.contents)
         job.value = value
