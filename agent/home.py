@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nuthatch.tools.files import StoreError, release, try_to_lock
+from nuthatch.tools.files import StoreError, try_to_lock, unlock
 
 FORMAT = 3
 READABLE = (2, 3)
@@ -95,4 +95,5 @@ def is_at_work(folder: Path) -> bool:
     try:
         return not try_to_lock(file)
     finally:
-        release(file)
+        unlock(file)
+        os.close(file)

@@ -6,9 +6,9 @@ run leaves behind, down to a torn last line, can be read back (`record`) and gon
 """
 
 import json
-import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from nuthatch.agent.record import (
 from nuthatch.agent.runs import RunLine, delete_run, list_runs, load_run, prune_runs
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.exact_json import encode
-from nuthatch.tools.files import release, try_to_lock, writing
+from nuthatch.tools.files import try_to_lock, unlock, writing
 
 __all__ = [
     "FORMAT",
@@ -73,17 +73,20 @@ class Journal:
         self.folder = run_folder(home, run_id)
         self._error: JournalError | None = None
         path = self.folder / JOURNAL
-        flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
         with as_journal_errors(), writing(self.folder):
             if create:
                 self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, flags | (os.O_CREAT if create else 0), 0o666)
-        if not try_to_lock(self._file):
-            os.close(self._file)
-            raise JournalError(f"another process is at run {run_id}", "run_busy")
-        with as_journal_errors(), writing(path):
-            self._bytes = _whole_lines(path)
-            os.ftruncate(self._file, self._bytes)  # what a killed writer left unfinished
+            self._file = path.open("ab" if create else "rb+", buffering=0)
+        try:
+            if not try_to_lock(self._file.fileno(), seconds=0.2):  # a look at it takes a moment
+                raise JournalError(f"another process is at run {run_id}", "run_busy")
+            with as_journal_errors(), writing(path):
+                self._bytes = path.read_bytes().rfind(b"\n") + 1
+                self._file.truncate(self._bytes)  # what a killed writer left unfinished
+                self._file.seek(self._bytes)
+        except JournalError:
+            self._file.close()
+            raise
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event and hand it to the operating system.
@@ -108,9 +111,9 @@ class Journal:
 
     def close(self) -> None:
         """Let others at the run."""
-        if self._file >= 0:
-            release(self._file)
-            self._file = -1
+        if not self._file.closed:
+            unlock(self._file.fileno())
+            self._file.close()
 
     def discard(self) -> None:
         """Close and remove a run of which nothing was recorded."""
@@ -121,18 +124,13 @@ class Journal:
         rest = line
         try:
             while rest:  # a disk that is nearly full takes a part
-                rest = rest[os.write(self._file, rest) :]
-        except OSError as error:
-            with as_journal_errors(), writing(self.folder / JOURNAL):
-                os.ftruncate(self._file, self._bytes)
+                rest = rest[self._file.write(rest) :]
+        except (OSError, ValueError) as error:  # a ValueError: it is closed
+            with suppress(OSError, ValueError):
+                self._file.truncate(self._bytes)
             message = f"run {self.run_id} cannot be written on: {error}; make room, then resume it"
             raise JournalError(message, "write_failed") from error
         self._bytes += len(line)
-
-
-def _whole_lines(path: Path) -> int:
-    """The bytes of a journal up to its last line end."""
-    return path.read_bytes().rfind(b"\n") + 1
 
 
 def _jsonable(value: Any) -> Any:

@@ -23,16 +23,9 @@ def is_turn(said: object) -> bool:
     """Whether this is a `Turn` with something in it."""
     if isinstance(said, Draft):
         return isinstance(said.text, str) and bool(said.text.strip())
-    return isinstance(said, list) and bool(said) and all(map(_is_call, said))
-
-
-def _is_call(said: object) -> bool:
-    return (
-        isinstance(said, Call)
-        and isinstance(said.tool, str)
-        and isinstance(said.arguments, dict)
-        and all(isinstance(name, str) for name in said.arguments)
-    )
+    if not isinstance(said, list) or not said:
+        return False
+    return all(isinstance(call, Call) and isinstance(call.tool, str) for call in said)
 
 
 def in_unicode(turn: Turn) -> Turn:

@@ -21,7 +21,7 @@ from pydantic import (
 from nuthatch.agent.answer import Answer, Timing
 from nuthatch.agent.home import JOURNAL, READABLE, RUN_ID, JournalError, run_folder
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
-from nuthatch.tools.exact_json import decode, restore
+from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
 from nuthatch.tools.media import Detection, Media
 from nuthatch.tools.toolset import ToolSet
@@ -47,7 +47,7 @@ Handle = Annotated[str, Field(pattern=r"^(image|audio|video|mask)_[1-9][0-9]{0,8
 class _Call(BaseModel):
     id: CallId
     tool: str
-    arguments: dict[str, Any]
+    arguments: Any  # a planner may have given what is no dict
 
     def call(self) -> ToolCall:
         return ToolCall(self.id, self.tool, self.arguments)
@@ -357,7 +357,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 
 
 def _event(line: bytes) -> dict[str, Any]:
-    event = json.loads(line)
+    event = cleaned(json.loads(line))
     if not isinstance(event, dict):
         raise ValueError(f"it holds {type(event).__name__}, expected an object")
     return event

@@ -25,10 +25,10 @@ from nuthatch.agent.record import LONGEST_LINE, read_run
 from nuthatch.tools.blobs import Blobs, named_in
 from nuthatch.tools.files import (
     HAS_LOCKS,
-    release,
     remove_partial_files,
     removing,
     try_to_lock,
+    unlock,
     writing,
 )
 from nuthatch.tools.toolset import ToolSet
@@ -229,4 +229,5 @@ def _alone_at(folder: Path) -> Iterator[None]:
             raise JournalError(message, "run_busy")
         yield
     finally:
-        release(file)
+        unlock(file)
+        os.close(file)

@@ -89,7 +89,8 @@ def adding(home: Path) -> Iterator[None]:
             raise HomeBusy(f"another process is removing files from {home}; try again", "run_busy")
         yield
     finally:
-        release(held)
+        unlock(held)
+        os.close(held)
 
 
 @contextmanager
@@ -107,7 +108,8 @@ def removing(home: Path, seconds: float = 10.0) -> Iterator[None]:
             raise HomeBusy(f"another process is adding files to {home}; try again", "run_busy")
         yield
     finally:
-        release(held)
+        unlock(held)
+        os.close(held)
 
 
 def remove_partial_files(folder: Path) -> None:
@@ -139,9 +141,8 @@ def try_to_lock(file: int, *, shared: bool = False, seconds: float = 0.0) -> boo
             return True
 
 
-def release(file: int) -> None:
-    """Unlock and close a file, also for forked processes that have it open."""
+def unlock(file: int) -> None:
+    """Let others have a file, even while a forked process still has it open."""
     if HAS_LOCKS:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_UN)
-    os.close(file)

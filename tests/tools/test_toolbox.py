@@ -39,11 +39,16 @@ def look(box: Toolbox, *labels: str) -> View:
 
 def test_a_picture_may_be_given_as_it_is_and_keeps_its_handle(box: Toolbox, tmp_path: Path) -> None:
     Image.fromarray(PICTURE).save(tmp_path / "grey.png")
-    found = [
-        box.run("detect", image=given, labels=["cup"])
-        for given in (PICTURE, Image.fromarray(PICTURE), tmp_path / "grey.png", "image_1")
-    ]
-    assert {view.value.detections[0].image for view in found} == {"image_1"}
+    (tmp_path / "same.png").write_bytes((tmp_path / "grey.png").read_bytes())
+
+    def handles(*given: object) -> set[str]:
+        views = [box.run("detect", image=each, labels=["cup"]) for each in given]
+        return {view.value.detections[0].image for view in views}
+
+    assert handles(PICTURE, Image.fromarray(PICTURE), "image_1") == {"image_1"}
+    (of_files,) = handles(tmp_path / "grey.png", str(tmp_path / "same.png"))
+    assert of_files != "image_1", "a file is kept as it is"
+    found = [look(box, "cup")]
     assert [d.label for d in found[0].value.detections] == ["cup", "cup"]
 
 
