@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydantic import BaseModel, RootModel
@@ -50,9 +51,9 @@ _WRITTEN: dict[type, tuple[str, Callable[[Any], Any]]] = {
     complex: ("$complex", lambda value: [repr(value.real), repr(value.imag)]),
     Decimal: ("$decimal", str),
     UUID: ("$uuid", str),
-    datetime: ("$datetime", datetime.isoformat),
+    datetime: ("$datetime", lambda value: [value.isoformat(), value.fold, _zone(value)]),
     date: ("$date", date.isoformat),
-    time: ("$time", time.isoformat),
+    time: ("$time", lambda value: [value.isoformat(), value.fold, _zone(value)]),
     timedelta: ("$timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
 }
 
@@ -113,6 +114,11 @@ def _inside(place: str, part: Any, fallback: Callable[[Any], str] | None) -> Any
         raise error.inside(place) from error
 
 
+def _zone(value: datetime | time) -> str | None:
+    """The name of its time zone; None: it has none, or only an offset from UTC."""
+    return value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+
+
 def _parts(value: Any) -> Mapping[Any, Any] | None:
     """What a model, a dataclass or a dict holds, by name; None: it is none of them."""
     if isinstance(value, BaseModel):
@@ -134,6 +140,11 @@ def _array(written: Any) -> Any:
     return np.frombuffer(b64decode(data, validate=True), kind).reshape(shape).copy()
 
 
+def _moment(kind: Any, text: str, fold: int, zone: str | None) -> Any:
+    moment = kind.fromisoformat(text).replace(fold=fold)
+    return moment if zone is None else moment.replace(tzinfo=ZoneInfo(zone))
+
+
 _READ: dict[str, Callable[[Any], Any]] = {
     "$float": float,
     "$bytes": lambda written: b64decode(written, validate=True),
@@ -142,9 +153,9 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "$decimal": Decimal,
     "$path": Path,
     "$uuid": UUID,
-    "$datetime": datetime.fromisoformat,
+    "$datetime": lambda written: _moment(datetime, *written),
     "$date": date.fromisoformat,
-    "$time": time.fromisoformat,
+    "$time": lambda written: _moment(time, *written),
     "$timedelta": lambda written: timedelta(*written),
     "$array": _array,
     "$scalar": lambda written: _array(written)[()],

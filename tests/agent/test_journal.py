@@ -1,6 +1,7 @@
 """A run is written down as it happens, and can be read back, gone on with, and thrown away."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -8,8 +9,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel
 
@@ -20,10 +25,8 @@ from nuthatch.agent.journal import (
     Journal,
     JournalError,
     Recorded,
-    list_runs,
     load_run,
     new_run_id,
-    prune_runs,
     read_events,
     read_run,
 )
@@ -31,6 +34,7 @@ from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
 from nuthatch.tools.faults import Fault
+from nuthatch.tools.function_tool import tool
 from nuthatch.tools.toolset import ToolSet
 from tests.agent import killed_run
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Found, Judge, Note, Say, Trouble
@@ -139,6 +143,75 @@ def test_a_result_comes_back_as_it_was_with_all_that_it_holds(number, tmp_path):
     journal.close()
     back = read_run("a", ToolSet([Nest(), Say()]), tmp_path).results["call_1"]
     assert back == result
+
+
+@tool
+def statistics(seed: int) -> dict[str, Any]:
+    """Numbers of many kinds."""
+    return {
+        "mean": np.float64(0.5),
+        "counts": np.arange(seed),
+        "rest": (math.nan, b"\xff", {1, 2}, Decimal("1.10"), date(2026, 1, 31)),
+    }
+
+
+@tool
+def ratio(seed: int) -> float:
+    """A ratio of nothing to nothing."""
+    return math.nan
+
+
+@tool
+def handle_of_a_file(seed: int) -> Any:
+    """What cannot be written down."""
+    return object()
+
+
+@tool
+def surrogate(seed: int) -> str:
+    """Text that is no Unicode."""
+    return "a\udc80"
+
+
+def test_what_a_tool_returned_is_what_a_resumed_run_reads_or_the_tool_is_told(tmp_path):
+    tools = ToolSet([statistics, ratio, handle_of_a_file, surrogate])
+    script = [(each.name, {"seed": 2}) for each in tools]
+    whole = Agent(ScriptedPlanner([script, "x"]), tools, verify=False, home=tmp_path).ask("?")
+    again = load_run(whole.run_id, tmp_path, tools=tools)
+    for live, read in zip(whole.calls[:2], again.calls[:2], strict=True):
+        assert live.ok
+        assert type(read.value) is type(live.value)
+        assert repr(read.value) == repr(live.value)
+    for result, said in zip(whole.calls[2:], ("of type object", "no Unicode"), strict=True):
+        assert said in result.fault.message
+
+
+def test_the_json_of_an_answer_holds_the_results(tmp_path):
+    tools = ToolSet([statistics, ratio, Say()])
+    script = [
+        ("statistics", {"seed": 2}),
+        ("ratio", {"seed": 1}),
+        ("say", {"text": "a\ud800\x00", "more": np.arange(1)}),
+        ("say", {"text": "a\ud800\x00"}),
+    ]
+    planner = ScriptedPlanner([script, "Done\ud800\x1b."])
+    answer = Agent(planner, tools, verify=False, home=tmp_path).ask("?")
+    assert answer.text == "Done?\x1b."
+    written = json.loads(answer.model_dump_json())
+    assert written["calls"] == answer.model_dump(mode="json")["calls"]
+    values = [call["value"] for call in written["calls"]]
+    assert values[0]["value"]["counts"] == [0, 1]
+    assert values[0]["value"]["rest"][0] == values[1]["value"] == "NaN"
+    assert values[3] == {"text": "a?\x00"}
+    assert written["calls"][2]["call"]["arguments"] == {"text": "a?\x00", "more": [0]}
+    assert load_run(answer.run_id, tmp_path, tools=tools).text == answer.text
+
+
+def test_a_journal_of_the_format_before_this_one_is_read(tmp_path):
+    answer = ask(tmp_path, LOOK, ("say", {"text": "$tuple"}), "Two.", image=PHOTO)
+    path = answer.run_folder / JOURNAL
+    path.write_bytes(path.read_bytes().replace(b'"format": 3', b'"format": 2'))
+    assert load_run(answer.run_id, tmp_path, tools=TOOLS) == answer
 
 
 def test_a_value_whose_tool_is_gone_is_kept_as_it_was_written(tmp_path):
@@ -344,73 +417,3 @@ def test_inner_calls_that_ended_are_not_made_again_when_the_outer_one_is(ended, 
     (outer,) = again.calls
     assert [inner.call.id for inner in outer.children] == ["call_1.1", "call_1.2"]
     assert load_run(run_id, tmp_path, tools=tools).calls == again.calls
-
-
-# -- the runs of a home ---------------------------------------------------------------------------
-
-
-def test_runs_are_listed_newest_first_with_what_became_of_them(tmp_path):
-    ask(tmp_path, "One.")
-    ask(tmp_path, ("trouble", {"text": "x"}))
-    cut_off(ask(tmp_path, "x"), 1)
-    (tmp_path / "runs" / "00000000-empty").mkdir()
-    lines = list_runs(tmp_path)
-    assert [line["state"] for line in lines] == ["open", "stopped", "answered", "unreadable"]
-    assert lines[2]["answer"] == "One."
-    assert "ZeroDivisionError" in lines[1]["answer"]
-    assert lines[0]["run_id"] > lines[1]["run_id"]
-    json.dumps(lines)
-
-
-def test_a_home_without_runs_has_none(tmp_path):
-    assert list_runs(tmp_path / "nowhere") == []
-    assert prune_runs(tmp_path / "nowhere") == []
-
-
-def test_an_open_run_is_shown_with_what_to_do(tmp_path):
-    run_id = cut_off(ask(tmp_path, LOOK, "x", image=PHOTO), 3)
-    shown = load_run(run_id, tmp_path, tools=TOOLS)
-    assert not shown.finished
-    assert f"Agent.resume('{run_id}')" in shown.reason
-    assert len(shown.calls) == 1
-
-
-def old(path: Path) -> None:
-    os.utime(path, (time.time() - 7200,) * 2)
-
-
-def test_pruning_keeps_the_newest_runs_and_the_media_they_name(tmp_path):
-    first = ask(tmp_path, "x", image=PHOTO)
-    second = ask(tmp_path, "x", image=PHOTO // 2)
-    for blob in (tmp_path / "blobs").iterdir():
-        old(blob)
-    young = tmp_path / "blobs" / "young.png"
-    young.write_bytes(b"of a run that is starting")
-    assert prune_runs(tmp_path, keep=1) == [first.run_id]
-    assert [line["run_id"] for line in list_runs(tmp_path)] == [second.run_id]
-    assert {p.name for p in (tmp_path / "blobs").iterdir()} == {
-        second.media[0].path.name,
-        "young.png",
-    }
-
-
-def test_pruning_keeps_the_beginning_of_a_talk_that_goes_on(tmp_path):
-    first = ask(tmp_path, "x", image=PHOTO)
-    ask(tmp_path, "x")
-    third = ask(tmp_path, "x", after=first)
-    prune_runs(tmp_path, keep=1)
-    assert {line["run_id"] for line in list_runs(tmp_path)} == {first.run_id, third.run_id}
-    assert ask(tmp_path, "x", after=third).finished
-
-
-def test_pruning_leaves_a_run_that_is_at_work(tmp_path):
-    journal = Journal(tmp_path, "00000000-000000000-000000")
-    journal.write("run", format=1, question="?", given=[], after=None, media=[])
-    assert prune_runs(tmp_path, keep=0) == []
-    journal.close()
-    assert prune_runs(tmp_path, keep=0) == ["00000000-000000000-000000"]
-
-
-def test_keeping_less_than_nothing_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="keep=-1"):
-        prune_runs(tmp_path, keep=-1)
