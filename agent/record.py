@@ -81,7 +81,7 @@ class _Media(Media):
             raise ValueError(f"'{self.handle}' is no handle of a medium of type {self.type}")
         if self.path.name.partition(".")[0] != self.sha256:
             raise ValueError(f"the file of '{self.handle}' is not named by its sha256")
-        if self.type != "audio" and None in (self.width, self.height):
+        if self.type in ("image", "mask") and None in (self.width, self.height):
             raise ValueError(f"'{self.handle}' has no size")
         if self.type == "audio" and self.seconds is None:
             raise ValueError(f"'{self.handle}' has no length")

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from nuthatch.tools.files import cache_folder
 from nuthatch.tools.vocabulary import GLYPHS
-from nuthatch.training.world import atlas
 
 CELL = 128  # pixels, long side of a sprite
 COLUMNS = 10
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--font", type=Path, default=NOTO, help="where Noto Color Emoji lies")
     arguments = parser.parse_args()
     style = arguments.style
-    out = arguments.out or (atlas.cache_folder() if style == "openmoji" else SHIPPED)
+    out = arguments.out or (cache_folder("atlas") if style == "openmoji" else SHIPPED)
     if style == "openmoji" and out.resolve() == SHIPPED:
         sys.exit("openmoji is the held-out style and is not shipped: choose another folder")
     if style == "letters":

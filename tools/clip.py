@@ -5,13 +5,11 @@ vectors of a vocabulary are computed once for all pictures, in memory and in a f
 to this encoder alone. Shapes: N pictures or texts, D width of the common space.
 """
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import platformdirs
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -19,6 +17,7 @@ from torch import Tensor
 from transformers import CLIPModel
 
 from nuthatch.mllm.feature_cache import FeatureCache
+from nuthatch.tools.files import cache_folder
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.lens import Vectors
 from nuthatch.tools.pretrained import digest, image_processor, read, tokenizer
@@ -87,7 +86,7 @@ class ClipEncoder:
             tokenizer(folder),
             image_processor(folder),
             name,
-            _cache() / "vocabularies" / name,
+            cache_folder("vocabularies") / name,
         )
 
     def picture(self, pixels: Pixels, key: str | None = None) -> Vectors:
@@ -158,9 +157,3 @@ def _not_too_slim(pixels: Pixels) -> Pixels:
     most = SLIMMEST * min(height, width)
     top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
     return pixels[top : top + most, left : left + most]
-
-
-def _cache() -> Path:
-    """`$NUTHATCH_CACHE`, else the user's cache folder."""
-    home = os.environ.get("NUTHATCH_CACHE")
-    return Path(home) if home else platformdirs.user_cache_path("nuthatch")

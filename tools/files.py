@@ -146,3 +146,18 @@ def unlock(file: int) -> None:
     if HAS_LOCKS:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def cache_folder(name: str) -> Path:
+    """Where something lives that was fetched, or can be computed anew: in NUTHATCH_CACHE, else in
+    NUTHATCH_HOME, else in the user's cache; what is there from before NUTHATCH_HOME held it is
+    used."""
+    import platformdirs
+
+    chosen, home = os.environ.get("NUTHATCH_CACHE"), os.environ.get("NUTHATCH_HOME")
+    if chosen:
+        return Path(chosen).expanduser() / name
+    earlier = platformdirs.user_cache_path("nuthatch") / name
+    if not home or (earlier.is_dir() and not (Path(home) / name).is_dir()):
+        return earlier
+    return Path(home).expanduser().absolute() / name

@@ -6,15 +6,14 @@ unseen appearance has it built into the user's cache by ``scripts/build_atlas.py
 """
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import Image
-from platformdirs import user_cache_path
 
+from nuthatch.tools.files import cache_folder
 from nuthatch.tools.vocabulary import TINTS
 
 Style = Literal["noto", "twemoji", "openmoji"]
@@ -28,12 +27,6 @@ _LEVELS = 4  # long sides 128, 64, 32, 16
 
 class AtlasMissing(FileNotFoundError):
     """The sprites of a style that is not shipped are not in the user's cache."""
-
-
-def cache_folder() -> Path:
-    """Where a fetched style lives: ``$NUTHATCH_CACHE/atlas``, else the user's cache folder."""
-    home = os.environ.get("NUTHATCH_CACHE")
-    return (Path(home) if home else user_cache_path("nuthatch")) / "atlas"
 
 
 class Atlas:
@@ -85,7 +78,7 @@ def load(style: str) -> Atlas:
         AtlasMissing: a style that is not here; the message names the command that builds it.
     """
     shipped = style in SHIPPED_STYLES or style == "letters"
-    return _read(style, _SHIPPED if shipped else cache_folder())
+    return _read(style, _SHIPPED if shipped else cache_folder("atlas"))
 
 
 @lru_cache
