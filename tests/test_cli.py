@@ -15,6 +15,7 @@ from PIL import Image
 from nuthatch.__main__ import main
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.loop import Agent
+from nuthatch.agent.planner import ScriptedPlanner
 from tests.mllm.little_videos import write_video
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -374,6 +375,26 @@ def test_runs_are_listed_shown_and_pruned(capsys):
     status, missing = run_json(capsys, "runs", "show", asked["run_id"])
     assert status == 2
     assert asked["run_id"] in missing["error"]["message"]
+
+
+def test_a_run_is_deleted_with_its_media(capsys, home):
+    asked = Agent(ScriptedPlanner(["Done."]), [], verify=False).ask("?", image=PICTURE)
+    status, out = run(capsys, "runs", "delete", asked.run_id)
+    assert (status, out) == (0, f"removed run {asked.run_id} and 1 media files\n")
+    assert list((home / "blobs").iterdir()) == []
+    status, record = run_json(capsys, "runs", "delete", asked.run_id)
+    assert (status, record["error"]["code"]) == (2, "run_not_found")
+    status, record = run_json(capsys, "runs", "delete")
+    assert (status, record["error"]["message"]) == (2, "which run? nuthatch runs delete RUN_ID")
+
+
+def test_a_run_whose_picture_is_gone_is_shown_without_it(capsys, home):
+    asked = Agent(ScriptedPlanner(["Done."]), [], verify=False).ask("?", image=PICTURE)
+    asked.media[0].path.unlink()
+    status, out = run(capsys, "runs", "show", asked.run_id)
+    assert status == 0
+    assert "Done." in out
+    assert "no picture:" in out
 
 
 def test_the_world_draws_a_sheet(tmp_path, capsys):

@@ -352,6 +352,26 @@ def test_an_answered_run_is_answered_from_its_journal(tmp_path):
     assert planner.heard == []
 
 
+def test_a_run_that_another_process_ends_just_before_it_is_locked_is_not_gone_on_with(
+    tmp_path, monkeypatch
+):
+    whole = ask(tmp_path, ("say", {"text": "a"}), "One.")
+    path = whole.run_folder / JOURNAL
+    content = path.read_bytes()
+    cut_off(whole, 2)
+    real = Journal.__init__
+
+    def late(self, *args, **options):
+        path.write_bytes(content)
+        real(self, *args, **options)
+
+    monkeypatch.setattr(Journal, "__init__", late)
+    assert Agent(ScriptedPlanner([]), TOOLS, verify=False, home=tmp_path).resume(whole.run_id) == (
+        whole
+    )
+    assert path.read_bytes() == content
+
+
 def test_what_was_used_of_the_budget_counts_after_a_kill_too(tmp_path):
     script = [("say", {"text": str(n)}) for n in range(5)]
     whole = ask(tmp_path, *script, "x")
