@@ -27,13 +27,12 @@ from nuthatch.agent.home import (
 from nuthatch.agent.record import (
     LONGEST_LINE,
     Record,
-    Recorded,
     detections_by_set,
     read_events,
     read_run,
 )
 from nuthatch.agent.runs import RunLine, delete_run, list_runs, load_run, prune_runs
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base import Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import encode
 from nuthatch.tools.files import try_to_lock, unlock, writing
 
@@ -135,6 +134,8 @@ class Journal:
 
 def _jsonable(value: Any) -> Any:
     """An event in JSON's types; results and arguments so that they come back as they were."""
+    if value is None or type(value) in (str, bool, int):
+        return value
     if isinstance(value, ToolCall):
         return {
             "id": value.id,

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -20,7 +19,7 @@ from pydantic import (
 
 from nuthatch.agent.answer import Answer, Timing
 from nuthatch.agent.home import JOURNAL, READABLE, RUN_ID, JournalError, run_folder
-from nuthatch.tools.base import Provenance, ToolCall, ToolResult
+from nuthatch.tools.base import Provenance, Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
 from nuthatch.tools.media import Detection, Media
@@ -30,12 +29,6 @@ LONGEST_LINE = 64 * 2**20
 _MOST_SETS = 100_000
 _YEAR_10000 = 253_402_300_800
 _FOUND = re.compile(r"detection_([1-9]\d{0,8})\.[1-9]\d{0,8}", re.ASCII)
-
-
-class Recorded(BaseModel):
-    """A value whose tool is not here any more, or gives another type now."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 # -- the lines ------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializeAsAny
 
 from nuthatch.tools.exact_json import plain
 from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, fault_of
@@ -47,6 +47,16 @@ Label = Annotated[Quoted, Field(json_schema_extra=_SHORT)]  # a short noun phras
 
 # A result's field that people and programs read; a planner is not told of it.
 FOR_PEOPLE: Any = Field(json_schema_extra={"x-reader": "people"})
+
+
+class Recorded(BaseModel):
+    """A result whose type is not known here: its tool is gone or has changed, or it was JSON."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _result(value: Any) -> Any:
+    return Recorded.model_validate(value) if isinstance(value, dict) else value
 
 
 # Of any type, and in JSON as everyone reads it.
@@ -97,7 +107,7 @@ class ToolResult:
     """What became of a call: a value or a fault, who made it, at what cost."""
 
     call: ToolCall
-    value: Annotated[SerializeAsAny[BaseModel] | None, _PLAIN]
+    value: Annotated[SerializeAsAny[BaseModel] | None, BeforeValidator(_result), _PLAIN]
     fault: Fault | None
     ms: float
     provenance: Provenance | None = None

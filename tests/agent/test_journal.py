@@ -205,6 +205,8 @@ def test_the_json_of_an_answer_holds_the_results(tmp_path):
     assert values[3] == {"text": "a?\x00"}
     assert written["calls"][2]["call"]["arguments"] == {"text": "a?\x00", "more": [0]}
     assert load_run(answer.run_id, tmp_path, tools=tools).text == answer.text
+    again = Answer.model_validate_json(answer.model_dump_json())
+    assert json.loads(again.model_dump_json()) == written
 
 
 def test_a_journal_of_the_format_before_this_one_is_read(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -252,3 +253,58 @@ def impatient(home: Path) -> Any:
     from nuthatch.tools.files import removing
 
     return removing(home, seconds=0)
+
+
+def work(home: Path, seed: int) -> None:
+    """Ask about the same few pictures as everyone."""
+    rng = random.Random(seed)
+    for _ in range(25):
+        pictures = [PHOTO // rng.randint(1, 5) for _ in range(rng.randint(1, 3))]
+        ask(home, *[CUT] * rng.randint(0, 2), "x", image=pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the other processes are forked")
+def test_whatever_is_removed_meanwhile_no_run_loses_its_media(tmp_path, monkeypatch):
+    monkeypatch.setattr("nuthatch.agent.runs.GRACE", 0.0)
+    rng = random.Random(0)
+    workers = [forked(lambda seed=seed: work(tmp_path, seed)) for seed in range(4)]
+    removed, told = 0, set()
+    while workers:
+        removed += len(prune_runs(tmp_path, keep=rng.randint(1, 6)))
+        for line in rng.sample(runs := list_runs(tmp_path), min(2, len(runs))):
+            try:
+                delete_run(line["run_id"], tmp_path)
+                removed += 1
+            except JournalError as error:
+                told.add(error.code)
+        for line in list_runs(tmp_path):
+            try:
+                answer = load_run(line["run_id"], tmp_path, tools=TOOLS)
+            except JournalError as error:
+                told.add(error.code)
+            else:
+                assert all(item.path.is_file() for item in answer.media)
+        for worker in workers[:]:
+            ended, status = os.waitpid(worker, os.WNOHANG)
+            if ended:
+                assert status == 0
+                workers.remove(worker)
+    assert removed > 50
+    assert told <= {"run_busy", "run_empty", "run_not_found"}
+    assert blobs(tmp_path) >= named(
+        *(load_run(line["run_id"], tmp_path, tools=TOOLS) for line in list_runs(tmp_path))
+    )
+
+
+def forked(job: Callable[[], None]) -> int:
+    """The id of a process that does a job; its status says whether it could."""
+    process = os.fork()
+    if process:
+        return process
+    status = 1
+    try:
+        job()
+        status = 0
+    finally:
+        os._exit(status)
