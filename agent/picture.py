@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.blobs import read_mask, read_pixels
 from nuthatch.tools.geometry import Box, iou
-from nuthatch.tools.media import Media
+from nuthatch.tools.media import Detection, Media
 from nuthatch.tools.overlay import VERDICT_COLOURS, overlay
 from nuthatch.tools.verification.types import Verdict
 
@@ -39,6 +39,8 @@ def draw(
         for box in (box for evidence in verdict.evidence for box in evidence.boxes):
             boxes.setdefault(box, (verdict.claim.subject, VERDICT_COLOURS[verdict.verdict]))
     for found in (found for call in calls for found in getattr(call.value, "detections", ())):
+        if not isinstance(found, Detection):  # of a tool that is not known here
+            continue
         if found.image == item.handle and all(iou(found.box, box) < 0.9 for box in boxes):
             boxes[found.box] = (found.label, _PLAIN)
     masks = [

@@ -16,6 +16,7 @@ from nuthatch.__main__ import main
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
+from tests.agent.little_tools import Find
 from tests.mllm.little_videos import write_video
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -386,6 +387,23 @@ def test_a_run_is_deleted_with_its_media(capsys, home):
     assert (status, record["error"]["code"]) == (2, "run_not_found")
     status, record = run_json(capsys, "runs", "delete")
     assert (status, record["error"]["message"]) == (2, "which run? nuthatch runs delete RUN_ID")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_run_of_tools_that_are_not_here_is_shown(capsys, form):
+    script = [("spot", {"image": "image_1", "labels": ["cup"]}), "Done."]
+    asked = Agent(ScriptedPlanner(script), [Spot(cup=[(1, 1, 9, 9)])], verify=False).ask(
+        "?", image=PICTURE
+    )
+    status, out = run(capsys, "runs", "show", asked.run_id, *form)
+    assert status == 0
+    assert "Done." in out
+
+
+class Spot(Find):
+    """Find, under a name that the package does not know."""
+
+    name = "spot"
 
 
 def test_a_run_whose_picture_is_gone_is_shown_without_it(capsys, home):

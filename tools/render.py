@@ -30,7 +30,7 @@ def observation(result: ToolResult, *, media: MediaStore | None = None, max_item
     body = [
         f"{name}: {_listing(value, media, max_items)}"
         for name, value in _told(result.value)
-        if name not in _LEFT_OUT and value not in (None, [], ())
+        if name not in _LEFT_OUT and not _is_empty(value)
     ]
     return f"{head}: " + ("; ".join(body) if body else "nothing found")
 
@@ -42,6 +42,11 @@ def _told(value: BaseModel) -> Iterator[tuple[str, Any]]:
         extra = field.json_schema_extra if field else None
         if not (isinstance(extra, dict) and extra.get("x-reader") == "people"):
             yield name, part
+
+
+def _is_empty(value: Any) -> bool:
+    """Nothing to tell; an array cannot be compared with `==`."""
+    return value is None or (isinstance(value, (list, tuple)) and not value)
 
 
 def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
@@ -59,7 +64,7 @@ def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
         return " ".join(f"{side:.0f}" for side in value.xyxy)
     if isinstance(value, BaseModel):
         parts = (
-            _listing(part, media, max_items) for _, part in _told(value) if part not in (None, [])
+            _listing(part, media, max_items) for _, part in _told(value) if not _is_empty(part)
         )
         return " ".join(parts)
     return str(value)
@@ -84,8 +89,8 @@ def summary(result: ToolResult) -> str:
     if in_short is not None:
         return str(in_short())
     lists = {name: part for name, part in value if isinstance(part, list)}
-    if "detections" in lists:
-        found = lists["detections"]
+    found = lists.get("detections")
+    if found is not None and all(isinstance(each, Detection) for each in found):
         names = ", ".join(f"{d.label} {d.score:.2f}" for d in found[:6])
         more = f", and {len(found) - 6} more" if len(found) > 6 else ""
         plural = "" if len(found) == 1 else "s"
@@ -93,6 +98,6 @@ def summary(result: ToolResult) -> str:
     body = "; ".join(
         f"{name} {_listing(part, None, 4)}"
         for name, part in _told(value)
-        if name not in _LEFT_OUT and part not in (None, [], ())
+        if name not in _LEFT_OUT and not _is_empty(part)
     )
     return (body[:157] + "...") if len(body) > 160 else body or "nothing found"
