@@ -40,7 +40,7 @@ from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
-from nuthatch.tools.toolset import AnyTool, ToolSet
+from nuthatch.tools.toolset import ToolLike, ToolSet
 from nuthatch.tools.video import VideoSource
 from nuthatch.tools.weights import EMBEDDED, Weights
 from nuthatch.tools.workbench import Workbench
@@ -64,7 +64,7 @@ class Agent:
     def __init__(
         self,
         planner: Planner,
-        tools: ToolSet | Iterable[AnyTool],
+        tools: ToolSet | Iterable[ToolLike],
         *,
         weights: Weights | None = None,
         budget: Budget | None = None,
@@ -85,7 +85,7 @@ class Agent:
         preset: str = "embedded",
         *,
         planner: Planner | None = None,
-        tools: ToolSet | None = None,
+        tools: ToolSet | Iterable[ToolLike] | None = None,
         weights: Weights | Mapping[str, str | Path] | None = None,
         device: str = "cpu",
         budget: Budget | None = None,
@@ -100,6 +100,7 @@ class Agent:
 
         Raises:
             ValueError: there is no such preset, or no such place.
+            TypeError: one of `tools` is no tool, or no planner can be held to its schema.
             ToolUnavailable: the core cannot be loaded.
         """
         from nuthatch.tools.catalogue import default_tools
@@ -110,7 +111,7 @@ class Agent:
             weights = Weights(PRESETS[preset], weights, device=device)
         return cls(
             planner or _planner(weights, budget),
-            tools or default_tools(),
+            default_tools() if tools is None else tools,
             weights=weights,
             budget=budget,
             verify=verify,
@@ -241,7 +242,7 @@ class Agent:
         """Say, call, observe, until the planner drafts.
 
         Raises:
-            Stopped: the budget is used up, a tool has a bug, or nobody waits any more.
+            Stopped: the budget is used up, or nobody waits any more.
             PlannerFailed: the planner raised.
         """
         calls = run.talk.now.unfinished if run.talk.now.turns else []  # of a run that was killed
