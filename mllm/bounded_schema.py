@@ -16,6 +16,23 @@ from importlib.util import find_spec
 from itertools import combinations
 from typing import Any
 
+from nuthatch.mllm.schema_words import (
+    ALL_KEYWORDS,
+    ANNOTATIONS,
+    ENDS,
+    FORMATS,
+    KEYWORDS,
+    OF_KEYS,
+    OF_PYDANTIC,
+    PATTERNS,
+    TYPES,
+    GrammarError,
+    fits,
+    of_kind,
+    step,
+    within,
+)
+
 Schema = Mapping[str, Any]
 Handles = Mapping[str, Sequence[str]]
 """Live handles by kind, e.g. `{"image": ["image_1"], "detection": ["detection_1.1"]}`."""
@@ -24,58 +41,9 @@ MAX_CHARACTERS = 200  # of a string whose schema sets no bound
 MAX_KEY = 48  # characters of a key, where any name may be one
 MAX_ITEMS = 16  # of a list or a dict; also where the schema would take more
 LARGEST = 1_000_000_000  # of a number whose schema sets no bound, on either side of 0
-STEP = 0.0001  # of a number that is no integer: four digits after the point
 FINEST = 1e-10  # the finest step that the engine takes
 FARTHEST = {"integer": 10**18, "number": 10**15}  # numbers beyond have too many digits for it
 LISTED = 101  # values of a range that no step fits
-
-_ANNOTATIONS = {
-    *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
-    *("discriminator", "$schema", "$id", "$comment", "$defs", "definitions", "format"),
-    *("contentMediaType", "contentEncoding", "contentSchema", "uniqueItems"),
-}
-_RANGE = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-_KEYWORDS = {
-    "string": {"minLength", "maxLength", "pattern"},
-    "integer": _RANGE,
-    "number": _RANGE,
-    "array": {"items", "prefixItems", "minItems", "maxItems"},
-    "object": {
-        *("properties", "required", "additionalProperties", "oneOf", "anyOf"),
-        *("propertyNames", "patternProperties", "minProperties", "maxProperties"),
-    },
-    "boolean": set(),
-    "null": set(),
-}
-_TYPES = f"expected one of {', '.join(sorted(_KEYWORDS))}"
-_ALL_KEYWORDS = set[str]().union(*_KEYWORDS.values())
-_OF_PYDANTIC = {
-    **{"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"},
-    **{"multiple_of": "multipleOf", "min_length": "minLength", "max_length": "maxLength"},
-}
-"""Bounds of a union, which pydantic writes beside its branches under names of its own."""
-_ENDS = (
-    *(("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")),
-    *(("exclusiveMinimum", "maximum"), ("minimum", "exclusiveMaximum")),
-    *(("exclusiveMinimum", "exclusiveMaximum"), ("minProperties", "maxProperties")),
-)
-_FORMATS = {"date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}  # the engine's
-_CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?"
-_PATTERNS = {
-    "time": rf"^{_CLOCK}$",
-    "date-time": rf"^[12]\d{{3}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T{_CLOCK}$",
-}
-"""Formats of which the engine knows only those with a time zone."""
-
-
-class GrammarError(ValueError):
-    """A tool that no grammar can be made for; `tool` and `keyword` say which, and over what."""
-
-    def __init__(self, tool: str, keyword: str, message: str) -> None:
-        super().__init__(f"tool '{tool}', keyword '{keyword}': {message}")
-        self.tool = tool
-        self.keyword = keyword
-        self.reason = message
 
 
 def check_parameters(tool: str, parameters: Schema) -> None:
@@ -184,21 +152,21 @@ class _Bounded:
                 if union in schema:
                     return self._union(union, self._branches(schema, union), above)
         if isinstance(kinds, list):
-            branches = [_of_kind(schema, kind) | {"type": kind} for kind in kinds]
+            branches = [of_kind(schema, kind) | {"type": kind} for kind in kinds]
             return self._union("anyOf", branches, above)
-        if kinds is None and not schema.keys() - _ANNOTATIONS:
+        if kinds is None and not schema.keys() - ANNOTATIONS:
             raise self._error(
                 "type", "it may be anything; name what it may be, such as str or int | str"
             )
         kinds = str(kinds)
-        known = _KEYWORDS.get(kinds, set()) | _ANNOTATIONS | {"type"}
+        known = KEYWORDS.get(kinds, set()) | ANNOTATIONS | {"type"}
         for keyword in schema:
             if keyword not in known and not keyword.startswith("x-"):
                 raise self._error(keyword, "no grammar can keep this keyword of its schema")
-        if kinds not in _KEYWORDS:
-            raise self._error("type", f"its schema has a value of type {kinds}; {_TYPES}")
-        bounds = {word: schema[word] for word in _KEYWORDS[kinds] if word in schema}
-        for low, high in _ENDS:
+        if kinds not in KEYWORDS:
+            raise self._error("type", f"its schema has a value of type {kinds}; {TYPES}")
+        bounds = {word: schema[word] for word in KEYWORDS[kinds] if word in schema}
+        for low, high in ENDS:
             if low in bounds and high in bounds and bounds[low] > bounds[high]:
                 raise self._error(low, f"{low} {bounds[low]} is above {high} {bounds[high]}")
         if "x-quoted" in schema and kinds not in ("string", "integer", "number"):
@@ -229,10 +197,10 @@ class _Bounded:
 
     def _branches(self, schema: Schema, union: str) -> list[Any]:
         """The branches of a union, each with the bounds beside it that concern its type."""
-        beside = {_OF_PYDANTIC.get(word, word): value for word, value in schema.items()}
-        beside = {word: value for word, value in beside.items() if word in _ALL_KEYWORDS - {union}}
+        beside = {OF_PYDANTIC.get(word, word): value for word, value in schema.items()}
+        beside = {word: value for word, value in beside.items() if word in ALL_KEYWORDS - {union}}
         return [
-            {**_of_kind(beside, branch["type"]), **branch}
+            {**of_kind(beside, branch["type"]), **branch}
             if isinstance(branch, Mapping) and isinstance(branch.get("type"), str)
             else branch
             for branch in schema[union]
@@ -258,10 +226,10 @@ class _Bounded:
 
     def _string(self, bounds: dict[str, Any], form: str, *, quoted: bool) -> Schema | None:
         if not quoted or self.spans is None:
-            if form in _FORMATS:
+            if form in FORMATS:
                 return {"type": "string", "format": form, **bounds}
-            if form in _PATTERNS and "pattern" not in bounds:
-                bounds["pattern"] = _PATTERNS[form]
+            if form in PATTERNS and "pattern" not in bounds:
+                bounds["pattern"] = PATTERNS[form]
             most = max(MAX_CHARACTERS, bounds.get("minLength", 0))
             return {"type": "string", "maxLength": most, **bounds}
         import regex  # comes with the planners that quote
@@ -285,7 +253,7 @@ class _Bounded:
             if high - low < room or high == low:
                 raise self._error(ends[0], f"no {kind} lies between {low} and {high}")
         if quoted and self.spans is not None:
-            fitting = [each for each in self.numbers if _fits(each, kind, bounds)]
+            fitting = [each for each in self.numbers if fits(each, kind, bounds)]
             return {"enum": fitting} if fitting else None
         low = max(lows, default=min(-LARGEST, min(highs, default=0) - LARGEST))
         high = min(highs, default=max(LARGEST, max(lows, default=0) + LARGEST))
@@ -297,14 +265,14 @@ class _Bounded:
             return self._listed(bounds, low, high)
         bounds |= {"minimum": low} if not lows or low < -far else {}
         bounds |= {"maximum": high} if not highs or high > far else {}
-        bounds = {word: _within(value, far) for word, value in bounds.items()}
-        step = {"multipleOf": _step(high - low)} if kind == "number" else {}
-        return {"type": kind, **step, **bounds}
+        bounds = {word: within(value, far) for word, value in bounds.items()}
+        grid = {"multipleOf": step(high - low)} if kind == "number" else {}
+        return {"type": kind, **grid, **bounds}
 
     def _listed(self, bounds: dict[str, Any], low: float, high: float) -> Schema:
         """Numbers of a range that is too narrow or too far for a step, evenly spread."""
         spread = [low + (high - low) * n / (LISTED - 1) for n in range(LISTED)]
-        fitting = [each for each in dict.fromkeys(spread) if _fits(each, "number", bounds)]
+        fitting = [each for each in dict.fromkeys(spread) if fits(each, "number", bounds)]
         if not fitting:
             raise self._error("multipleOf", f"no number between {low} and {high} can be written")
         return {"enum": fitting}
@@ -368,7 +336,7 @@ class _Bounded:
         return {"anyOf": ways} if len(ways) > 1 else ways[0] if ways else None
 
     def _dict(self, bounds: dict[str, Any], above: tuple[str, ...]) -> Schema | None:
-        """A dict of one type of value, under any key, keys of a pattern, or keys that are listed."""
+        """A dict with one type of value: under any key, keys of a pattern, or listed keys."""
         least = bounds.get("minProperties", 0)
         ends = {"minProperties": least}
         ends["maxProperties"] = max(least, min(bounds.get("maxProperties", MAX_ITEMS), MAX_ITEMS))
@@ -394,7 +362,9 @@ class _Bounded:
             properties = {str(key): value for key in keys}
             return {**whole, "properties": properties, "required": required}
         most = min(MAX_KEY, names.get("maxLength", MAX_KEY))
-        pattern = names.get("pattern") or rf"^(.|\n){{{names.get('minLength', 0)},{most}}}$"
+        form = bounds.get("propertyNames", {}).get("format")
+        of_length = rf"^(.|\n){{{names.get('minLength', 0)},{most}}}$"
+        pattern = names.get("pattern") or OF_KEYS.get(form) or of_length
         return {**whole, "patternProperties": {pattern: value}, **ends}
 
     def _choices(self, union: str, bounds: dict[str, Any]) -> Iterator[set[str]]:
@@ -409,34 +379,6 @@ class _Bounded:
     def _error(self, keyword: str, message: str) -> GrammarError:
         where = f"argument '{'.'.join(self.inside)}': " if self.inside else ""
         return GrammarError(self.tool, keyword, f"{where}{message}")
-
-
-def _of_kind(schema: Schema, kind: str) -> dict[str, Any]:
-    """The schema without keywords of other types: those say nothing of a value of this one."""
-    others = _ALL_KEYWORDS - _KEYWORDS.get(kind, set())
-    return {word: value for word, value in schema.items() if word not in others}
-
-
-def _within(number: float, far: int) -> float:
-    return max(-far, min(far, number))
-
-
-def _step(width: float) -> float:
-    """A step that leaves a range this wide a hundred values or more."""
-    digits = 4 if width >= 100 * STEP else math.ceil(-math.log10(width / 100))
-    return float(f"1e-{digits}")
-
-
-def _fits(number: float, kind: str, bounds: Mapping[str, Any]) -> bool:
-    """Whether a number may stand where a schema has this type and these bounds."""
-    return (
-        (kind == "number" or number == int(number))
-        and number >= bounds.get("minimum", number)
-        and number <= bounds.get("maximum", number)
-        and number > bounds.get("exclusiveMinimum", -math.inf)
-        and number < bounds.get("exclusiveMaximum", math.inf)
-        and math.isclose(steps := number / bounds.get("multipleOf", number or 1), round(steps))
-    )
 
 
 def _exclude(one: Schema, other: Schema) -> bool:

@@ -18,7 +18,6 @@ from typing import Literal
 from llguidance import LLMatcher
 
 from nuthatch.mllm.bounded_schema import (
-    GrammarError,
     Handles,
     Schema,
     bounded,
@@ -26,6 +25,7 @@ from nuthatch.mllm.bounded_schema import (
     check_parameters,
 )
 from nuthatch.mllm.chat import CALL
+from nuthatch.mllm.schema_words import GrammarError
 
 __all__ = ["GrammarError", "turn_grammar"]
 

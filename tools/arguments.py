@@ -14,7 +14,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema, to_jsonable_python
 
-from nuthatch.mllm.bounded_schema import GrammarError, check_parameters
+from nuthatch.mllm.bounded_schema import check_parameters
+from nuthatch.mllm.schema_words import GrammarError
 
 Swap = Callable[[str, Any, tuple[str, ...], bool], Any]
 """What takes the place of a medium: called with its kind, what stands there, the names of the
@@ -27,10 +28,33 @@ class _Generator(GenerateJsonSchema):
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         """A number; pydantic would take any text for one."""
         made: JsonSchemaValue = {"type": "number"}
-        self.update_with_validations(made, schema, self.ValidationsMapping.numeric)
-        made = {k: float(v) if not isinstance(v, str) else v for k, v in made.items()}
-        if (places := schema.get("decimal_places")) is not None:
+        bounds = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum"}
+        for name, word in {**bounds, "lt": "exclusiveMaximum", "multiple_of": "multipleOf"}.items():
+            if schema.get(name) is not None:
+                made[word] = float(schema[name])  # type: ignore[literal-required]
+        places, digits = schema.get("decimal_places"), schema.get("max_digits")
+        if places is not None:
             made.setdefault("multipleOf", 10.0**-places)
+        if digits is not None:
+            most = 10.0 ** (digits - (places or 0)) - 1
+            if not {"maximum", "exclusiveMaximum"} & made.keys():
+                made["maximum"] = most
+            if not {"minimum", "exclusiveMinimum"} & made.keys():
+                made["minimum"] = -most
+            if places is None:
+                made.setdefault("multipleOf", 1)
+        return made
+
+    def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
+        zones = {"naive": "local-date-time", "aware": "zoned-date-time"}
+        zone = zones.get(str(schema.get("tz_constraint")), "date-time")
+        return {"type": "string", "format": zone}
+
+    def url_schema(self, schema: core_schema.UrlSchema) -> JsonSchemaValue:
+        made = super().url_schema(schema)
+        if schemes := schema.get("allowed_schemes"):
+            made["pattern"] = rf"^({'|'.join(schemes)})://[a-z0-9]+(\.[a-z0-9]+)*(/[!-~]*)?$"
+            made["format"] = "url"
         return made
 
     def generator_schema(self, schema: core_schema.GeneratorSchema) -> JsonSchemaValue:
@@ -227,11 +251,15 @@ class _Walk:
         named = schema.get("properties", {})
         patterns = list(schema.get("patternProperties", {}).values())
         more = schema.get("additionalProperties", patterns[0] if patterns else False)
-        return set(schema.get("required", ())) <= value.keys() and all(
-            self._fits(part, named.get(key, more))
-            for key, part in value.items()
-            if key in named or more is not False
-        ) and (more is not False or value.keys() <= named.keys())
+        return (
+            set(schema.get("required", ())) <= value.keys()
+            and all(
+                self._fits(part, named.get(key, more))
+                for key, part in value.items()
+                if key in named or more is not False
+            )
+            and (more is not False or value.keys() <= named.keys())
+        )
 
     def _fits_array(self, value: Any, schema: Mapping[str, Any]) -> bool:
         fixed = schema.get("prefixItems", ())

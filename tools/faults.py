@@ -117,7 +117,7 @@ class Fault:
 
 
 def raised(fault: Fault) -> ToolFault:
-    """The exception that a fault is; the log of a bug is its note, so that it is printed with it."""
+    """The exception that a fault is; the log of a bug is its note and so is printed with it."""
     error = fault_of(fault.code, fault.message)
     if fault.detail:
         error.add_note(fault.detail)

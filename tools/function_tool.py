@@ -35,6 +35,7 @@ from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, cast, o
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaError
 
 from nuthatch.tools.arguments import check_arguments
 from nuthatch.tools.base import Arguments, Context, Tool
@@ -163,11 +164,9 @@ def _made(
     function: Callable[P, R], options: dict[str, Any], name: str | None
 ) -> FunctionTool[P, R]:
     inner, bound = _inner(function)
-    name = name or getattr(inner, "__name__", type(function).__name__)
-    if inner is not function and not inspect.isroutine(function) and not bound:
-        name = name if name != "__call__" else type(function).__name__
+    name = name or _name(inner)
     _check_options(function, name, options)
-    description, documented = _documentation(function, inner)
+    description, documented = _documentation(inner)
     hints = _hints(inner)
     parameters = inspect.signature(function).parameters
     contexts = [each for each in parameters if hints.get(each) is Context]
@@ -207,6 +206,12 @@ def _made(
     return cast(FunctionTool[P, R], kind(function, contexts[0] if contexts else None, wraps=wraps))
 
 
+def _name(inner: Any) -> str:
+    """The function's; of an object with `__call__` its class's."""
+    name = str(inner.__name__)
+    return type(inner.__self__).__name__ if name == "__call__" else name
+
+
 def _inner(function: Callable[..., Any]) -> tuple[Any, set[str]]:
     """The function or method with the annotations and the docstring, and the names of what partials
     around it have bound.
@@ -231,7 +236,7 @@ def _inner(function: Callable[..., Any]) -> tuple[Any, set[str]]:
     if not inspect.isroutine(inner) and not hasattr(inner, "__qualname__"):
         inner = inner.__call__
     if inspect.isbuiltin(inner) or not hasattr(inner, "__annotations__"):
-        raise TypeError(f"{inner!r:.80} has no annotations; @tool takes a function written with def")
+        raise TypeError(f"@tool takes a function written with def, given {inner!r:.80}")
     if getattr(inner, "__name__", "") == "<lambda>":
         raise _wrong(inner, "has neither annotations nor a docstring; write it with def")
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
@@ -340,18 +345,18 @@ def _model(
         model.model_json_schema()
     except PydanticUserError as error:
         raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
+    except (SchemaError, TypeError) as error:
+        raise _wrong(function, f"has an annotation that pydantic refuses: {error}") from error
     model.__qualname__ = f"{function.__qualname__}.{name}"
     return model
 
 
-def _documentation(
-    function: Callable[..., Any], inner: Callable[..., Any]
-) -> tuple[str, dict[str, str]]:
+def _documentation(inner: Any) -> tuple[str, dict[str, str]]:
     """The first paragraph of the docstring, and what "Args:" says of each argument; of an object
     that is called, of its class where `__call__` has none."""
     text = inspect.getdoc(inner) or ""
-    if not text and getattr(inner, "__name__", "") == "__call__":
-        text = type(function).__doc__ or ""
+    if not text and inner.__name__ == "__call__":
+        text = inspect.getdoc(type(inner.__self__)) or ""
     description = " ".join(text.split("\n\n")[0].split())
     if not description or description.startswith(("Args:", "Arguments:", "Returns:", "Raises:")):
         raise _wrong(inner, "has no docstring; its first paragraph is what a planner reads")

@@ -80,7 +80,7 @@ def _named(value: Any, inputs: Mapping[str, str]) -> Any:
 
 
 def _replaced(value: Any, names: Mapping[str, str]) -> Any:
-    """A copy of a result or of a part of one, of the same types, with some of its texts replaced."""
+    """A copy of a result or of a part of one, of the same types, with some texts replaced."""
     if isinstance(value, str) and type(value) is str:
         return names.get(value, value)
     if isinstance(value, BaseModel):

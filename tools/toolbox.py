@@ -112,7 +112,7 @@ class Toolbox:
             return dict(arguments)
 
         def handle(kind: str, value: Any, path: tuple[str, ...], sure: bool) -> Any:
-            if kind not in ("image", "audio") or isinstance(value, str) and not sure:
+            if kind not in ("image", "audio") or (isinstance(value, str) and not sure):
                 return value
             if isinstance(value, str) and value in self.media.handles():
                 return value

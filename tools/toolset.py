@@ -88,7 +88,7 @@ class ToolSet:
             {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": arguments_schema(tool.Args),
+                "parameters": arguments_schema(tool.Args),  # type: ignore[arg-type]
             }
             for tool in self
         ]
