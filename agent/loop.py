@@ -37,6 +37,7 @@ from nuthatch.agent.journal import (
 )
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.run import Listener, PlannerFailed, Run
+from nuthatch.tools.extras import needed_for
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
@@ -389,7 +390,8 @@ def _listed(given: Any) -> list[Any]:
 
 def _planner(weights: Weights, budget: Budget | None) -> Planner:
     """The core of the preset."""
-    from nuthatch.agent.core_planner import CorePlanner  # it imports torch
+    with needed_for("the trained planner"):
+        from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")
     return CorePlanner(speaker.core, speaker.processor, known=speaker.known, budget=budget)

@@ -201,11 +201,10 @@ class _Walk:
 
     def _array(self, value: Any, schema: Mapping[str, Any], path: tuple[str, ...]) -> list[Any]:
         fixed = schema.get("prefixItems", ())
-        parts = [
+        return [
             self.value(part, fixed[n] if n < len(fixed) else schema.get("items"), path)
-            for n, part in enumerate(value)
+            for n, part in enumerate(sorted(value, key=_order) if isinstance(value, Set) else value)
         ]
-        return sorted(parts, key=_order) if schema.get("uniqueItems") else parts
 
     def _resolved(self, schema: Any) -> Mapping[str, Any]:
         while isinstance(schema, Mapping) and "x-media" not in schema:

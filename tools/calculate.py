@@ -19,7 +19,6 @@ LARGEST = 1e15  # results beyond this are refused: 9**9**9 would never end
 MOST_DIGITS = 15  # behind the point or before it, that a number is rounded to
 
 
-
 def _round(value: float, digits: float = 0) -> float:
     """As `round`; of an integer, many digits before the point would be a power to compute."""
     if not float(digits).is_integer() or abs(digits) > MOST_DIGITS:

@@ -32,7 +32,7 @@ import typing
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaError
@@ -46,6 +46,7 @@ R = TypeVar("R")
 Effects = Literal["none", "writes_media", "external"]
 Isolation = Literal["thread", "process"]
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_CHECKED = ConfigDict(validate_default=True)
 _DOCUMENTED = re.compile(r"(?P<name>\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.*)")
 
 
@@ -309,13 +310,13 @@ def _field(
             function, f"gives '{name}' a Field as default; write Annotated[..., Field(...)]"
         )
     try:
-        TypeAdapter(annotation).validate_python(default)
+        create_model(name, __config__=_CHECKED, **{name: (annotation, default)})()
     except ValidationError as error:
         raise _wrong(
             function, f"has {name}={default!r}, which its annotation forbids: {_first(error)}"
         ) from error
-    except PydanticUserError as error:
-        raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
+    except (PydanticUserError, SchemaError, TypeError):
+        pass  # `_model` comes upon it again
     return annotation, default
 
 
@@ -354,9 +355,8 @@ def _model(
 def _documentation(inner: Any) -> tuple[str, dict[str, str]]:
     """The first paragraph of the docstring, and what "Args:" says of each argument; of an object
     that is called, of its class where `__call__` has none."""
-    text = inspect.getdoc(inner) or ""
-    if not text and inner.__name__ == "__call__":
-        text = inspect.getdoc(type(inner.__self__)) or ""
+    of_class = inner.__name__ == "__call__" and not inner.__doc__
+    text = inspect.getdoc(type(inner.__self__) if of_class else inner) or ""
     description = " ".join(text.split("\n\n")[0].split())
     if not description or description.startswith(("Args:", "Arguments:", "Returns:", "Raises:")):
         raise _wrong(inner, "has no docstring; its first paragraph is what a planner reads")
