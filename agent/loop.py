@@ -390,7 +390,7 @@ def _listed(given: Any) -> list[Any]:
 
 def _planner(weights: Weights, budget: Budget | None) -> Planner:
     """The core of the preset."""
-    with needed_for("the trained planner"):
+    with needed_for("the trained planner", "vision,audio"):
         from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")

@@ -109,7 +109,7 @@ def _memory() -> int:
         pass
     try:
         import psutil
-    except ImportError:
+    except (ImportError, AttributeError):  # it takes some of the system for granted too
         return 8 << 30
     return int(psutil.virtual_memory().total)
 
