@@ -310,7 +310,7 @@ def _field(
             function, f"gives '{name}' a Field as default; write Annotated[..., Field(...)]"
         )
     try:
-        create_model(name, __config__=_CHECKED, **{name: (annotation, default)})()
+        create_model(name, __config__=_CHECKED, **{name: (annotation, default)})()  # type: ignore[call-overload]
     except ValidationError as error:
         raise _wrong(
             function, f"has {name}={default!r}, which its annotation forbids: {_first(error)}"

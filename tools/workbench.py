@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from nuthatch.tools.arguments import parameters
 from nuthatch.tools.base import Context, DetectionSet, Provenance, ToolCall, ToolResult
 from nuthatch.tools.devices import is_out_of_memory
-from nuthatch.tools.faults import Fault, ToolFault, ToolUnavailable, clipped, described
+from nuthatch.tools.faults import Fault, ToolFault, clipped, described
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
@@ -155,7 +155,7 @@ class Workbench:
 
         def load() -> None:
             for name in sorted(names):
-                with suppress(ToolUnavailable):
+                with suppress(Exception):  # the call that needs it comes upon it again
                     self.weights.get(name)
 
         if names:
