@@ -10,6 +10,7 @@ from nuthatch.tools.faults import ToolUnavailable
 
 EXTRA_OF = {
     **dict.fromkeys(("av", "filelock", "huggingface_hub", "jinja2", "llguidance"), "vision"),
+    **dict.fromkeys(("cv2", "onnxruntime", "rapidocr"), "vision"),
     **dict.fromkeys(("pytesseract", "regex", "safetensors", "segment_anything"), "vision"),
     **dict.fromkeys(("tokenizers", "torch", "torchvision", "transformers"), "vision"),
     **dict.fromkeys(("scipy", "soundfile", "tiktoken", "whisper"), "audio"),

@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.agent.answer import Answer
+from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import (
     FORMAT,
     JOURNAL,
@@ -354,7 +355,8 @@ def test_inner_calls_that_ended_are_not_made_again_when_the_outer_one_is(ended, 
 
 def test_runs_are_listed_newest_first_with_what_became_of_them(tmp_path):
     ask(tmp_path, "One.")
-    ask(tmp_path, ("trouble", {"text": "x"}))
+    planner, budget = ScriptedPlanner([("trouble", {"text": "x"})]), Budget(retries=0)
+    Agent(planner, TOOLS, budget=budget, verify=False, home=tmp_path).ask("?")
     cut_off(ask(tmp_path, "x"), 1)
     (tmp_path / "runs" / "00000000-empty").mkdir()
     lines = list_runs(tmp_path)
