@@ -22,7 +22,7 @@ Swap = Callable[[str, Any, tuple[str, ...], bool], Any]
 fields around it, and whether it can be nothing but a medium."""
 
 
-class _Generator(GenerateJsonSchema):
+class SchemaGenerator(GenerateJsonSchema):
     """pydantic's schemas, where these allow more than the type takes."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
@@ -71,13 +71,13 @@ class _Generator(GenerateJsonSchema):
 def arguments_schema(args: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a tool's arguments as planners write them, made once: a planner asks at
     every step."""
-    return args.model_json_schema(schema_generator=_Generator)
+    return args.model_json_schema(schema_generator=SchemaGenerator)
 
 
 @cache
 def _by_name(args: type[BaseModel]) -> dict[str, Any]:
     """The same under the names of the fields, whatever their aliases."""
-    return args.model_json_schema(by_alias=False, schema_generator=_Generator)
+    return args.model_json_schema(by_alias=False, schema_generator=SchemaGenerator)
 
 
 def check_arguments(tool: str, args: type[BaseModel]) -> None:

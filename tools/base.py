@@ -50,9 +50,10 @@ FOR_PEOPLE: Any = Field(json_schema_extra={"x-reader": "people"})
 
 
 class Arguments(BaseModel):
-    """Base of every tool's `Args`: a name it does not know is an error, never ignored."""
+    """Base of every tool's `Args`: a name it does not know is an error, never ignored. Of a field
+    with an alias both names are known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 def exactly_one_of(*names: str) -> ConfigDict:

@@ -37,7 +37,7 @@ from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaError
 
-from nuthatch.tools.arguments import check_arguments
+from nuthatch.tools.arguments import SchemaGenerator, check_arguments
 from nuthatch.tools.base import Arguments, Context, Tool
 from nuthatch.tools.workers import WORKERS
 
@@ -343,7 +343,7 @@ def _model(
         model: type[BaseModel] = create_model(  # type: ignore[call-overload]
             name, __base__=base, __module__=function.__module__, **fields
         )
-        model.model_json_schema()
+        model.model_json_schema(schema_generator=SchemaGenerator)
     except PydanticUserError as error:
         raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
     except (SchemaError, TypeError) as error:

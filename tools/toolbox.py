@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from nuthatch.tools import export
 from nuthatch.tools.arguments import swap_media
 from nuthatch.tools.base import DetectionSet, ToolCall, ToolResult
-from nuthatch.tools.faults import ToolFault, raised
+from nuthatch.tools.faults import RetryCall, ToolFault, raised
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.media import Detection, Media, MediaStore
 from nuthatch.tools.overlay import overlay
@@ -120,7 +120,10 @@ class Toolbox:
             same = [one for one in self.media.items() if one.sha256 == item.sha256]
             return same[0].handle  # a picture that is given again keeps its name
 
-        return swap_media(self.tools[name].Args, arguments, handle)
+        try:
+            return swap_media(self.tools[name].Args, arguments, handle)
+        except RecursionError as error:
+            raise RetryCall(f"{name}: an argument holds itself, or is nested too deeply") from error
 
 
 @dataclass(frozen=True, slots=True)

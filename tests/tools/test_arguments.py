@@ -39,6 +39,7 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
+from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.function_tool import FunctionTool, tool
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.media import Detection, MediaStore
@@ -397,8 +398,16 @@ def test_an_argument_may_have_another_name_for_planners() -> None:
     assert list(schema["properties"]) == ["picture", "n"]
     found = Toolbox([width]).run("width", picture=BLACK, n=3)
     assert found.value.value == 48
+    assert Toolbox([width]).run("width", image=BLACK, times=2).value.value == 32
     assert found.result.provenance is not None
     assert found.result.provenance.parameters == {"image": "image_1", "times": 3}
+
+
+def test_an_argument_that_holds_itself_is_refused() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(RetryCall, match="look: an argument holds itself"):
+        Toolbox([taking(list[list[Pair]])]).run("look", x=loop)
 
 
 # -- what is written down -------------------------------------------------------------------------

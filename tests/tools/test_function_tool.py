@@ -2,7 +2,7 @@
 
 import asyncio
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
@@ -381,6 +381,11 @@ def arrays(image: ImageRef) -> np.random.Generator:
     return np.random.default_rng()
 
 
+def stream(level: int) -> Iterable[int]:
+    """Look."""
+    return iter([level])
+
+
 def function(look: Callable[[int], int]) -> float:
     """Look."""
     return 0.0
@@ -467,6 +472,7 @@ class Meter:
         (array, "type that pydantic does not know.*Generator"),
         (arrays, "type that pydantic does not know.*Generator"),
         (function, "type that pydantic does not know"),
+        (stream, r"read only once; write list\[...\]"),
         (wrong_default, "has image=None, which its annotation forbids"),
         (field_default, r"Annotated\[..., Field\(...\)\]"),
         (two_contexts, "has 2 parameters of type Context"),
