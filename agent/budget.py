@@ -15,7 +15,7 @@ class Budget:
     calls: float = 40  # calls in all
     seconds: float = 120.0  # from the question to the checked answer
     repeats: float = 2  # how often the very same call may be made again
-    retries: float = 3  # turns in a row with a call that was wrong
+    retries: float = 3  # turns in a row with a call that was wrong, or came upon a bug
 
     def __post_init__(self) -> None:
         for bound in fields(self):
@@ -71,12 +71,13 @@ class Meter:
             self.made[same] = self.made.get(same, 0) + 1
 
     def learn(self, results: Sequence[ToolResult]) -> None:
-        """Count wrong calls after a turn.
+        """Count turns with wrong calls, or calls of tools that have a bug.
 
         Raises:
             Stopped: the planner was told too often in a row.
         """
-        wrong = [r.fault for r in results if r.fault is not None and r.fault.is_retryable]
+        faults = [result.fault for result in results if result.fault is not None]
+        wrong = [fault for fault in faults if fault.is_retryable or fault.is_bug]
         self.wrong_in_a_row = self.wrong_in_a_row + 1 if wrong else 0
         if self.wrong_in_a_row > self.budget.retries:
             last = wrong[0].message

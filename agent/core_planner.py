@@ -33,6 +33,8 @@ KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask",
 SHORT = 60  # characters of a shortened result
 AT_ONCE = 4  # results shortened at once
 LONGEST_QUOTE = 400  # characters
+MOST_VALUES = 16  # of an argument, that are all told
+FIRST_VALUES = 8  # that are told of more
 
 
 class CorePlanner:
@@ -129,7 +131,7 @@ class CorePlanner:
             return prompt_ids(
                 self.processor.tokenizer,
                 messages(talk, shortened),
-                talk.tools.schemas(),
+                _brief(talk.tools.schemas()),
                 queries=self.processor.config.num_tokens("image"),
                 describe_tools=self.describe_tools,
             )
@@ -166,6 +168,20 @@ class CorePlanner:
         banks = self.processor.filter_banks([store.audio(handle).copy()])
         heard: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
         return heard
+
+
+def _brief(part: Any) -> Any:
+    """Schemas with the first values of long enumerations only: the prompt has little room, and the
+    grammar knows them all."""
+    if isinstance(part, list):
+        return [_brief(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    brief = {name: _brief(each) for name, each in part.items()}
+    values = part.get("enum")
+    if isinstance(values, list) and len(values) > MOST_VALUES:
+        brief["enum"] = [*values[:FIRST_VALUES], "..."]
+    return brief
 
 
 def _read(talk: Conversation) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Stopped
 from nuthatch.agent.conversation import Conversation
+from nuthatch.agent.quoted_faults import covered, uncovered
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.media import MediaKind
 from nuthatch.tools.result_cache import ResultCache
@@ -45,7 +46,8 @@ def check(
     call_id = f"check_{len(talk.exchanges)}"
     result = talk.now.results.get(call_id)
     if result is None:
-        call = ToolCall(call_id, CHECK, _arguments(draft, talk))
+        text = covered(draft.text, talk.now.observed)
+        call = ToolCall(call_id, CHECK, _arguments(Draft(text), talk))
         bench = Workbench(
             _impartial(tools, talk),
             talk.media,
@@ -62,7 +64,7 @@ def check(
     verdicts = {verdict.verdict for verdict in result.value.verdicts}
     if lacking and verdicts != {"supported"}:
         raise Stopped(lacking)
-    return result.value
+    return uncovered(result.value, draft.text)
 
 
 def _lacking(talk: Conversation) -> str:

@@ -32,11 +32,12 @@ from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.tools.blobs import Blobs
+from nuthatch.tools.extras import needed_for
 from nuthatch.tools.files import adding
 from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
-from nuthatch.tools.toolset import AnyTool, ToolSet
+from nuthatch.tools.toolset import ToolLike, ToolSet
 from nuthatch.tools.video import VideoSource
 from nuthatch.tools.weights import EMBEDDED, Weights
 from nuthatch.tools.workbench import Workbench
@@ -60,7 +61,7 @@ class Agent:
     def __init__(
         self,
         planner: Planner,
-        tools: ToolSet | Iterable[AnyTool],
+        tools: ToolSet | Iterable[ToolLike],
         *,
         weights: Weights | None = None,
         budget: Budget | None = None,
@@ -82,7 +83,7 @@ class Agent:
         preset: str = "embedded",
         *,
         planner: Planner | None = None,
-        tools: ToolSet | None = None,
+        tools: ToolSet | Iterable[ToolLike] | None = None,
         weights: Weights | Mapping[str, str | Path] | None = None,
         device: str = "cpu",
         budget: Budget | None = None,
@@ -97,6 +98,7 @@ class Agent:
 
         Raises:
             ValueError: there is no such preset, or no such place.
+            TypeError: one of `tools` is no tool, or no planner can be held to its schema.
             ToolUnavailable: the core cannot be loaded.
         """
         from nuthatch.tools.catalogue import default_tools
@@ -107,7 +109,7 @@ class Agent:
             weights = Weights(PRESETS[preset], weights, device=device)
         return cls(
             planner or _planner(weights, budget),
-            tools or default_tools(),
+            default_tools() if tools is None else tools,
             weights=weights,
             budget=budget,
             verify=verify,
@@ -243,7 +245,7 @@ class Agent:
         """Say, call, observe, until the planner drafts.
 
         Raises:
-            Stopped: the budget is used up, a tool has a bug, or nobody waits any more.
+            Stopped: the budget is used up, or nobody waits any more.
             PlannerFailed: the planner raised.
         """
         calls = run.talk.now.unfinished if run.talk.now.turns else []  # of a run that was killed
@@ -399,7 +401,8 @@ def _listed(given: Any) -> list[Any]:
 
 def _planner(weights: Weights, budget: Budget | None) -> Planner:
     """The core of the preset."""
-    from nuthatch.agent.core_planner import CorePlanner  # it imports torch
+    with needed_for("the trained planner", "vision,audio"):
+        from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")
     return CorePlanner(speaker.core, speaker.processor, known=speaker.known, budget=budget)

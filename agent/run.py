@@ -91,9 +91,6 @@ class Run:
         began = time.perf_counter()
         results = self.bench.run(calls, seconds=self.meter.seconds_left, on_result=self.heard)
         self.timing.tools += time.perf_counter() - began
-        for result in results:
-            if result.fault is not None and result.fault.is_bug:
-                raise Stopped(f"stopped: {result.fault.message}")
         return results
 
     def heard(self, result: ToolResult) -> None:

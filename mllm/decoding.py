@@ -8,6 +8,7 @@ Shapes: B rows of the batch, T tokens of a pass, V vocabulary, Q queries a mediu
 """
 
 import inspect
+import re
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 
-from nuthatch.mllm.chat import AUDIO, IMAGE
+from nuthatch.mllm.chat import AUDIO, CALL, IMAGE
 
 CLOSING = 64  # tokens a turn may take to end once its own are used up
 COMPILED = 64  # grammars kept
+_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')  # one that is not escaped
 
 
 class ContextTooLong(ValueError):
@@ -99,6 +101,12 @@ def _shared(one: list[Hashable], other: list[Hashable]) -> int:
     return min(len(one), len(other))
 
 
+def _in_string(text: str) -> bool:
+    """Whether the last call of a turn stands inside a JSON string."""
+    call = text.rpartition(CALL)
+    return bool(call[1]) and len(_QUOTE.findall(call[2])) % 2 == 1
+
+
 @lru_cache(maxsize=4)
 def _vocabulary(tokenizer: Any) -> LLTokenizer:
     """The tokenizer as llguidance knows it; half a second's work."""
@@ -128,7 +136,11 @@ class Decoder:
         self._places = set(tokenizer.convert_tokens_to_ids([IMAGE, AUDIO]))
         texts = ((i, tokenizer.decode([i])) for i in range(self._size))
         closing = {i: len(text) for i, text in texts if text and set(text) <= set('"]}')}
-        self._closing = np.array([self._end, *sorted(closing, key=lambda i: -closing[i])])
+        longest = sorted(closing, key=lambda i: -closing[i])
+        quotes = [i for i in longest if tokenizer.decode([i]).startswith('"')]
+        others = [self._end, *(i for i in longest if i not in quotes)]
+        self._closing = {True: np.array(quotes + others), False: np.array(others + quotes)}
+        self._tokenizer = tokenizer
         forward = inspect.signature(model.forward).parameters
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in forward.values())
         self._keeps_logits = "logits_to_keep" in forward or takes_rest
@@ -244,7 +256,8 @@ class Decoder:
         if len(speaker.said) >= self.max_new_tokens:
             if len(speaker.keys) + len(speaker.said) >= self.context:
                 raise ContextTooLong("the turn has reached the end of the model's context")
-            closing = self._closing[allowed[self._closing]]
+            order = self._closing[_in_string(self._tokenizer.decode(speaker.said))]
+            closing = order[allowed[order]]
             if closing.size:
                 return int(closing[0])
         scores = logits[: self._size].masked_fill(~torch.from_numpy(allowed), -torch.inf)

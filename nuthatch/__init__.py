@@ -46,5 +46,9 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        try:
+            module = import_module(_HOMES[name])
+        except AttributeError as error:  # `from nuthatch import Agent` would hide it
+            raise ImportError(f"{_HOMES[name]} cannot be imported: {error}") from error
+        return getattr(module, name)
     raise AttributeError(f"module 'nuthatch' has no attribute '{name}'; it offers {__all__}")

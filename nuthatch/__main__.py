@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nuthatch import __version__
+from nuthatch.tools.extras import advice
 from nuthatch.tools.faults import ToolUnavailable
 
 Command = Callable[[argparse.Namespace], int]
@@ -28,6 +29,10 @@ CONVERSIONS = {
     "vicuna-delta": "base delta",
 }
 """Kinds of conversions, and the names of their files; here so that `--help` need not load torch."""
+
+
+_EXTRAS = {"ask": "vision,audio", "train": "train", "evaluate": "train"}
+"""Extras that bring all that a command needs, where that is more than one package."""
 
 
 class _BadUsage(Exception):
@@ -73,7 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         code = error.code if isinstance(error, ToolUnavailable) else "bad_usage"
         refuse(code, str(error), "--json" in words)
-        return 1 if isinstance(error, ToolUnavailable) else 2
+        return 1 if code not in ("bad_usage", "dependency_missing") else 2
+    except ImportError as error:
+        from nuthatch.console import refuse
+
+        message = advice(f"nuthatch {words[0]}", error, _EXTRAS.get(words[0]))
+        if message is None:
+            raise  # no package is missing: an error of ours
+        return refuse("dependency_missing", message, "--json" in words)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 1
@@ -256,6 +268,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         images=arguments.image,
         sounds=arguments.audio,
         as_json=arguments.json,
+        only_checked=True,
     )
 
 

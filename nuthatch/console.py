@@ -18,6 +18,7 @@ from nuthatch.tools.base import ToolResult
 from nuthatch.tools.exact_json import as_unicode, plain
 from nuthatch.tools.ingest import MediaError, read_audio, read_image
 from nuthatch.tools.render import summary
+from nuthatch.tools.verification.absent_judges import NO_JUDGE
 from nuthatch.tools.video import FRAMES, read_video
 
 _STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
@@ -39,10 +40,12 @@ def converse(
     sounds: Sequence[str],
     videos: Sequence[str] = (),
     as_json: bool,
+    only_checked: bool = False,
 ) -> int:
     """Ask, show the steps and the answer; returns the exit status.
 
-    What was given is looked at before `load` is called: a model takes seconds to load.
+    What was given is looked at before `load` is called: a model takes seconds to load. With
+    `only_checked` an answer that no judge could check is none.
     """
     console = Console(stderr=as_json, quiet=as_json, highlight=False)
     try:
@@ -58,10 +61,14 @@ def converse(
     except (MediaError, QuestionError, JournalError, PlannerFailed) as error:
         refuse(error.code, str(error), as_json)
         return 1 if error.code in ("planner_failed", "write_failed") else 2
+    unchecked = [notice.text for notice in answer.notices if notice.code == NO_JUDGE]
     if as_json:
         print(json.dumps(answer_json(answer)))
-        return 0 if answer.finished else 1
-    _print_answer(console, answer)
+    else:
+        _print_answer(console, answer)
+    if only_checked and unchecked:
+        print(f"nuthatch: {unchecked[0]}", file=sys.stderr)
+        return 1
     return 0 if answer.finished else 1
 
 

@@ -15,8 +15,9 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializeAsAny
 
+from nuthatch.tools.arguments import check_arguments
 from nuthatch.tools.exact_json import plain
-from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, fault_of
+from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, raised
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.ingest import ImageSource
 from nuthatch.tools.media import Detection, Media, MediaStore
@@ -65,9 +66,10 @@ Values = Annotated[dict[str, Any], _PLAIN]
 
 
 class Arguments(BaseModel):
-    """Base of every tool's `Args`: a name it does not know is an error, never ignored."""
+    """Base of every tool's `Args`: a name it does not know is an error, never ignored. Of a field
+    with an alias both names are known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 def exactly_one_of(*names: str) -> ConfigDict:
@@ -158,9 +160,7 @@ class Context:
         self.children.append(result)
         if result.fault is None:
             return result.value
-        if result.fault.is_bug:
-            raise RuntimeError(f"{tool}: {result.fault.message}\n{result.fault.detail}")
-        raise fault_of(result.fault.code, result.fault.message)
+        raise raised(result.fault)
 
     def add_image(
         self,
@@ -188,6 +188,12 @@ class Context:
             raise ToolFailed("the call was given up", "cancelled")
 
 
+def in_package(tool: type) -> bool:
+    """Whether a class of tools is one of the package's own: tests hold their schemas to a grammar,
+    so that nobody pays for it at each start."""
+    return tool.__module__.startswith("nuthatch.")
+
+
 ArgsT = TypeVar("ArgsT", bound=BaseModel)
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
@@ -206,6 +212,19 @@ class Tool(ABC, Generic[ArgsT, ResultT]):
     merges: ClassVar[bool] = False  # `run_many` is cheaper than the calls of a turn one by one
     Args: type[ArgsT]
     Result: type[ResultT]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """
+        Raises:
+            TypeError: no planner can be held to the schema of `Args`.
+        """
+        super().__init_subclass__(**options)
+        args: Any = vars(cls).get("Args")
+        if getattr(args, "__pydantic_complete__", False) and not in_package(cls):
+            try:
+                check_arguments(cls.__name__, args)
+            except TypeError as error:
+                raise TypeError(f"the tool {cls.__name__} {error}") from error
 
     @abstractmethod
     def run(self, args: ArgsT, context: Context) -> ResultT:

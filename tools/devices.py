@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.faults import ToolUnavailable, described
 
 PROCESSOR_SHARE = 0.5
 GPU_SHARE = 0.8
@@ -60,8 +60,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True  # the latter is torch's, for every kind of GPU
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    said = str(error)
-    return isinstance(error, RuntimeError) and any(words in said for words in _NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(w in described(error) for w in _NO_MEMORY)
 
 
 def roomiest_gpu() -> tuple[str, int]:
@@ -96,10 +95,23 @@ def budget(device: str) -> int:
                 "dependency_missing",
             )
         return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    whole = _memory()
     limit = Path("/sys/fs/cgroup/memory.max")  # of a container
     text = limit.read_text().strip() if limit.is_file() else ""
     return int((min(whole, int(text)) if text.isdigit() else whole) * PROCESSOR_SHARE)
+
+
+def _memory() -> int:
+    """Bytes of this machine's memory; 8 GiB where nobody says."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not POSIX
+        pass
+    try:
+        import psutil
+    except (ImportError, AttributeError):  # it takes some of the system for granted too
+        return 8 << 30
+    return int(psutil.virtual_memory().total)
 
 
 def give_back() -> None:

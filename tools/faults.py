@@ -7,8 +7,9 @@
 - `ToolFailed`: the call was right and came to nothing (timeout, cancelled, refused); the planner
   is told and goes on.
 
-Any other exception is a bug of the tool: it is recorded, its siblings are kept, the run ends with
-a clear error. Finding nothing is a result, not a failure.
+Any other exception is a bug of the tool (code `internal`): the planner is told what was raised and
+may go on without the tool, the traceback is recorded, the siblings of the call are kept. Finding
+nothing is a result, not a failure.
 """
 
 from dataclasses import dataclass
@@ -66,6 +67,27 @@ class ToolFailed(ToolFault):
         super().__init__(message, code)
 
 
+def clipped(text: str, most: int) -> str:
+    """The text, or its beginning and a mark."""
+    return text if len(text) <= most else f"{text[:most]} [...]"
+
+
+def described(error: BaseException) -> str:
+    """Type and message of any exception, on at most 400 characters, even if it cannot say its own.
+
+    Of a group the first three members are told.
+    """
+    try:
+        text = str(error)
+    except BaseException as why:  # a user's class may raise anything
+        text = f"its message cannot be read: {type(why).__name__}"
+    said = clipped(f"{type(error).__name__}: {text}" if text else type(error).__name__, 300)
+    if isinstance(error, BaseExceptionGroup):
+        members = "; ".join(described(each) for each in error.exceptions[:3])
+        said = clipped(f"{said}: {members}", 400)
+    return said
+
+
 def fault_of(code: str, message: str) -> ToolFault:
     """The kind of failure that belongs to an error code."""
     if code in RETRYABLE:
@@ -98,3 +120,11 @@ class Fault:
     def is_final(self) -> bool:
         """The tool cannot work in this run."""
         return self.code in FINAL
+
+
+def raised(fault: Fault) -> ToolFault:
+    """The exception that a fault is; the log of a bug is its note and so is printed with it."""
+    error = fault_of(fault.code, fault.message)
+    if fault.detail:
+        error.add_note(fault.detail)
+    return error

@@ -15,30 +15,38 @@ Annotations are the schema and the check, as pydantic reads them; `ImageRef`, `A
 and the rest of `base` mean what they mean in any tool. What a planner is told is the first
 paragraph of the docstring, and of each argument what "Args:" says of it. A parameter annotated
 `Context` is no argument: it gets the context of the call. The tool can still be called like the
-function it was.
+function it was. `tool(thing.look)`, `tool(partial(look, times=2))` and `tool(thing)` with a
+`__call__` work too, and so do asynchronous functions; what a partial has bound is no argument.
 
 Whatever is wrong with a function is a `TypeError` where it is decorated.
 """
 
+import asyncio
+import functools
 import inspect
 import pickle
 import re
 import sys
+import threading
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaError
 
+from nuthatch.tools.arguments import SchemaGenerator, check_arguments
 from nuthatch.tools.base import Arguments, Context, Tool
+from nuthatch.tools.workers import WORKERS
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Effects = Literal["none", "writes_media", "external"]
 Isolation = Literal["thread", "process"]
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_CHECKED = ConfigDict(validate_default=True)
 _DOCUMENTED = re.compile(r"(?P<name>\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.*)")
 
 
@@ -59,6 +67,8 @@ class FunctionTool(Tool[Any, BaseModel], Generic[P, R]):
         if self._context is not None:
             given[self._context] = context
         returned: Any = cast(Callable[..., R], self.function)(**given)
+        if inspect.isawaitable(returned):
+            returned = _awaited(returned)
         if not self._wraps:
             return cast(BaseModel, returned)  # the workbench holds it to what was promised
         try:
@@ -106,7 +116,8 @@ def tool(
     isolation: Isolation = "thread",
     taint: Sequence[str] = (),
 ) -> FunctionTool[P, R] | Callable[[Callable[P, R]], FunctionTool[P, R]]:
-    """Make a tool of an annotated function with a docstring.
+    """Make a tool of an annotated function with a docstring, or of anything that calls one: a
+    method of an object or class, a partial, an object with `__call__`.
 
     Args:
         name: how planners call it; default: the function's name.
@@ -136,47 +147,102 @@ def tool(
 # -- inside ---------------------------------------------------------------------------------------
 
 
+def _awaited(awaitable: Awaitable[Any]) -> Any:
+    """What an asynchronous function returns, in a loop of its own."""
+
+    async def wait() -> Any:
+        return await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    # An asynchronous tool has called this one, and its loop runs in this thread.
+    return WORKERS.run(lambda: asyncio.run(wait()), threading.TIMEOUT_MAX)
+
+
 def _made(
     function: Callable[P, R], options: dict[str, Any], name: str | None
 ) -> FunctionTool[P, R]:
-    if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
-        raise TypeError(f"@tool takes a plain function, given {function!r}")
-    name = name or function.__name__
+    inner, bound = _inner(function)
+    name = name or _name(inner)
     _check_options(function, name, options)
-    description, documented = _documentation(function)
-    hints = _hints(function)
+    description, documented = _documentation(inner)
+    hints = _hints(inner)
     parameters = inspect.signature(function).parameters
     contexts = [each for each in parameters if hints.get(each) is Context]
     if len(contexts) > 1:
-        raise _wrong(function, f"has {len(contexts)} parameters of type Context; keep one")
-    arguments = {each: parameters[each] for each in parameters if each not in contexts}
-    if strange := documented.keys() - parameters.keys():
+        raise _wrong(inner, f"has {len(contexts)} parameters of type Context; keep one")
+    if strange := documented.keys() - parameters.keys() - bound:
         raise _wrong(
-            function,
+            inner,
             f"documents {', '.join(sorted(strange))} under 'Args:', which it does not take",
         )
+    arguments = {p: parameters[p] for p in parameters if p not in contexts and p not in bound}
     fields = {
-        each: _field(function, parameter, hints, documented.get(each, ""))
+        each: _field(inner, parameter, hints, documented.get(each, ""))
         for each, parameter in arguments.items()
     }
-    args = _model(function, "Args", fields, Arguments)
-    result, wraps = _result(function, hints)
+    args = _model(inner, "Args", fields, Arguments)
+    try:
+        check_arguments(name, args)
+    except TypeError as error:
+        raise _wrong(inner, str(error)) from error
+    result, wraps = _result(inner, hints)
     if lacking := [each for each in options["taint"] if each not in result.model_fields]:
         raise _wrong(
-            function,
+            inner,
             f"has taint={lacking}, but its result has the fields {list(result.model_fields)}",
         )
     members = {
         "__doc__": description,
-        "__module__": function.__module__,
-        "__qualname__": function.__qualname__,
+        "__module__": inner.__module__,
+        "__qualname__": inner.__qualname__,
         "name": name,
         "Args": args,
         "Result": result,
         **options,
     }
-    kind = type(function.__name__, (FunctionTool,), members)
+    kind = type(name, (FunctionTool,), members)
     return cast(FunctionTool[P, R], kind(function, contexts[0] if contexts else None, wraps=wraps))
+
+
+def _name(inner: Any) -> str:
+    """The function's; of an object with `__call__` its class's."""
+    name = str(inner.__name__)
+    return type(inner.__self__).__name__ if name == "__call__" else name
+
+
+def _inner(function: Callable[..., Any]) -> tuple[Any, set[str]]:
+    """The function or method with the annotations and the docstring, and the names of what partials
+    around it have bound.
+
+    Raises:
+        TypeError: there is none.
+    """
+    inner: Any = function
+    bound: set[str] = set()
+    while isinstance(inner, functools.partial):
+        bound |= inner.keywords.keys()
+        inner = inner.func
+    if inspect.isclass(inner):
+        raise TypeError(f"{inner.__name__} is a class; @tool takes a function that makes one")
+    if isinstance(inner, classmethod | staticmethod | property):
+        raise TypeError(
+            f"@tool takes what can be called, given a {type(inner).__name__}; leave @tool out in "
+            "the class, and write tool(Class.method) or tool(thing.method) behind it"
+        )
+    if not callable(inner):
+        raise TypeError(f"@tool takes a function, given {inner!r:.80}")
+    if not inspect.isroutine(inner) and not hasattr(inner, "__qualname__"):
+        inner = inner.__call__
+    if inspect.isbuiltin(inner) or not hasattr(inner, "__annotations__"):
+        raise TypeError(f"@tool takes a function written with def, given {inner!r:.80}")
+    if getattr(inner, "__name__", "") == "<lambda>":
+        raise _wrong(inner, "has neither annotations nor a docstring; write it with def")
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise _wrong(inner, "yields what it finds one by one; return it all, as a list")
+    return inner, bound
 
 
 def _check_options(function: Callable[..., Any], name: str, options: dict[str, Any]) -> None:
@@ -189,6 +255,12 @@ def _check_options(function: Callable[..., Any], name: str, options: dict[str, A
     if not options["timeout"] > 0:
         raise _wrong(function, f"has timeout={options['timeout']}; expected seconds above 0")
     if options["isolation"] == "process":
+        if not inspect.isfunction(function):
+            raise _wrong(
+                function,
+                "has isolation='process', where only a plain function can be found again; write "
+                "one that calls it",
+            )
         main = sys.modules["__main__"]
         by_hand = function.__module__ == "__main__" and not hasattr(main, "__file__")
         if by_hand or "<locals>" in function.__qualname__:
@@ -216,6 +288,8 @@ def _field(
     name = parameter.name
     if parameter.kind not in _PLAIN:
         raise _wrong(function, f"takes {parameter}; a planner gives arguments by name, each once")
+    if name in ("self", "cls") and name not in hints:
+        raise _wrong(function, "is a method of no object; write tool(thing.method)")
     if name not in hints:
         raise _wrong(
             function, f"has no annotation for '{name}'; write e.g. {name}: str, or an ImageRef"
@@ -228,20 +302,21 @@ def _field(
         text = f"{documented.rstrip('.')}; {own}" if own else documented
         annotation = Annotated[annotation, Field(description=text)]
     if parameter.default is parameter.empty:
-        return annotation, ...
+        given = FieldInfo.from_annotation(annotation)
+        return annotation, ... if given.is_required() else given
     default = parameter.default
     if isinstance(default, FieldInfo):
         raise _wrong(
             function, f"gives '{name}' a Field as default; write Annotated[..., Field(...)]"
         )
     try:
-        TypeAdapter(annotation).validate_python(default)
+        create_model(name, __config__=_CHECKED, **{name: (annotation, default)})()  # type: ignore[call-overload]
     except ValidationError as error:
         raise _wrong(
             function, f"has {name}={default!r}, which its annotation forbids: {_first(error)}"
         ) from error
-    except PydanticUserError as error:
-        raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
+    except (PydanticUserError, SchemaError, TypeError):
+        pass  # `_model` comes upon it again
     return annotation, default
 
 
@@ -268,19 +343,23 @@ def _model(
         model: type[BaseModel] = create_model(  # type: ignore[call-overload]
             name, __base__=base, __module__=function.__module__, **fields
         )
-        model.model_json_schema()
+        model.model_json_schema(schema_generator=SchemaGenerator)
     except PydanticUserError as error:
         raise _wrong(function, f"has a type that pydantic does not know: {error.message}") from None
+    except (SchemaError, TypeError) as error:
+        raise _wrong(function, f"has an annotation that pydantic refuses: {error}") from error
     model.__qualname__ = f"{function.__qualname__}.{name}"
     return model
 
 
-def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """The first paragraph of the docstring, and what "Args:" says of each argument."""
-    text = inspect.getdoc(function) or ""
+def _documentation(inner: Any) -> tuple[str, dict[str, str]]:
+    """The first paragraph of the docstring, and what "Args:" says of each argument; of an object
+    that is called, of its class where `__call__` has none."""
+    of_class = inner.__name__ == "__call__" and not inner.__doc__
+    text = inspect.getdoc(type(inner.__self__) if of_class else inner) or ""
     description = " ".join(text.split("\n\n")[0].split())
     if not description or description.startswith(("Args:", "Arguments:", "Returns:", "Raises:")):
-        raise _wrong(function, "has no docstring; its first paragraph is what a planner reads")
+        raise _wrong(inner, "has no docstring; its first paragraph is what a planner reads")
     documented: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
@@ -304,9 +383,10 @@ def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 
 def _wrong(function: Callable[..., Any], what: str) -> TypeError:
-    code = function.__code__
-    where = f"{code.co_filename}, line {code.co_firstlineno}"
-    return TypeError(f"{function.__name__} ({where}) {what}")
+    name = getattr(function, "__name__", type(function).__name__)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    where = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
+    return TypeError(f"{name}{where} {what}")
 
 
 def _first(error: ValidationError) -> str:

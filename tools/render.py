@@ -52,6 +52,8 @@ def _is_empty(value: Any) -> bool:
 def _listing(value: Any, media: MediaStore | None, max_items: int) -> str:
     if isinstance(value, Detection):
         return _detection(value, media)
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)  # the order of a set differs from process to process
     if isinstance(value, (list, tuple)):
         shown = ", ".join(_listing(item, media, max_items) for item in value[:max_items])
         more = len(value) - max_items

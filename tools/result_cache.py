@@ -11,6 +11,8 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from copy import copy, deepcopy
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,7 +24,7 @@ class ResultCache:
     def __init__(self, most: int = 4096) -> None:
         self.hits = 0
         self._most = most
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[str, BaseModel] = OrderedDict()
         self._lock = threading.Lock()
 
     @staticmethod
@@ -43,7 +45,7 @@ class ResultCache:
         parts = [tool, version, models, _named(arguments, inputs)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def get(self, key: str, result: type[BaseModel], inputs: Mapping[str, str]) -> BaseModel | None:
+    def get(self, key: str, inputs: Mapping[str, str]) -> BaseModel | None:
         """The result of this key with the handles of `inputs`, or None."""
         with self._lock:
             if key not in self._kept:
@@ -52,11 +54,12 @@ class ResultCache:
             self.hits += 1
             kept = self._kept[key]
         handles = {name: handle for handle, name in _names(inputs).items()}
-        return result.model_validate(_replaced(json.loads(kept), handles))
+        found: BaseModel = _replaced(kept, handles)
+        return found
 
     def put(self, key: str, value: BaseModel, inputs: Mapping[str, str]) -> None:
         """Keep a result that was made of these inputs."""
-        kept = json.dumps(_named(value.model_dump(mode="json"), inputs))
+        kept = _named(value, inputs)
         with self._lock:
             self._kept[key] = kept
             while len(self._kept) > self._most:
@@ -77,10 +80,20 @@ def _named(value: Any, inputs: Mapping[str, str]) -> Any:
 
 
 def _replaced(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, str):
+    """A copy of a result or of a part of one, of the same types, with some texts replaced."""
+    if isinstance(value, str) and type(value) is str:
         return names.get(value, value)
-    if isinstance(value, Mapping):
-        return {name: _replaced(part, names) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replaced(part, names) for part in value]
-    return value
+    if isinstance(value, BaseModel):
+        parts = {name: _replaced(part, names) for name, part in value}
+        return value.model_copy(update=parts)
+    if is_dataclass(value) and not isinstance(value, type):
+        copied = copy(value)
+        for each in fields(value):
+            part = _replaced(getattr(value, each.name), names)
+            object.__setattr__(copied, each.name, part)  # frozen ones too
+        return copied
+    if type(value) is dict:
+        return {_replaced(name, names): _replaced(part, names) for name, part in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(_replaced(part, names) for part in value)
+    return deepcopy(value)

@@ -22,14 +22,15 @@ from PIL import Image
 from pydantic import BaseModel
 
 from nuthatch.tools import export
+from nuthatch.tools.arguments import swap_media
 from nuthatch.tools.base import DetectionSet, ToolCall, ToolResult
-from nuthatch.tools.faults import ToolFault, fault_of
+from nuthatch.tools.faults import RetryCall, ToolFault, raised
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.media import Detection, Media, MediaStore
 from nuthatch.tools.overlay import overlay
 from nuthatch.tools.render import summary
 from nuthatch.tools.result_cache import ResultCache
-from nuthatch.tools.toolset import AnyTool, ToolSet, media_arguments
+from nuthatch.tools.toolset import ToolLike, ToolSet
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
 
@@ -49,7 +50,7 @@ class Toolbox:
 
     def __init__(
         self,
-        tools: ToolSet | Iterable[AnyTool] | None = None,
+        tools: ToolSet | Iterable[ToolLike] | None = None,
         *,
         weights: Weights | None = None,
         store: MediaStore | None = None,
@@ -70,9 +71,9 @@ class Toolbox:
         """Call one tool.
 
         Raises:
-            RetryCall, ToolUnavailable, ToolFailed: what the tool says.
+            RetryCall, ToolUnavailable, ToolFailed: what the tool says. A bug of the tool is a
+                `ToolFailed` of code `internal`, with the traceback as its note.
             MediaError: a picture or sound cannot be taken in.
-            RuntimeError: the tool has a bug.
         """
         (found,) = self.run_many([(tool, arguments)])
         if isinstance(found, ToolFault):
@@ -84,7 +85,7 @@ class Toolbox:
         fault. Calls that share a picture or a model share its work where the tool can.
 
         Raises:
-            MediaError, RuntimeError: as `run`.
+            MediaError: as `run`.
         """
         return [self._view(result) for result in self._bench.run(self._calls(calls))]
 
@@ -103,25 +104,26 @@ class Toolbox:
     def _view(self, result: ToolResult) -> "View | ToolFault":
         if result.fault is None:
             return View(result, self.media)
-        if result.fault.is_bug:
-            raise RuntimeError(f"{result.fault.message}\n{result.fault.detail}")
-        return fault_of(result.fault.code, result.fault.message)
+        return raised(result.fault)
 
     def _taken_in(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments with a handle for each medium."""
-        given = dict(arguments)
         if name not in self.tools:
-            return given
-        for argument, kind in media_arguments(self.tools[name].Args):  # type: ignore[arg-type]
-            value = given.get(argument)
-            if kind not in ("image", "audio") or value is None:
-                continue
+            return dict(arguments)
+
+        def handle(kind: str, value: Any, path: tuple[str, ...], sure: bool) -> Any:
+            if kind not in ("image", "audio") or (isinstance(value, str) and not sure):
+                return value
             if isinstance(value, str) and value in self.media.handles():
-                continue
+                return value
             item = self.media.add_image(value) if kind == "image" else self.media.add_audio(value)
             same = [one for one in self.media.items() if one.sha256 == item.sha256]
-            given[argument] = same[0].handle  # a picture that is given again keeps its name
-        return given
+            return same[0].handle  # a picture that is given again keeps its name
+
+        try:
+            return swap_media(self.tools[name].Args, arguments, handle)
+        except RecursionError as error:
+            raise RetryCall(f"{name}: an argument holds itself, or is nested too deeply") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,43 @@
 """A set of tools by name: their schemas for a planner, their arguments checked."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nuthatch.tools.base import Tool, ToolCall
-from nuthatch.tools.faults import RetryCall
+from nuthatch.tools.arguments import (
+    arguments_schema,
+    check_arguments,
+    media_arguments,
+    media_in,
+    media_kind,
+)
+from nuthatch.tools.base import Tool, ToolCall, in_package
+from nuthatch.tools.faults import RetryCall, clipped
+from nuthatch.tools.function_tool import tool as tool_of
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 
+__all__ = ["AnyTool", "ToolLike", "ToolSet", "media_arguments", "media_kind"]
+
 AnyTool = Tool[Any, Any]
+ToolLike = AnyTool | Callable[..., Any]
+"""A tool, or a function that `tool` makes one of."""
 
 
 class ToolSet:
-    """Tools by name, in the order given; names are unique."""
+    """Tools by name, in the order given; names are unique. A function becomes a tool (`tool`).
 
-    def __init__(self, tools: Iterable[AnyTool]) -> None:
+    Raises (on construction):
+        TypeError: something is no tool, or no planner can be held to the schema of one.
+        ValueError: two have one name, or a tool's options exclude each other.
+    """
+
+    def __init__(self, tools: Iterable[ToolLike]) -> None:
         self._tools: dict[str, AnyTool] = {}
-        self._handles: dict[str, tuple[tuple[str, str], ...]] = {}
-        for tool in tools:
+        for tool in map(_as_tool, tools):
             if tool.name in self._tools:
                 raise ValueError(f"two tools are called '{tool.name}'; names must differ")
             if tool.isolation == "process" and tool.effects == "writes_media":
@@ -35,7 +51,6 @@ class ToolSet:
                     "use merges=False, or isolation='thread'"
                 )
             self._tools[tool.name] = tool
-            self._handles[tool.name] = media_arguments(tool.Args)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[AnyTool]:
         return iter(self._tools.values())
@@ -62,9 +77,10 @@ class ToolSet:
     def names(self) -> list[str]:
         return list(self._tools)
 
-    def with_tools(self, *tools: AnyTool) -> "ToolSet":
+    def with_tools(self, *tools: ToolLike) -> "ToolSet":
         """This set and more; a new tool of an old name takes its place."""
-        return ToolSet({**self._tools, **{tool.name: tool for tool in tools}}.values())
+        more = {tool.name: tool for tool in map(_as_tool, tools)}
+        return ToolSet({**self._tools, **more}.values())
 
     def schemas(self) -> list[dict[str, Any]]:
         """One `{name, description, parameters}` per tool, parameters as JSON schema."""
@@ -72,7 +88,7 @@ class ToolSet:
             {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": _schema(tool.Args),  # type: ignore[arg-type]
+                "parameters": arguments_schema(tool.Args),  # type: ignore[arg-type]
             }
             for tool in self
         ]
@@ -88,49 +104,49 @@ class ToolSet:
             args = tool.Args.model_validate(call.arguments)
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+                f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: "
+                f"{clipped(fault['msg'], 300)}"
                 for fault in error.errors()[:3]
             )
             raise RetryCall(f"{call.tool}: {faults}") from error
         handles: list[str] = []
-        for name, kind in self._handles[call.tool]:
-            value = getattr(args, name)
-            named = value if isinstance(value, (list, tuple)) else [value]
-            for handle in named:
-                if not isinstance(handle, str):  # left out, or a box in place of a detection
+        for kind, handle, path, sure in media_in(args):
+            try:
+                if kind == "detection":
+                    media.detections(handle)
+                elif media[handle].type != kind:
+                    raise MediaError(
+                        "asset_not_found",
+                        f"'{handle}' is a medium of type {media[handle].type}, not {kind}",
+                    )
+            except MediaError as error:
+                if not sure:  # plain text, which may stand here too
                     continue
-                try:
-                    if kind == "detection":
-                        media.detections(handle)
-                    elif media[handle].type != kind:
-                        raise MediaError(
-                            "asset_not_found",
-                            f"'{handle}' is a medium of type {media[handle].type}, not {kind}",
-                        )
-                except MediaError as error:
-                    raise RetryCall(f"{call.tool}.{name}: {error.message}", error.code) from error
-                handles.append(handle)
+                where = ".".join((call.tool, *path))
+                raise RetryCall(f"{where}: {error.message}", error.code) from error
+            handles.append(handle)
         return tool, args, handles
 
 
-@cache
-def _schema(args: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a tool's arguments, made once: a planner asks at every step."""
-    return args.model_json_schema()
+def _as_tool(given: ToolLike) -> AnyTool:
+    """A tool whose schema a planner can be held to.
 
-
-@cache
-def media_arguments(args: type[BaseModel]) -> tuple[tuple[str, str], ...]:
-    """(argument name, kind) of every argument that takes a handle or a list of handles."""
-    properties = args.model_json_schema().get("properties", {})
-    found = ((name, media_kind(schema)) for name, schema in properties.items())
-    return tuple((name, kind) for name, kind in found if kind)
-
-
-def media_kind(schema: Mapping[str, Any]) -> str | None:
-    """The kind of medium that an argument of this schema takes, alone, in a list, or as a choice;
-    None if it takes none."""
-    if "x-media" in schema:
-        return str(schema["x-media"])
-    inner = [schema["items"]] if "items" in schema else schema.get("anyOf", [])
-    return next((kind for part in inner if (kind := media_kind(part))), None)
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(given, Tool):
+        if inspect.isclass(given) and issubclass(given, Tool):
+            raise TypeError(f"{given.__name__} is a class of tools; give one: {given.__name__}()")
+        if not callable(given):
+            raise TypeError(f"expected a tool or a function, given {given!r:.80}")
+        return tool_of(given)
+    kind = type(given)
+    lacking = [each for each in ("name", "Args", "Result") if not hasattr(given, each)]
+    if lacking:
+        raise TypeError(f"the tool {kind.__name__} has no {' and no '.join(lacking)}")
+    if not in_package(kind):
+        try:
+            check_arguments(given.name, given.Args)
+        except TypeError as error:
+            raise TypeError(f"the tool '{given.name}' {error}") from error
+    return given

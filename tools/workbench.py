@@ -17,28 +17,26 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from threading import current_thread, main_thread
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import (
-    Context,
-    DetectionSet,
-    Provenance,
-    ToolCall,
-    ToolResult,
-)
+from nuthatch.tools.arguments import parameters
+from nuthatch.tools.base import Context, DetectionSet, Provenance, ToolCall, ToolResult
 from nuthatch.tools.devices import is_out_of_memory
 from nuthatch.tools.exact_json import dumps
-from nuthatch.tools.faults import Fault, ToolFault, ToolUnavailable
+from nuthatch.tools.faults import Fault, ToolFault, clipped, described
 from nuthatch.tools.files import StoreError
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import Weights
-from nuthatch.tools.workers import WORKERS, TimeIsUp, Worker, run_in_process
+from nuthatch.tools.workers import WORKERS, RemoteBug, TimeIsUp, Worker, run_in_process
 
 Listener = Callable[[ToolResult], None]
+LONGEST_LOG = 20_000
+"""Characters of a traceback that are recorded."""
 LOADING = 120.0
 """Seconds that the models of a turn may take to load."""
 
@@ -159,7 +157,7 @@ class Workbench:
 
         def load() -> None:
             for name in sorted(names):
-                with suppress(ToolUnavailable):
+                with suppress(Exception):  # the call that needs it comes upon it again
                     self.weights.get(name)
 
         if names:
@@ -203,18 +201,22 @@ class Workbench:
         except StoreError:  # no fault of the call: it is made again when there is room
             raise
         except (ToolFault, MediaError) as problem:
-            fault = Fault(problem.code, problem.message)
+            log = clipped("\n".join(getattr(problem, "__notes__", ())), LONGEST_LOG)
+            fault = Fault(problem.code, problem.message, log)
         except TimeIsUp:
             limit = self.limit(call)
             fault = Fault("timeout", f"{call.tool} did not end within {limit:g} s and was killed")
-        except (Exception, SystemExit) as bug:
+        except BaseException as bug:  # a tool may raise anything, SystemExit too
+            if isinstance(bug, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # somebody at the keyboard
             if is_out_of_memory(bug):
                 fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
                 self.weights.make_room()
             else:
-                # A bug is recorded, not hidden: the run ends with it, after its siblings.
-                message = f"{call.tool} has a bug: {type(bug).__name__}: {bug}"
-                fault = Fault("internal", message, traceback.format_exc())
+                # A bug is recorded, not hidden, and the planner may go on without the tool.
+                said = str(bug) if isinstance(bug, RemoteBug) else described(bug)
+                message = f"{call.tool} has a bug: {said}"
+                fault = Fault("internal", message, clipped(traceback.format_exc(), LONGEST_LOG))
         for job in jobs:
             job.value, job.fault = None, fault
 
@@ -243,7 +245,7 @@ class Workbench:
             made.parameters,
             job.contents,
         )
-        known = self.cache.get(job.key, job.tool.Result, job.contents)
+        known = self.cache.get(job.key, job.contents)
         if known is not None:
             job.provenance = replace(made, cached=True)
             self._finish(job, known)
@@ -294,7 +296,7 @@ class Workbench:
         return Provenance(
             version=tool.version,
             models={name: self.weights.fingerprint(name) for name in tool.weights},
-            parameters=job.args.model_dump(mode="json"),
+            parameters=parameters(job.args),
             inputs={h: self.media[h].sha256 for h in handles if not h.startswith("detection")},
             parent=parent.call_id if parent else None,
         )

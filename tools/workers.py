@@ -7,12 +7,17 @@ retired (its late result goes nowhere) and a fresh one takes its place. A tool t
 
 import multiprocessing
 import os
+import pickle
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+
+from nuthatch.tools.faults import ToolFault, described
+from nuthatch.tools.ingest import MediaError
 
 T = TypeVar("T")
 
@@ -102,7 +107,12 @@ class WorkerPool:
 
 WORKERS = WorkerPool()
 """The workers of this process; starting a thread costs more than a step of the loop."""
-os.register_at_fork(after_in_child=WORKERS.forget)
+if hasattr(os, "register_at_fork"):  # where there is a fork
+    os.register_at_fork(after_in_child=WORKERS.forget)
+
+
+class RemoteBug(Exception):
+    """What a function in another process raised: type and message, and there its traceback."""
 
 
 def run_in_process(
@@ -118,7 +128,8 @@ def run_in_process(
     Raises:
         TimeIsUp: it was killed.
         ChildProcessError: it ended without an answer (a crash, an out-of-memory kill).
-        Exception: what the function raised.
+        ToolFault, MediaError, MemoryError: what the function raised.
+        RemoteBug: it raised anything else, or its result cannot be handed over.
     """
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe(duplex=False)
@@ -150,7 +161,12 @@ def _answer(pipe: Any, function: Callable[..., Any], arguments: tuple[Any, ...])
     answer: tuple[Any, Exception | None]
     try:
         answer = (function(*arguments), None)
-    except Exception as error:
+        pickle.dumps(answer)
+    except (ToolFault, MediaError, MemoryError) as error:
         answer = (None, error)  # raised on the other side
+    except BaseException as error:  # of any class, which the other side may be unable to build
+        bug = RemoteBug(described(error))
+        bug.add_note(traceback.format_exc())
+        answer = (None, bug)
     pipe.send(answer)
     pipe.close()

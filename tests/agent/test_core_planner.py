@@ -1,6 +1,7 @@
 """What the core as a planner promises, whatever its weights."""
 
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.core_planner import CorePlanner, messages
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import Call, is_turn
-from nuthatch.agent.run import PlannerFailed
 from nuthatch.mllm.chat import prompt_ids
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
@@ -251,7 +251,9 @@ def test_a_whole_run_with_random_weights_ends_in_an_answer_or_in_its_budget(tmp_
 
 
 class UniqueArgs(Arguments):
-    names: set[str]  # a JSON schema with "uniqueItems", which no grammar can keep
+    names: set[str]
+    level: Literal[tuple(f"level number {n}" for n in range(300))] = "level number 7"
+    extra: dict[str, ImageRef] | None = None
 
 
 class Unique(Tool[UniqueArgs, Note]):
@@ -263,10 +265,15 @@ class Unique(Tool[UniqueArgs, Note]):
         return Note(text=", ".join(args.names))
 
 
-def test_a_tool_that_no_grammar_can_be_made_for_is_named_with_its_keyword(tmp_path):
-    agent = Agent(planner(), [Say(), Unique()], verify=False, home=tmp_path)
-    with pytest.raises(PlannerFailed, match="tool 'unique', keyword 'uniqueItems'"):
-        agent.ask("How many cups?")
+def test_a_tool_of_any_types_leaves_the_others_as_they_are(tmp_path):
+    speaking = planner(eager=True, max_new_tokens=48, budget=Budget(calls=4))
+    tools = ToolSet([Say(), Unique()])
+    answer = Agent(speaking, tools, verify=False, home=tmp_path).ask("How many?", image=PHOTO)
+    assert answer.calls
+    assert all(result.ok for result in answer.calls)
+    told = tokenizer().decode(speaking._prompt(talk(tmp_path, tools=tools)))
+    assert '"level number 7"|"..."' in told
+    assert "level number 8" not in told
 
 
 # -- what is computed -----------------------------------------------------------------------------

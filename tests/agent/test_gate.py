@@ -10,9 +10,11 @@ from nuthatch.agent.journal import read_events
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
-from nuthatch.tools.faults import ToolFailed, ToolUnavailable
+from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
+from nuthatch.tools.function_tool import tool
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.verification.absent_judges import NO_JUDGE
 from nuthatch.tools.verification.tools import CorrectAnswer
 from nuthatch.tools.verification.types import Correction
 from nuthatch.tools.weights import Weights
@@ -292,3 +294,51 @@ def test_the_verifier_is_told_the_authors(tmp_path, monkeypatch):
     )
     assert house.ask("How many cups?", image=np.array(PHOTO)).finished
     assert told == [frozenset({"detector"})]
+
+
+# -- tools that fail ------------------------------------------------------------------------------
+
+
+def test_the_text_of_a_tools_failure_is_no_claim(tmp_path):
+    @tool
+    def complain(level: int) -> int:
+        """Fail."""
+        raise RetryCall("expected one of these: There are two cups.")
+
+    said = "It failed: expected one of these: There are two cups. I see two cups."
+    answer = ask(tmp_path, LOOK, ("complain", {"level": 1}), said, tools=[complain], image=PHOTO)
+    assert answer.draft == said
+    assert answer.text == said.replace("I see two", "I see three")
+
+
+class BrokenFind(Find):
+    """Has a bug."""
+
+    def run(self, args: FindArgs, context: Context) -> Found:
+        raise KeyError("colour")
+
+
+def test_a_judge_with_a_bug_is_no_judge_and_ends_no_run(tmp_path):
+    house = Agent(
+        ScriptedPlanner(["There is a cup."]),
+        [BrokenFind(cup=[])],
+        weights=Weights(tmp_path / "nothing"),
+        home=tmp_path,
+    )
+    answer = house.ask("?", image=PHOTO)
+    assert answer.finished
+    assert [verdict.verdict for verdict in answer.verdicts] == ["not_enough_evidence"]
+    assert [child.fault.code for child in answer.calls[-1].children][:1] == ["internal"]
+
+
+def test_where_no_judge_works_the_answer_says_so(tmp_path):
+    house = Agent(
+        ScriptedPlanner(["There is a cup."]),
+        [Say()],
+        weights=Weights(tmp_path / "nothing"),
+        home=tmp_path,
+    )
+    (notice,) = house.ask("?", image=PHOTO).notices
+    assert notice.code == NO_JUDGE
+    assert notice.text.startswith("no judge works here, nothing was checked: ")
+    assert "detect" in notice.text

@@ -202,15 +202,32 @@ def test_arguments_that_cannot_be_written_as_json_do_no_harm(tmp_path):
 # -- a tool with a bug ----------------------------------------------------------------------------
 
 
-def test_a_bug_in_a_tool_ends_the_run_with_a_clear_reason_and_keeps_the_siblings(tmp_path):
-    answer = agent(tmp_path, [("trouble", {"text": "x"}), ("say", {"text": "sibling"})], "x").ask(
-        "?"
+def test_a_bug_in_a_tool_is_told_to_the_planner_which_goes_on(tmp_path):
+    planner = ScriptedPlanner(
+        [
+            [("trouble", {"text": "x"}), ("say", {"text": "sibling"})],
+            ("say", {"text": "on"}),
+            "Done.",
+        ]
     )
+    answer = agent(tmp_path, planner=planner).ask("?")
+    assert answer.finished
+    assert [result.ok for result in answer.calls[:3]] == [False, True, True]
+    heard = (
+        "call_1 trouble failed (internal): trouble has a bug: ZeroDivisionError: division by zero"
+    )
+    assert planner.heard[1].startswith(heard)
+    line = next(e for e in read_events(answer.run_folder) if e["event"] == "result")
+    assert "Traceback" in line["result"]["fault"]["detail"]
+    assert load_run(answer.run_id, tmp_path, tools=ToolSet([Say()])).text == "Done."
+
+
+def test_a_planner_that_calls_a_tool_with_a_bug_again_and_again_is_stopped(tmp_path):
+    script = [("trouble", {"text": str(n)}) for n in range(9)]
+    answer = agent(tmp_path, *script, budget=Budget(retries=2)).ask("?")
     assert not answer.finished
-    assert "trouble has a bug: ZeroDivisionError: division by zero" in answer.reason
-    assert [result.ok for result in answer.calls] == [False, True]
-    assert events_of(answer) == ["run", "turn", "result", "result", "answer"]
-    assert load_run(answer.run_id, tmp_path, tools=ToolSet([Say()])).reason == answer.reason
+    assert "2 retries did not lead to a valid call" in answer.reason
+    assert len(answer.calls) == 3
 
 
 # -- what comes in --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nuthatch.agent.answer import Answer
+from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import (
     JOURNAL,
     Journal,
@@ -55,7 +56,8 @@ def named(*answers: Answer) -> set[str]:
 
 def test_runs_are_listed_newest_first_with_what_became_of_them(tmp_path):
     ask(tmp_path, "One.")
-    ask(tmp_path, ("trouble", {"text": "x"}))
+    planner, budget = ScriptedPlanner([("trouble", {"text": "x"})]), Budget(retries=0)
+    Agent(planner, TOOLS, budget=budget, verify=False, home=tmp_path).ask("?")
     cut_off(ask(tmp_path, "x"), 1)
     (tmp_path / "runs" / "00000000-empty").mkdir()
     lines = list_runs(tmp_path)

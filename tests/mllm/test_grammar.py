@@ -182,6 +182,53 @@ def test_of_arguments_that_exclude_each_other_exactly_one_is_given():
         ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, [1, "a"], [True]),
         ({"type": ["integer", "null"], "minimum": 1}, [1, None], ["a", 0]),
         ({"allOf": [{"type": "integer"}]}, [1], ["a"]),
+        ({"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True}, [[1, 2], [1]], [[3]]),
+        ({"type": "string", "format": "path"}, ["a/b.png"], [3]),
+        ({"type": "string", "format": "date"}, ["2026-02-28"], ["2026-02-30", "today"]),
+        (
+            {"type": "string", "format": "date-time"},
+            ["2026-02-28T10:30", "2026-02-28T10:30Z"],
+            ["-"],
+        ),
+        ({"type": "string", "format": "duration"}, ["P3D", "PT90S"], ["P", "90"]),
+        (
+            {"type": "object", "additionalProperties": {"type": "integer"}, "maxProperties": 2},
+            [{}, {"a": 1, "größe": 2}],
+            [{"a": "b"}, {"a": 1, "b": 2, "c": 3}, {"x" * 49: 1}],
+        ),
+        (
+            {
+                "type": "object",
+                "additionalProperties": {"type": "integer"},
+                "propertyNames": {"enum": ["left", "right"]},
+            },
+            [{}, {"left": 1}, {"left": 1, "right": 2}],
+            [{"up": 1}],
+        ),
+        (
+            {"type": "object", "patternProperties": {"^[a-z]$": {"type": "boolean"}}},
+            [{"a": True}],
+            [{"A": True}, {"a": 1}],
+        ),
+        ({"type": "number", "minimum": 0.001, "maximum": 0.002}, [0.001, 0.0015], [0.003, 1]),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1e300}, [1e14], [0, -1]),
+        (
+            {"anyOf": [{"type": "integer"}, {"type": "number"}], "ge": 0, "le": 1},
+            [1, 0.5],
+            [2, -0.5],
+        ),
+        ({"anyOf": [{}, {"type": "integer"}]}, [1], ["a"]),
+        (
+            {
+                "anyOf": [
+                    {"type": "object", "additionalProperties": True},
+                    {"type": "null"},
+                    {"type": "string"},
+                ]
+            },
+            [None, "a"],
+            [{}],
+        ),
         (
             {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]},
             [{"b": 1}],
@@ -288,7 +335,11 @@ TREE = {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}}
 @pytest.mark.parametrize(
     ("schema", "keyword"),
     [
-        ({"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, "uniqueItems"),
+        ({"type": "array", "items": {"type": "integer"}, "contains": {}}, "contains"),
+        ({"type": "array", "items": {}}, "items"),
+        ({"type": "object", "additionalProperties": True}, "additionalProperties"),
+        ({"type": "integer", "minimum": 10**19}, "minimum"),
+        ({"type": "number", "minimum": 3, "maximum": 4, "multipleOf": 7}, "multipleOf"),
         ({"type": "string", "not": {"const": "x"}}, "not"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "minimum"),
         ({"type": "integer", "minimum": 5, "exclusiveMaximum": 3}, "minimum"),
@@ -296,10 +347,11 @@ TREE = {"T": {"type": "object", "properties": {"t": {"$ref": "#/$defs/T"}}}}
         ({"type": "array", "items": {"type": "string"}, "x-quoted": "user"}, "x-quoted"),
         ({"type": "string", "minLength": 5, "maxLength": 3}, "minLength"),
         ({"type": "array", "items": {"type": "null"}, "minItems": 5, "maxItems": 3}, "minItems"),
-        ({"type": "object", "properties": {}, "patternProperties": {}}, "patternProperties"),
-        ({"type": "object", "additionalProperties": {"type": "string"}}, "additionalProperties"),
+        (
+            {"type": "object", "properties": {"b": {"type": "null"}}, "patternProperties": {}},
+            "patternProperties",
+        ),
         ({"type": "string", "pattern": "(?<=x)a"}, "pattern"),
-        ({"type": "string", "format": "colour"}, "format"),
         ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "oneOf"),
         ({"allOf": [{"type": "integer"}, {"minimum": 3}]}, "allOf"),
         ({"not": {"type": "string"}}, "not"),

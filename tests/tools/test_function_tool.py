@@ -1,7 +1,9 @@
 """A user's function becomes a tool, or an error says at once why not."""
 
+import asyncio
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -213,6 +215,119 @@ def test_an_agent_calls_it_like_its_own_tools(tmp_path: Any) -> None:
     assert answer.text == "It is rather dark."
 
 
+# -- everything that can be called ----------------------------------------------------------------
+
+
+def scaled(level: int, factor: int = 2, *, context: Context) -> int:
+    """Scale a level.
+
+    Args:
+        level: what is there.
+        factor: how much larger it gets.
+    """
+    return level * factor
+
+
+async def waiting(level: int) -> int:
+    """Wait, and give it back."""
+    await asyncio.sleep(0)
+    return level
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "found"),
+    [
+        (lambda: Meter(3).read, "read", 7),
+        (lambda: Meter.twice, "twice", 8),
+        (lambda: Meter(3).later, "later", 7),
+        (lambda: Meter(3), "Meter", "7 mm"),
+        (lambda: partial(scaled, factor=5), "scaled", 20),
+        (lambda: partial(Meter(3), unit="cm"), "Meter", "7 cm"),
+        (lambda: partial(partial(scaled), factor=5), "scaled", 20),
+        (lambda: lru_cache(Meter.twice), "twice", 8),
+        (lambda: waiting, "waiting", 4),
+    ],
+)
+def test_whatever_can_be_called_may_stand_among_the_tools_as_it_is(
+    tmp_path: Any, function: Callable[[], Any], name: str, found: object
+) -> None:
+    planner = ScriptedPlanner([(name, {"level": 4}), "Done."])
+    agent = Agent(planner, [function()], verify=False, home=tmp_path)
+    (result,) = agent.ask("?").calls
+    assert result.fault is None, result.fault
+    assert result.value is not None
+    assert result.value.model_dump() == {"value": found}
+    assert "level" in agent.tools.schemas()[0]["parameters"]["properties"]
+
+
+def test_what_a_partial_has_bound_is_no_argument() -> None:
+    (schema,) = ToolSet([partial(scaled, factor=5)]).schemas()
+    assert list(schema["parameters"]["properties"]) == ["level"]
+    assert schema["parameters"]["properties"]["level"]["description"] == "what is there."
+    assert schema["description"] == "Scale a level."
+
+
+def test_an_object_that_is_called_is_described_by_its_class() -> None:
+    assert ToolSet([Meter(3)]).schemas()[0]["description"] == "Measures with an offset."
+
+
+def test_an_asynchronous_tool_runs_in_a_loop_that_runs_and_calls_another(tmp_path: Any) -> None:
+    @tool
+    async def outer(level: int, context: Context) -> int:
+        """Ask another."""
+        await asyncio.sleep(0)
+        return int(context.call("waiting", level=level).value) + 1
+
+    at_work = bench(tmp_path, outer, tool(waiting))
+
+    async def talk() -> ToolResult:
+        (here,) = at_work.run([ToolCall("call_1", "waiting", {"level": 1})])
+        assert here.ok, here.fault
+        (result,) = await at_work.arun([ToolCall("call_2", "outer", {"level": 4})])
+        return result
+
+    result = asyncio.run(talk())
+    assert result.fault is None, result.fault
+    assert result.value is not None
+    assert result.value.model_dump() == {"value": 5}
+
+
+def test_an_asynchronous_tool_may_work_in_a_process_of_its_own(tmp_path: Any) -> None:
+    result = call(bench(tmp_path, away), "away", level=3)
+    assert result.fault is None, result.fault
+
+
+@tool(isolation="process")
+async def away(level: int) -> int:
+    """Give it back."""
+    return level
+
+
+def test_no_method_runs_in_a_process_of_its_own() -> None:
+    with pytest.raises(TypeError, match="only a plain function can be found again"):
+        tool(isolation="process")(Meter(3).read)
+
+
+def test_what_is_no_tool_is_refused_where_tools_are_given() -> None:
+    with pytest.raises(TypeError, match="given 'detect'"):
+        ToolSet(["detect"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"give one: FunctionTool\(\)"):
+        ToolSet([FunctionTool])
+    with pytest.raises(TypeError, match=r"no_docstring .* has no docstring"):
+        ToolSet([brightness]).with_tools(no_docstring)
+
+
+def test_defaults_may_be_made_for_each_call(tmp_path: Any) -> None:
+    @tool
+    def count(names: Annotated[list[str], Field(default_factory=lambda: ["a", "b"])]) -> int:
+        """Count names."""
+        return len(names)
+
+    result = call(bench(tmp_path, count), "count")
+    assert result.value is not None
+    assert result.value.model_dump() == {"value": 2}
+
+
 # -- what cannot become a tool --------------------------------------------------------------------
 
 
@@ -266,6 +381,11 @@ def arrays(image: ImageRef) -> np.random.Generator:
     return np.random.default_rng()
 
 
+def stream(level: int) -> Iterable[int]:
+    """Look."""
+    return iter([level])
+
+
 def function(look: Callable[[int], int]) -> float:
     """Look."""
     return 0.0
@@ -305,9 +425,37 @@ def taken_name(model_fields: int) -> float:
     return 0.0
 
 
-async def later(image: ImageRef) -> float:
+def one_by_one(image: ImageRef) -> list[int]:  # type: ignore[misc]
     """Look."""
-    return 0.0
+    yield 0
+
+
+class Meter:
+    """Measures with an offset."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+    def read(self, level: int) -> int:
+        """Read a level off.
+
+        Args:
+            level: what is there.
+        """
+        return level + self.offset
+
+    @classmethod
+    def twice(cls, level: int) -> int:
+        """Double a level."""
+        return 2 * level
+
+    async def later(self, level: int) -> int:
+        """Read a level off, later."""
+        await asyncio.sleep(0)
+        return level + self.offset
+
+    def __call__(self, level: int, unit: str = "mm") -> str:
+        return f"{level + self.offset} {unit}"
 
 
 @pytest.mark.parametrize(
@@ -324,15 +472,20 @@ async def later(image: ImageRef) -> float:
         (array, "type that pydantic does not know.*Generator"),
         (arrays, "type that pydantic does not know.*Generator"),
         (function, "type that pydantic does not know"),
+        (stream, r"read only once; write list\[...\]"),
         (wrong_default, "has image=None, which its annotation forbids"),
         (field_default, r"Annotated\[..., Field\(...\)\]"),
         (two_contexts, "has 2 parameters of type Context"),
         (unknown_annotation, "annotation that cannot be read: name 'Imgae'"),
         (unknown_argument, "documents picture under 'Args:', which it does not take"),
         (taken_name, "'model_fields', which pydantic needs"),
-        (later, "takes a plain function"),
-        (len, "takes a plain function"),
-        (lambda: 1, "has no docstring|would be called"),
+        (len, "takes a function written with def"),
+        (lambda: 1, "has neither annotations nor a docstring; write it with def"),
+        (Shade, "Shade is a class"),
+        (3, "@tool takes a function, given 3"),
+        (classmethod(brightness.function), r"tool\(Class.method\)"),
+        (one_by_one, "yields what it finds one by one; return it all, as a list"),
+        (Meter.read, r"is a method of no object; write tool\(thing.method\)"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

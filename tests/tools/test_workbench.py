@@ -1,5 +1,6 @@
 """Calls of one turn: side by side, each on its own, in the order they were made."""
 
+import asyncio
 import os
 import threading
 import time
@@ -49,6 +50,13 @@ class Meet(Echo):
         return Text(text="met")
 
 
+class Mute(RuntimeError):
+    """Cannot say what is wrong."""
+
+    def __str__(self) -> str:
+        raise self
+
+
 class Wrong(Echo):
     """Fail in the way asked for."""
 
@@ -60,6 +68,11 @@ class Wrong(Echo):
             "unavailable": ToolUnavailable("no weights"),
             "bug": ZeroDivisionError("division by zero"),
             "exit": SystemExit(3),
+            "interrupt": KeyboardInterrupt(),
+            "stop": StopIteration(7),
+            "cancel": asyncio.CancelledError(),
+            "group": BaseExceptionGroup("two", [ValueError("one"), GeneratorExit()]),
+            "mute": Mute(),
             "memory": MemoryError(),
         }
         if args.text in faults:
@@ -112,6 +125,13 @@ class Paint(Echo):
         return Text(text=context.add_image(shade, parents=()).handle)
 
 
+class NeedsTwo(Exception):
+    """Cannot be built again from its message."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
 class Far(Echo):
     """Run in a process of its own."""
 
@@ -122,6 +142,14 @@ class Far(Echo):
     def run(self, args: WaitArgs, context: Context) -> Text:
         if args.text == "bug":
             raise KeyError("far away")
+        if args.text == "exit":
+            raise SystemExit(3)
+        if args.text == "odd":
+            raise NeedsTwo("far", "away")
+        if args.text == "lock":
+            return Text.model_construct(text=threading.Lock())
+        if args.text == "retry":
+            raise RetryCall("say it otherwise", "limit_exceeded")
         if args.text == "pixels":
             return Text(text=str(context.media.image("image_1").sum()))
         time.sleep(args.seconds)
@@ -217,6 +245,11 @@ def test_calls_that_write_media_follow_one_another_so_that_handles_can_be_foreto
         ("memory", "out_of_memory"),
         ("bug", "internal"),
         ("exit", "internal"),
+        ("interrupt", "internal"),
+        ("stop", "internal"),
+        ("cancel", "internal"),
+        ("group", "internal"),
+        ("mute", "internal"),
         ("nonsense", "internal"),
     ],
 )
@@ -234,6 +267,23 @@ def test_a_bug_is_told_with_its_traceback_for_the_log(bench):
     assert "ZeroDivisionError: division by zero" in result.fault.message
     assert "Traceback" in result.fault.detail
     assert result.value is None
+
+
+def test_an_exception_that_cannot_say_its_message_and_a_group_of_them_are_told(bench):
+    mute, group = bench.run(calls(("wrong", {"text": "mute"}), ("wrong", {"text": "group"})))
+    assert "wrong has a bug: Mute: its message cannot be read: Mute" in mute.fault.message
+    assert "two (2 sub-exceptions): ValueError: one; GeneratorExit" in group.fault.message
+    assert "Traceback" in mute.fault.detail
+
+
+def test_a_message_of_any_length_is_told_in_short(bench, monkeypatch):
+    def fail(self, args, context):
+        raise ValueError("x" * 10**6)
+
+    monkeypatch.setattr(Echo, "run", fail)
+    (result,) = bench.run(calls(("echo", {})))
+    assert len(result.fault.message) < 400
+    assert len(result.fault.detail) < 21_000
 
 
 def test_a_result_of_another_type_than_promised_is_a_bug(bench):
@@ -352,6 +402,16 @@ def test_a_bug_in_a_process_is_a_bug_here(bench):
     (result,) = bench.run(calls(("far", {"text": "bug"})))
     assert result.fault.is_bug
     assert "far away" in result.fault.message
+
+
+def test_whatever_is_raised_or_returned_in_a_process_comes_back_as_a_fault(bench):
+    made = [("far", {"text": text}) for text in ("exit", "odd", "lock", "retry")]
+    left, odd, lock, again = (result.fault for result in bench.run(calls(*made)))
+    assert "SystemExit: 3" in left.message
+    assert "NeedsTwo: far away" in odd.message
+    assert 'raise NeedsTwo("far", "away")' in odd.detail
+    assert "cannot pickle" in lock.message
+    assert (again.code, again.message) == ("limit_exceeded", "say it otherwise")
 
 
 def test_a_tool_in_a_process_is_killed_when_its_time_is_up(bench):

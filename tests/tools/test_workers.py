@@ -2,12 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from nuthatch.tools.workers import TimeIsUp, WorkerPool, run_in_process
+from nuthatch.tools.workers import RemoteBug, TimeIsUp, WorkerPool, run_in_process
 
 
 def double(number: int) -> int:
@@ -64,10 +66,18 @@ def test_no_bound_on_the_time_is_allowed():
     assert WorkerPool().run(lambda: 7, float("inf")) == 7
 
 
-def test_a_process_gives_its_value_or_raises_what_it_raised():
+def test_a_process_gives_its_value_or_says_what_it_raised():
     assert run_in_process(double, 21, timeout=60) == 42
-    with pytest.raises(KeyError, match="broken"):
+    with pytest.raises(RemoteBug, match="KeyError: 'broken'") as caught:
         run_in_process(fail, "broken", timeout=60)
+    assert "raise KeyError(message)" in caught.value.__notes__[0]
+
+
+def test_the_pool_works_where_there_is_no_fork():
+    code = "import os; del os.register_at_fork; import nuthatch.tools.workers as w; "
+    code += "print(w.WORKERS.run(lambda: 7, 5))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "7", done.stderr
 
 
 def test_a_process_that_does_not_end_is_killed(tmp_path):

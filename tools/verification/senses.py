@@ -213,11 +213,13 @@ class ToolSenses:
         return Seen(found.call_id, lines)
 
     def _call(self, tool: str, **arguments: object) -> Seen[object] | None:
-        """The result and the id of its call; None if the tool cannot work here."""
+        """The result and the id of its call; None if the tool cannot work here, or has a bug."""
         try:
             value = self.context.call(tool, **arguments)
-        except ToolUnavailable:
-            return None  # the failed call stays on record
+        except ToolFault as fault:  # the failed call stays on record
+            if isinstance(fault, ToolUnavailable) or fault.code == "internal":
+                return None
+            raise
         return Seen(self.context.children[-1].call.id, value)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
+from nuthatch.tools.verification.absent_judges import absent_judges
 from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.correction import Item, correct_items, verify_items
 from nuthatch.tools.verification.rules import POLICIES
@@ -52,7 +53,8 @@ class VerifyAnswer(Tool[CheckArgs, Report]):
             Calibration(context.weights),
             POLICIES[args.policy],
         )
-        return report
+        missing = absent_judges(context.children, report.verdicts)
+        return report.model_copy(update={"notices": [*report.notices, *missing]})
 
 
 class CorrectAnswer(Tool[CheckArgs, Correction]):
@@ -82,7 +84,8 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
             Calibration(context.weights),
             POLICIES[args.policy],
         )
-        return correction
+        missing = absent_judges(context.children, correction.verdicts)
+        return correction.model_copy(update={"notices": [*correction.notices, *missing]})
 
 
 def _item(args: CheckArgs, authors: frozenset[str]) -> Item:

@@ -1,0 +1,55 @@
+"""Which extra of the package brings a module that is missing.
+
+Only the lack of such a module is told so; an import error inside the package shows itself.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nuthatch.tools.faults import ToolUnavailable
+
+EXTRA_OF = {
+    **dict.fromkeys(("av", "filelock", "huggingface_hub", "jinja2", "llguidance"), "vision"),
+    **dict.fromkeys(("cv2", "onnxruntime", "rapidocr"), "vision"),
+    **dict.fromkeys(("pytesseract", "regex", "safetensors", "segment_anything"), "vision"),
+    **dict.fromkeys(("tokenizers", "torch", "torchvision", "transformers"), "vision"),
+    **dict.fromkeys(("scipy", "soundfile", "tiktoken", "whisper"), "audio"),
+    **dict.fromkeys(("accelerate", "jsonschema", "matplotlib", "peft"), "train"),
+    **dict.fromkeys(("psutil", "tqdm", "yaml"), "train"),
+    "bitsandbytes": "quantized",
+    "deepspeed": "deepspeed",
+    "diffusers": "imagine",
+    "groundingdino": "groundingdino",
+}
+"""Top-level module -> extra."""
+
+
+def advice(what: str, error: ImportError, extra: str | None = None) -> str | None:
+    """What to install for `what`; None if it is no module of an extra that is missing.
+
+    Args:
+        extra: the one that brings all that `what` needs, if not just the module's.
+    """
+    module = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or module not in EXTRA_OF:
+        return None
+    return (
+        f"{what} needs a package that is missing ({module}): "
+        f"pip install 'nuthatch[{extra or EXTRA_OF[module]}]'"
+    )
+
+
+@contextmanager
+def needed_for(what: str, extra: str | None = None) -> Iterator[None]:
+    """Imports of modules that come with an extra.
+
+    Raises:
+        ToolUnavailable: one is missing; it says what to install.
+    """
+    try:
+        yield
+    except ImportError as error:
+        message = advice(what, error, extra)
+        if message is None:
+            raise
+        raise ToolUnavailable(message, "dependency_missing") from error
