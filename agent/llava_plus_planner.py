@@ -75,7 +75,7 @@ class LlavaPlusPlanner:
             OSError, ValueError: a file is missing, or does not fit the others.
         """
         core = Core.from_pretrained(folder, **loading).to(device).eval()
-        processor = CoreProcessor.from_pretrained(folder)
+        processor = CoreProcessor.from_pretrained(folder, hub=loading.get("hub", False))
         guess = "v0" if core.config.text_config.vocab_size > 32000 else "v1"
         style = core.config.prompt_style or guess
         if style not in CHATS:

@@ -32,6 +32,8 @@ from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.encoders.clip import Clip
 from nuthatch.mllm.encoders.eva import Eva, EvaConfig
 from nuthatch.mllm.encoders.imagebind import ImageBind
+from nuthatch.mllm.folders import check_fit, local_only
+from nuthatch.mllm.messages import shown
 from nuthatch.mllm.repeating import repeat_media
 
 MEDIA_INPUTS = ("pixel_values", "filter_banks", "media_embeds", "frame_counts")
@@ -349,21 +351,31 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         for part in parts:
             if not any(_within(name, part) for name, _ in self.named_parameters()):
                 known = ", ".join(name for name, _ in self.named_children())
-                raise ValueError(f"no parameter lies in {part!r}; the parts are {known}")
+                raise ValueError(f"no parameter lies in {shown(part)!r}; the parts are {known}")
         for name, parameter in self.named_parameters():
             parameter.requires_grad = any(_within(name, part) for part in parts)
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     @classmethod
     def from_pretrained(
-        cls, folder: Any, *args: Any, dtype: torch.dtype | str = torch.float32, **kwargs: Any
+        cls,
+        folder: Any,
+        *args: Any,
+        dtype: torch.dtype | str = torch.float32,
+        hub: bool = False,
+        **kwargs: Any,
     ) -> Self:
         """The core that `save_pretrained` wrote, ready for use, in float32 unless asked otherwise.
 
+        Args:
+            folder: a path. With `hub` it may be the name of a repository, to be downloaded.
+            kwargs: on to transformers, for instance `quantization_config`, `device_map`.
+
         Raises:
-            OSError: the folder holds no config or no weights.
+            OSError: there is no such folder, or it holds no config or no weights.
             ValueError: a tensor is missing, left over, or of another shape than the config says.
         """
+        kwargs |= {"local_files_only": True} if local_only(folder, hub=hub) else {}
         kwargs |= {"output_loading_info": True, "use_safetensors": True, "dtype": dtype}
         shows_progress = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # it takes a moment only
@@ -374,17 +386,7 @@ class Core(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         finally:
             if shows_progress:
                 logging.enable_progress_bar()
-        wrong = [
-            f"{what}: {', '.join(sorted(str(name) for name in names))}"
-            for what, names in (
-                ("missing", report["missing_keys"]),
-                ("not known", report["unexpected_keys"]),
-                ("of another shape (name, given, expected)", report["mismatched_keys"]),
-            )
-            if names
-        ]
-        if wrong:
-            raise ValueError(f"the weights in {folder} do not fit the config; " + "; ".join(wrong))
+        check_fit(folder, report)
         loaded: Self = core
         if loaded.generation_config.suppress_tokens is None:  # a folder without one of its own
             loaded._suppress_placeholders()

@@ -23,6 +23,7 @@ from nuthatch.mllm.chat_format import ChatFormat, Message
 from nuthatch.mllm.config import CoreConfig, Fit
 from nuthatch.mllm.encoders.fbank import FRAME_LENGTH, beats_filter_bank
 from nuthatch.mllm.encoders.imagebind import ImageBindConfig, imagebind_clips
+from nuthatch.mllm.folders import local_only
 from nuthatch.mllm.layout import Medium, lay_out
 
 Picture = Pictures.Image | NDArray[np.uint8]
@@ -265,19 +266,21 @@ class CoreProcessor:
         self.config.save_pretrained(folder)
 
     @classmethod
-    def from_pretrained(cls, folder: Any) -> Self:
-        """The processor of a core's folder.
+    def from_pretrained(cls, folder: Any, *, hub: bool = False) -> Self:
+        """The processor of a core's folder; with `hub` that of a repository, to be downloaded.
 
         Raises:
-            OSError: the folder holds no `config.json` or no `tokenizer.json`.
+            OSError: there is no such folder, or it holds no `config.json` or no `tokenizer.json`.
         """
-        config = CoreConfig.from_pretrained(folder)
-        if Path(folder).is_dir() and not (Path(folder) / "tokenizer.json").is_file():
+        local = local_only(folder, hub=hub)
+        config = CoreConfig.from_pretrained(folder, local_files_only=local)
+        if local and not (Path(folder) / "tokenizer.json").is_file():
             raise FileNotFoundError(
                 f"no tokenizer.json in {folder}; save_pretrained of a CoreProcessor writes it"
             )
         # Not AutoTokenizer: its Llama tokenizer swallows the space at the start of a text.
-        return cls(config, PreTrainedTokenizerFast.from_pretrained(folder))
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=local)
+        return cls(config, tokenizer)
 
 
 def expand_placeholders(ids: Sequence[int], copies: Mapping[int, int]) -> list[int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nuthatch import __version__
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.extras import advice
 from nuthatch.tools.faults import ToolUnavailable
 
@@ -41,7 +42,7 @@ class _BadUsage(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _BadUsage(f"{message}; see: {self.prog} --help")
+        raise _BadUsage(f"{shown(message, 500)}; see: {self.prog} --help")
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -53,7 +54,7 @@ def _at_least(least: int) -> Callable[[str], int]:
         except ValueError:
             number = None
         if number is None or number < least:
-            message = f"given {text!r}, expected a whole number of at least {least}"
+            message = f"given {shown(text)!r}, expected a whole number of at least {least}"
             raise argparse.ArgumentTypeError(message)
         return number
 
@@ -98,7 +99,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         arguments.settings += rest
         for setting in arguments.settings:
             if setting.find("=") < 1:
-                message = f"given {setting!r}, expected KEY=VALUE in one word, such as seed=1"
+                message = (
+                    f"given {shown(setting)!r}, expected KEY=VALUE in one word, such as seed=1"
+                )
                 arguments.parser.error(message)
     elif rest:
         arguments.parser.error(_not_understood(arguments, rest))
@@ -110,10 +113,11 @@ def _not_understood(arguments: argparse.Namespace, rest: list[str]) -> str:
     if arguments.command is _ask and not any(word.startswith("-") for word in rest):
         files = [word for word in rest if os.path.exists(word)]
         if files:
-            return f"{files[0]} is no part of the question; give it by --image, --audio or --video"
+            file = shown(files[0])
+            return f"{file} is no part of the question; give it by --image, --audio or --video"
         question = " ".join([arguments.question, *rest])
-        return f'the question has several words; put it in quotes: "{question}"'
-    return f"unrecognized arguments: {' '.join(rest)}"
+        return f'the question has several words; put it in quotes: "{shown(question)}"'
+    return f"unrecognized arguments: {shown(' '.join(rest))}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -332,7 +336,8 @@ def _sources(arguments: argparse.Namespace) -> dict[str, list[Path]]:
         name, _, path = given.partition("=")
         if name not in known or not path:
             arguments.parser.error(
-                f"given --source {given}, expected NAME=PATH with a name of {', '.join(known)}"
+                f"given --source {shown(given)}, expected NAME=PATH with a name of "
+                f"{', '.join(known)}"
             )
         sources.setdefault(name, []).append(Path(path))
     if not sources:

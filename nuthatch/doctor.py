@@ -25,7 +25,7 @@ PACKAGES = {
     "rapidocr": ("vision", "reading text"),
     "onnxruntime": ("vision", "reading text"),
     "pytesseract": ("vision", "reading text in a language that is named"),
-    "av": ("vision", "reading videos"),
+    "av": ("vision", "reading videos, and sounds in M4A, AAC, WebM, ..."),
     "matplotlib": ("train", "plots"),
     "PyYAML": ("train", "recipes"),
     "langchain": ("langchain", "reserved: adapters to come"),

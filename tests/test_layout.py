@@ -58,17 +58,19 @@ def test_no_module_imports_itself_by_a_detour():
         for name, path in MODULES.items()
     }
 
-    def detour(start: str, at: str, seen: frozenset[str]) -> list[str] | None:
+    def detour(start: str, at: str, seen: set[str]) -> list[str] | None:
         for target in graph[at]:
             if target == start:
                 return [at]
-            if target not in seen and (rest := detour(start, target, seen | {target})):
-                return [at, *rest]
+            if target not in seen:
+                seen.add(target)  # no way back leads through it, or it would have been found
+                if rest := detour(start, target, seen):
+                    return [at, *rest]
         return None
 
     package = {name for name, path in MODULES.items() if path.name == "__init__.py"}
     for name in graph.keys() - package:
-        cycle = detour(name, name, frozenset(package | {name}))
+        cycle = detour(name, name, package | {name})
         assert cycle is None, f"import cycle: {' > '.join([*cycle, name])}"
 
 

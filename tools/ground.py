@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.detect import Found
 from nuthatch.tools.faults import RetryCall
@@ -37,7 +38,7 @@ class Phrase(BaseModel):
         if self.end - self.start != len(self.text):
             raise ValueError(
                 f"characters {self.start} to {self.end} are {self.end - self.start}, but "
-                f"{self.text!r} has {len(self.text)}; give end = start + length"
+                f"{shown(self.text)!r} has {len(self.text)}; give end = start + length"
             )
         return self
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.word_lists import Vocabulary
 
@@ -113,7 +114,7 @@ def prompt(
         ValueError: no such mode, or a blank question.
     """
     if mode not in _STYLES:
-        raise ValueError(f"mode is {mode!r}; expected one of {', '.join(get_args(Mode))}")
+        raise ValueError(f"mode is {shown(mode)!r}; expected one of {', '.join(get_args(Mode))}")
     if not question.strip():
         raise ValueError("the question is blank; give the one to be answered")
     style = _STYLES[mode]

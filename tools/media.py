@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.blobs import (
     Blobs,
     encode_png,
@@ -42,7 +43,7 @@ from nuthatch.tools.ingest import (
     read_file,
     read_image,
 )
-from nuthatch.tools.video import FRAMES, VideoSource, read_video
+from nuthatch.tools.video import FRAMES, VideoSource, read_video, video_file
 
 MediaKind = Literal["image", "audio", "video", "mask"]
 DECODED_BYTES = 256 * 2**20
@@ -260,19 +261,19 @@ class MediaStore:
             )
 
     def add_video(self, source: VideoSource, *, frames: int = FRAMES) -> list[Media]:
-        """Take in a video: a path or the bytes of a file.
+        """Take in a video: a path, bytes, an open binary file or a `data:` address.
 
-        Returns the video, up to `frames` of its frames, spread evenly, and its sound if it has one.
+        Returns the video, up to `frames` of its frames, spread evenly, and its sound if it has one;
+        a sound file is a video without frames.
 
         Raises:
             MediaError: missing, empty, broken, too large or too long, no frame is whole, or PyAV
                 is not installed; nothing is stored then.
             StoreError: it cannot be written.
         """
-        clip, sound = read_video(source, frames)
-        sha256, path = self._blobs.store(
-            source if isinstance(source, bytes) else Path(source), "video"
-        )
+        file = video_file(source)
+        clip, sound = read_video(file, frames)
+        sha256, path = self._blobs.store(file, "video")
         with self._lock:
             video = self._enter(
                 Media(
@@ -280,8 +281,8 @@ class MediaStore:
                     type="video",
                     sha256=sha256,
                     path=path,
-                    width=clip.width,
-                    height=clip.height,
+                    width=clip.width or None,
+                    height=clip.height or None,
                     seconds=clip.seconds,
                     frames=clip.total,
                     note=clip.note,
@@ -397,4 +398,6 @@ class MediaStore:
 
     def _unknown(self, handle: str, kind: MediaKind | None = None) -> str:
         live = ", ".join(self.handles(kind)) or "none"
-        return f"there is no {kind or 'medium'} '{handle}' in this talk; live handles: {live}"
+        return (
+            f"there is no {kind or 'medium'} '{shown(handle)}' in this talk; live handles: {live}"
+        )

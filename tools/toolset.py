@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.arguments import (
     arguments_schema,
     check_arguments,
@@ -71,7 +72,7 @@ class ToolSet:
             return self._tools[name]
         near = difflib.get_close_matches(name, self._tools, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"tools: {', '.join(self._tools)}"
-        raise RetryCall(f"there is no tool '{name}'; {hint}", "unknown_tool")
+        raise RetryCall(f"there is no tool '{shown(name)}'; {hint}", "unknown_tool")
 
     @property
     def names(self) -> list[str]:
@@ -104,7 +105,7 @@ class ToolSet:
             args = tool.Args.model_validate(call.arguments)
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: "
+                f"{shown('.'.join(map(str, fault['loc']))) or 'arguments'}: "
                 f"{clipped(fault['msg'], 300)}"
                 for fault in error.errors()[:3]
             )

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.faults import RetryCall, ToolUnavailable
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
 
@@ -55,28 +56,32 @@ class Vocabulary:
         tidy = list(dict.fromkeys(tuple(" ".join(part.split()) for part in row) for row in rows))
         if not tidy or not all(all(row) for row in tidy):
             given = f"{len(tidy)} entries, of which some are blank" if tidy else "no entry"
-            raise ValueError(f"vocabulary {name!r} has {given}; give labels or pairs, none blank")
+            raise ValueError(
+                f"vocabulary {shown(name)!r} has {given}; give labels or pairs, none blank"
+            )
         for part in (part for row in tidy for part in row):
             if not _is_text(part):
-                raise ValueError(f"vocabulary {name!r} holds {part!r}, which is no text")
+                raise ValueError(
+                    f"vocabulary {shown(name)!r} holds {shown(part)!r}, which is no text"
+                )
         sizes = {len(row) for row in tidy}
         if sizes not in ({1}, {2}):
             raise ValueError(
-                f"vocabulary {name!r} has entries of {sorted(sizes)} parts; give labels only, or "
-                "pairs (object, attribute) only"
+                f"vocabulary {shown(name)!r} has entries of {sorted(sizes)} parts; give labels "
+                "only, or pairs (object, attribute) only"
             )
         template = template or (TAG if sizes == {1} else ATTRIBUTE)
         try:
             sentences = {template.format(*row) for row in tidy}
         except (IndexError, KeyError, ValueError) as error:
             raise ValueError(
-                f"template {template!r} does not fit: write {{0}} for the label or object, {{1}} "
-                "for the attribute of a pair, and doubled braces for braces"
+                f"template {shown(template)!r} does not fit: write {{0}} for the label or object, "
+                "{1} for the attribute of a pair, and doubled braces for braces"
             ) from error
         if len(sentences) < len(tidy):
             raise ValueError(
-                f"template {template!r} makes {len(sentences)} sentences of {len(tidy)} entries; "
-                "it must use every part of an entry"
+                f"template {shown(template)!r} makes {len(sentences)} sentences of {len(tidy)} "
+                "entries; it must use every part of an entry"
             )
         return cls(name, tuple(tidy), template)
 

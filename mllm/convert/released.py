@@ -331,7 +331,7 @@ def _save_tokenizer(
     for folder in (Path(path) for paths in given for path in paths):
         if (folder / "tokenizer.json").is_file():
             # Not AutoTokenizer: its Llama tokenizer swallows the space at the start of a text.
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
             if min(config.media_token_ids) >= config.text_config.vocab_size:
                 _add_placeholders(tokenizer, config, folder)
             tokenizer.save_pretrained(out)

@@ -10,7 +10,7 @@ import soundfile
 from av.stream import Disposition
 from PIL import Image
 
-from nuthatch.mllm import video
+from nuthatch.mllm import container, video
 from nuthatch.mllm.video import SAMPLE_RATE, VideoError, read_audio_track, read_frames
 from tests.mllm.little_videos import seen, tone, write_video
 
@@ -130,6 +130,38 @@ def test_a_file_that_keeps_its_promises_is_decoded_once(wanted, tmp_path, monkey
     assert len(passes) == 1
 
 
+@pytest.mark.parametrize(("name", "codec"), FILES)
+def test_in_a_long_video_few_frames_are_found_without_decoding_all(
+    name, codec, tmp_path, monkeypatch
+):
+    path = write_video(tmp_path / name, 60, rate=10, codec=codec)
+    whole = read_frames(path, 4)
+    monkeypatch.setattr(video, "LONG", 0)
+    decoded, decode = [], video.decoded
+    monkeypatch.setattr(
+        video, "decoded", lambda *given: (decoded.append(1) or one for one in decode(*given))
+    )
+    clip = read_frames(path, 4)
+    assert clip.times == whole.times
+    assert clip.total == whole.total
+    assert clip.seconds == pytest.approx(whole.seconds)
+    for frame, same in zip(clip.frames, whole.frames, strict=True):
+        assert np.array_equal(frame, same)
+    assert (len(decoded) < 60) == (name not in ("a.ts", "a.h264"))  # these have no index
+
+
+def test_a_frame_that_is_damaged_is_left_out_in_a_long_video_too(tmp_path, monkeypatch):
+    data = bytearray(write_video(tmp_path / "a.avi", 30, codec="mjpeg").read_bytes())
+    start = data.find(b"\xff\xd8", len(data) // 2)
+    end = data.find(b"\xff\xd9", start)
+    data[start:end] = bytes(end - start)
+    whole = [read_frames(bytes(data), [time / 10]).times for time in range(30)]
+    monkeypatch.setattr(video, "LONG", 0)
+    found = [read_frames(bytes(data), [time / 10]).times for time in range(30)]
+    assert found == whole
+    assert len({*map(tuple, whole)}) == 29  # one is not there
+
+
 # -- upright --------------------------------------------------------------------------------------
 
 TURNS = {
@@ -183,8 +215,8 @@ def test_a_silent_film_has_no_sound(tmp_path):
 
 def test_a_file_without_a_duration_in_its_header_is_measured(tmp_path):
     path = write_video(tmp_path / "a.mkv", codec="libx264", live="1")
-    with av.open(str(path)) as container:
-        assert container.duration is None
+    with av.open(str(path)) as file:
+        assert file.duration is None
     assert read_frames(path).seconds == pytest.approx(3.0)
 
 
@@ -233,7 +265,7 @@ def test_packets_come_as_far_as_the_file_goes():
         yield SimpleNamespace(size=1, is_corrupt=False)
         raise av.error.InvalidDataError(1, "Invalid data found")
 
-    assert len(list(video._packets(SimpleNamespace(demux=demux), None))) == 1
+    assert len(list(container.packets(SimpleNamespace(demux=demux), None))) == 1
 
 
 @pytest.mark.parametrize("part", [0.9, 0.5])
@@ -318,7 +350,7 @@ def test_six_minutes_are_more_than_is_read(options, tmp_path):
 )
 def test_what_is_too_large_is_refused_with_the_limit(limit, value, words, tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4")
-    monkeypatch.setattr(video, limit, value)
+    monkeypatch.setattr(container if limit == "MAX_FILE_BYTES" else video, limit, value)
     error = refusal(path)
     assert error.code == "limit_exceeded"
     assert words in error.message
@@ -336,6 +368,6 @@ def test_frames_that_are_larger_than_the_header_says_are_not_decoded(tmp_path, m
 
 def test_a_sound_that_is_longer_than_the_pictures_has_the_same_limit(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mkv", 2, sound=2.0, live="1")
-    monkeypatch.setattr(video, "MAX_SECONDS", 1.0)
+    monkeypatch.setattr(container, "MAX_SECONDS", 1.0)
     with pytest.raises(VideoError, match="at most 1 s"):
         read_audio_track(path)

@@ -13,7 +13,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from nuthatch.tools import ingest
+from nuthatch.tools import media_types
+from nuthatch.tools.audio_files import decode_audio
 from nuthatch.tools.ingest import MediaError, read_audio, read_image
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
@@ -118,10 +119,10 @@ def test_a_text_that_would_fill_the_memory_is_refused():
 def test_samples_of_all_channels_are_counted_before_any_is_decoded(monkeypatch):
     many = sound("FLAC", np.zeros((4000, 8)))
     assert len(read_audio(many)[0]) == 4000
-    monkeypatch.setattr(ingest, "MAX_VALUES", 31_999)
-    monkeypatch.setattr(soundfile, "read", None)
+    monkeypatch.setattr(media_types, "MAX_VALUES", 31_999)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
     with pytest.raises(MediaError, match="32,000 samples in all channels") as caught:
-        read_audio(many)
+        decode_audio(many, "the sound")
     assert caught.value.code == "limit_exceeded"
     with pytest.raises(MediaError, match="32,000 samples in all channels"):
         read_audio(np.zeros((4000, 8)))

@@ -131,7 +131,7 @@ def test_a_rotated_photo_is_made_upright():
 
 
 def test_an_array_of_another_shape_is_refused():
-    assert "expected (height, width, 3) uint8" in refusal(read_image, np.zeros((9, 9))).message
+    assert "expected (height, width, 3) uint8" in refusal(read_image, np.zeros((9, 9, 2))).message
 
 
 def test_stereo_at_8_khz_becomes_mono_at_16_khz():

@@ -137,7 +137,9 @@ def train(config: Config) -> None:
         learner = composed(config, core, categories, sounds)
     else:
         learner = gone_on_with(config, core, categories, sounds)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(config.start or config.read_and_call)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(
+        config.start or config.read_and_call, local_files_only=True
+    )
     media = MediaMaker(
         CoreProcessor(core, tokenizer),
         QuerySimulator(categories, sounds, core.num_query_tokens),

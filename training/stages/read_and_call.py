@@ -130,7 +130,7 @@ def tokenizer_of(config: Config, core: CoreConfig) -> PreTrainedTokenizerFast:
         vocabulary = core.text_config.vocab_size
         trained = train_tokenizer(texts(config.tokenizer_samples), vocab_size=vocabulary)
         trained.save_pretrained(config.export)
-    return PreTrainedTokenizerFast.from_pretrained(config.export)
+    return PreTrainedTokenizerFast.from_pretrained(config.export, local_files_only=True)
 
 
 def texts(number: int) -> Iterator[str]:
