@@ -9,7 +9,7 @@ label. Pictures and labels meet nowhere else: a score does not depend on the oth
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +31,7 @@ from nuthatch.tools.detectors import (
     keep_distinct,
 )
 from nuthatch.tools.framing import Framing
+from nuthatch.tools.views import views
 
 STRIDE = 8
 """Pixels of the network's input from one cell to the next."""
@@ -234,19 +235,23 @@ class HeatmapDetector:
     def find(
         self, images: Sequence[Image], labels: Sequence[Sequence[str]], *, threshold: float
     ) -> list[list[Found]]:
-        """See `Detector.find`."""
+        """See `Detector.find`; wide, tall and stretched pictures, and those with plain margins, are
+        also looked at more closely, see `views`."""
         wanted = check(images, labels, threshold)
-        found: list[list[Found]] = []
-        for start in range(0, len(images), PICTURES_AT_ONCE):
-            batch = slice(start, start + PICTURES_AT_ONCE)
-            every = list(dict.fromkeys(label for each in wanted[batch] for label in each))
-            scores, boxes, inside = self._read(images[batch], every)
-            for index, (image, asked) in enumerate(zip(images[batch], wanted[batch], strict=True)):
-                columns = [every.index(label) for label in asked]
-                pixels = self._framing.pixels(boxes[index], image, inside[index])
-                hits = above(pixels, scores[index][:, columns], asked, threshold)
-                found.append(keep_distinct(hits, self.duplicate_iou))
-        return found
+        looks = [(number, view) for number, image in enumerate(images) for view in views(image)]
+        found: list[list[Found]] = [[] for _ in images]
+        for start in range(0, len(looks), PICTURES_AT_ONCE):
+            batch = looks[start : start + PICTURES_AT_ONCE]
+            every = list(dict.fromkeys(label for number, _ in batch for label in wanted[number]))
+            parts = [view.of(images[number]) for number, view in batch]
+            scores, boxes, inside = self._read(parts, every)
+            for row, (number, view) in enumerate(batch):
+                columns = [every.index(label) for label in wanted[number]]
+                pixels = self._framing.pixels(boxes[row], parts[row], inside[row])
+                hits = above(pixels, scores[row][:, columns], wanted[number], threshold)
+                placed = [replace(hit, box=view.place(hit.box)) for hit in hits]
+                found[number] += [hit for hit in placed if view.suits(hit.box)]
+        return [keep_distinct(each, self.duplicate_iou) for each in found]
 
     def _read(
         self, images: Sequence[Image], labels: Sequence[str]

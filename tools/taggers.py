@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nuthatch.tools.views import views
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
 
 Image = NDArray[np.uint8]
@@ -129,8 +130,14 @@ class Tagger:
         return self._predict(cut(image, widen(np.asarray(boxes, np.float64))))
 
     def tag_image(self, image: Image) -> dict[str, float]:
-        """For every category the best score of all tiles: is it anywhere in the picture?"""
-        scores = self._predict(cut(image, tiles(image.shape[1], image.shape[0]))).categories
+        """For every category the best score of all tiles: is it anywhere in the picture?
+
+        Wide, tall and stretched pictures, and those with plain margins, are also looked at more
+        closely, see `views`.
+        """
+        parts = [view.of(image) for view in views(image)]
+        crops = [cut(part, tiles(part.shape[1], part.shape[0])) for part in parts]
+        scores = self._predict(np.concatenate(crops)).categories
         return dict(zip(CATEGORIES, scores.max(axis=0).tolist(), strict=False))
 
     def _predict(self, crops: NDArray[np.uint8]) -> CropTags:
