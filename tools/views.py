@@ -40,7 +40,7 @@ EDGE = 0.02
 MOST_TILES = 16
 SMALLEST, LARGEST = 0.09, 0.7
 """Longer sides of boxes, by the view's side, that a finer or a coarser view leaves to this one."""
-SAMPLES = 512
+SAMPLES = 256
 """Of a row or a column at most, to find the margins."""
 PLAIN = 28
 """Largest difference of neighbouring samples, in levels of a channel, within a plain margin."""
@@ -143,19 +143,14 @@ def views(image: Image) -> list[View]:
     ]
 
 
-def is_ordinary(image: Image) -> bool:
-    """Whether a picture is looked at as a whole only, as it was when the judges were measured."""
-    return len(views(image)) == 1
-
-
-def too_small(image: Image) -> bool:
-    """Whether objects may be too small in a picture for anybody to say that they are not there:
-    it is too narrow, or too long for its tiles."""
-    height, width = image.shape[:2]
-    if min(height, width) < LEAST_SIDE:
+def too_small(looks: list[View]) -> bool:
+    """Whether objects may be too small in a picture with these views for anybody to say that they
+    are not there: it is too narrow, or too long for its tiles."""
+    x1, y1, x2, y2 = looks[0].box
+    if min(x2 - x1, y2 - y1) < LEAST_SIDE:
         return True
-    part = views(image)[-1].box
-    return aspect(part) > ORDINARY_ASPECT and not any(tiles(part))
+    tiled = any(view.within is not None for view in looks)
+    return not tiled and aspect(looks[-1].box) > STRETCHED
 
 
 def content_of(image: Image) -> Content:
@@ -166,10 +161,10 @@ def content_of(image: Image) -> Content:
     """
     height, width = image.shape[:2]
     step = max(1, math.ceil(max(height, width) / SAMPLES))
-    samples = image[::step, ::step].astype(np.int16)
-    across = np.abs(np.diff(samples, axis=1)).max(axis=2, initial=0) > PLAIN
-    down = np.abs(np.diff(samples, axis=0)).max(axis=2, initial=0) > PLAIN
-    detailed = np.zeros(samples.shape[:2], bool)
+    samples = image[::step, ::step].transpose(2, 0, 1).astype(np.int16, order="C")
+    across = np.abs(np.diff(samples, axis=2)).max(axis=0) > PLAIN
+    down = np.abs(np.diff(samples, axis=1)).max(axis=0) > PLAIN
+    detailed = np.zeros(samples.shape[1:], bool)
     detailed[:, 1:] |= across
     detailed[:, :-1] |= across
     detailed[1:] |= down

@@ -31,7 +31,7 @@ from nuthatch.tools.verification.senses import (
 )
 from nuthatch.tools.verification.types import WRITTEN, Claim, Evidence
 from nuthatch.tools.verification.words import OPPOSITE
-from nuthatch.tools.views import is_ordinary, too_small
+from nuthatch.tools.views import too_small, views
 from nuthatch.tools.vocabulary import CATEGORIES
 
 NOISE = 0.02
@@ -184,12 +184,13 @@ def _see(
     for row, picture in enumerate(pictures):
         pixels = senses.pixels(picture)
         height, width = pixels.shape[:2]
+        looks = views(pixels)
         findings = Findings(
             calibration,
             width,
             height,
-            is_ordinary(pixels),
-            too_small(pixels),
+            len(looks) == 1,
+            too_small(looks),
             tagged=tagged[row] if tagged else None,
         )
         if found is not None:
