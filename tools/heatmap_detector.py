@@ -8,6 +8,7 @@ label. Pictures and labels meet nowhere else: a score does not depend on the oth
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from nuthatch.tools.detectors import (
 )
 from nuthatch.tools.framing import Framing
 from nuthatch.tools.views import views
+from nuthatch.tools.vocabulary import CATEGORIES
 
 STRIDE = 8
 """Pixels of the network's input from one cell to the next."""
@@ -239,19 +241,37 @@ class HeatmapDetector:
         also looked at more closely, see `views`."""
         wanted = check(images, labels, threshold)
         looks = [(number, view) for number, image in enumerate(images) for view in views(image)]
-        found: list[list[Found]] = [[] for _ in images]
+        unclear = {number for number, view in looks if view.squeezed}
+        found: dict[tuple[int, bool], list[Found]] = defaultdict(list)
+        fits: dict[tuple[int, bool], list[Found]] = defaultdict(list)
         for start in range(0, len(looks), PICTURES_AT_ONCE):
             batch = looks[start : start + PICTURES_AT_ONCE]
-            every = list(dict.fromkeys(label for number, _ in batch for label in wanted[number]))
+            numbers = [number for number, _ in batch]
+            every = dict.fromkeys(label for number in numbers for label in wanted[number])
+            if unclear.intersection(numbers):
+                every |= dict.fromkeys(CATEGORIES)
+            columns = {label: column for column, label in enumerate(every)}
             parts = [view.of(images[number]) for number, view in batch]
-            scores, boxes, inside = self._read(parts, every)
+            scores, boxes, inside = self._read(parts, list(every))
             for row, (number, view) in enumerate(batch):
-                columns = [every.index(label) for label in wanted[number]]
                 pixels = self._framing.pixels(boxes[row], parts[row], inside[row])
-                hits = above(pixels, scores[row][:, columns], wanted[number], threshold)
-                placed = [replace(hit, box=view.place(hit.box)) for hit in hits]
-                found[number] += [hit for hit in placed if view.suits(hit.box)]
-        return [keep_distinct(each, self.duplicate_iou) for each in found]
+
+                def hits(labels: Sequence[str], least: float) -> list[Found]:
+                    chosen = scores[row][:, [columns[label] for label in labels]]  # noqa: B023
+                    hits = above(pixels, chosen, labels, least)  # noqa: B023
+                    placed = [replace(hit, box=view.place(hit.box)) for hit in hits]  # noqa: B023
+                    return [hit for hit in placed if view.suits(hit.box)]  # noqa: B023
+
+                found[number, view.squeezed] += hits(wanted[number], threshold)
+                if number in unclear:
+                    fits[number, view.squeezed] += hits(CATEGORIES, self.threshold)
+        squeezed = {
+            each for each in unclear if _weight(fits[each, True]) > _weight(fits[each, False])
+        }
+        return [
+            keep_distinct(found[number, number in squeezed], self.duplicate_iou)
+            for number in range(len(images))
+        ]
 
     def _read(
         self, images: Sequence[Image], labels: Sequence[str]
@@ -270,6 +290,14 @@ class HeatmapDetector:
             vectors = self._network.phrases(ids)
             self._vectors |= dict(zip(new, vectors, strict=True))
         return torch.stack([self._vectors[label] for label in labels])
+
+
+def _weight(found: Sequence[Found]) -> float:
+    """How much a detector makes of a picture: what the scores of all it finds, one at a place, are
+    above one half. Of 124 stretched pictures of the split "calibrate" 97 % have more of it when
+    they are squeezed; of 155 that are not stretched, none."""
+    places = keep_distinct([replace(each, label="") for each in found])
+    return sum(max(0.0, each.score - 0.5) for each in places)
 
 
 def phrase_ids(tokenizer: Tokenizer, labels: Sequence[str], longest: int) -> Tensor:

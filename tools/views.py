@@ -25,7 +25,7 @@ ORDINARY_ASPECT = 1.5
 """Longer by shorter side, up to which a part of a picture is looked at as it is."""
 STRETCHED = 3.3
 """Longer by shorter side, up to which a picture may be a square one that was stretched."""
-FILLED = 0.75
+FILLED = 0.6
 """Share of the picture's longer side from which its content fills it."""
 LONG = 2.0
 """As `ORDINARY_ASPECT`, of a content with margins: a single object may be as long."""
@@ -38,6 +38,7 @@ whole in one."""
 EDGE = 0.02
 """Of a tile's side: a box that ends nearer than this to where the tile cuts the picture is cut."""
 MOST_TILES = 16
+"""With detail; where there are more, objects are too small to be looked for."""
 SMALLEST, LARGEST = 0.09, 0.7
 """Longer sides of boxes, by the view's side, that a finer or a coarser view leaves to this one."""
 SAMPLES = 256
@@ -107,7 +108,7 @@ def views(image: Image) -> list[View]:
 
     Parts of about square shape are looked at as they are; a longer one also squeezed to a square,
     in case the picture was stretched, and in square tiles, in case it is long. Tiles without any
-    detail are left out.
+    detail are left out, and all where there are more than `MOST_TILES`.
     """
     height, width = image.shape[:2]
     content = content_of(image)
@@ -128,10 +129,11 @@ def views(image: Image) -> list[View]:
     ]
     tiled = aspect(closest) > ORDINARY_ASPECT
     if tiled:
+        detailed = [tile for tile in tiles(closest) if shows(content, tile)]
         closer += [
             View(tile, coarsest=False, within=_uncut(tile, closest))
-            for tile in tiles(closest)
-            if shows(content, tile)
+            for tile in detailed
+            if len(detailed) <= MOST_TILES
         ]
     last = len(parts) - 1
     return [
@@ -194,12 +196,10 @@ def around(box: Box, side: float, width: int, height: int) -> Box:
 
 
 def tiles(part: Box) -> Iterator[Box]:
-    """Squares that cover a long part and overlap; none where more than `MOST_TILES` were needed."""
+    """Squares that cover a long part and overlap."""
     x1, y1, x2, y2 = part
     side, length = sorted((x2 - x1, y2 - y1))
     count = math.ceil((length - side) / (STRIDE * side)) + 1
-    if count > MOST_TILES:
-        return
     for start in np.linspace(0, length - side, count).round().astype(int).tolist():
         x, y = (x1 + start, y1) if x2 - x1 > y2 - y1 else (x1, y1 + start)
         yield x, y, x + side, y + side
@@ -220,12 +220,14 @@ def aspect(part: Box) -> float:
 def _uncut(tile: Box, part: Box) -> Box:
     """The tile without its rims, where it cuts through the part."""
     rim = math.ceil(EDGE * (tile[2] - tile[0]))
-    low = [side if side == end else side + rim for side, end in zip(tile[:2], part[:2], strict=True)]
-    high = [side if side == end else side - rim for side, end in zip(tile[2:], part[2:], strict=True)]
+    low = [
+        side if side == end else side + rim for side, end in zip(tile[:2], part[:2], strict=True)
+    ]
+    high = [
+        side if side == end else side - rim for side, end in zip(tile[2:], part[2:], strict=True)
+    ]
     return low[0], low[1], high[0], high[1]
 
 
 def _lies_in(box: Box4, part: Box) -> bool:
-    return (
-        box[0] >= part[0] and box[1] >= part[1] and box[2] <= part[2] and box[3] <= part[3]
-    )
+    return box[0] >= part[0] and box[1] >= part[1] and box[2] <= part[2] and box[3] <= part[3]

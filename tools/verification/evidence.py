@@ -73,10 +73,15 @@ def _existence(claim: Claim, findings: Findings) -> Iterator[Evidence]:
             )
     if findings.tagged and name in findings.tagged.value:
         score = findings.tagged.value[name]
+        chance = kept_inside(calibration.tagged.probability(name, score), findings.ordinary)
+        closely = candidates[0].by_tagger if candidates else None
+        if not findings.ordinary and closely is not None and closely <= AGAINST:
+            # Of many views one looks like anything: it does not second a box that does not.
+            chance = min(chance, 0.5)
         yield _item(
             ("tag", findings.tagged.call_id, "tagger"),
             (score, "best tile's probability"),
-            kept_inside(calibration.tagged.probability(name, score), findings.ordinary),
+            chance,
         )
 
 

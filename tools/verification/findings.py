@@ -244,9 +244,7 @@ def _register(
     _measure(findings, case.claims, senses)
 
 
-def _described(
-    each: Instance, region: Seen[Region] | None, calibration: Calibration
-) -> Instance:
+def _described(each: Instance, region: Seen[Region] | None, calibration: Calibration) -> Instance:
     if region is None:
         return each
     name = each.sighting.label
