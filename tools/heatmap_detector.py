@@ -9,7 +9,7 @@ label. Pictures and labels meet nowhere else: a score does not depend on the oth
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -32,7 +32,7 @@ from nuthatch.tools.detectors import (
     keep_distinct,
 )
 from nuthatch.tools.framing import Framing
-from nuthatch.tools.views import views
+from nuthatch.tools.views import View, views
 from nuthatch.tools.vocabulary import CATEGORIES
 
 STRIDE = 8
@@ -243,33 +243,27 @@ class HeatmapDetector:
         looks = [(number, view) for number, image in enumerate(images) for view in views(image)]
         unclear = {number for number, view in looks if view.squeezed}
         found: dict[tuple[int, bool], list[Found]] = defaultdict(list)
-        fits: dict[tuple[int, bool], list[Found]] = defaultdict(list)
+        known: dict[tuple[int, bool], list[Found]] = defaultdict(list)
         for start in range(0, len(looks), PICTURES_AT_ONCE):
             batch = looks[start : start + PICTURES_AT_ONCE]
             numbers = [number for number, _ in batch]
             every = dict.fromkeys(label for number in numbers for label in wanted[number])
             if unclear.intersection(numbers):
                 every |= dict.fromkeys(CATEGORIES)
-            columns = {label: column for column, label in enumerate(every)}
             parts = [view.of(images[number]) for number, view in batch]
             scores, boxes, inside = self._read(parts, list(every))
             for row, (number, view) in enumerate(batch):
                 pixels = self._framing.pixels(boxes[row], parts[row], inside[row])
-
-                def hits(labels: Sequence[str], least: float) -> list[Found]:
-                    chosen = scores[row][:, [columns[label] for label in labels]]  # noqa: B023
-                    hits = above(pixels, chosen, labels, least)  # noqa: B023
-                    placed = [replace(hit, box=view.place(hit.box)) for hit in hits]  # noqa: B023
-                    return [hit for hit in placed if view.suits(hit.box)]  # noqa: B023
-
-                found[number, view.squeezed] += hits(wanted[number], threshold)
+                by_label = dict(zip(every, scores[row].T, strict=True))
+                seen = number, view.squeezed
+                found[seen] += _seen(view, pixels, by_label, wanted[number], threshold)
                 if number in unclear:
-                    fits[number, view.squeezed] += hits(CATEGORIES, self.threshold)
-        squeezed = {
-            each for each in unclear if _weight(fits[each, True]) > _weight(fits[each, False])
-        }
+                    known[seen] += _seen(view, pixels, by_label, CATEGORIES, self.threshold)
         return [
-            keep_distinct(found[number, number in squeezed], self.duplicate_iou)
+            keep_distinct(
+                found[number, _weight(known[number, True]) > _weight(known[number, False])],
+                self.duplicate_iou,
+            )
             for number in range(len(images))
         ]
 
@@ -290,6 +284,19 @@ class HeatmapDetector:
             vectors = self._network.phrases(ids)
             self._vectors |= dict(zip(new, vectors, strict=True))
         return torch.stack([self._vectors[label] for label in labels])
+
+
+def _seen(
+    view: View,
+    boxes: NDArray[np.float32],
+    scores: Mapping[str, NDArray[np.float32]],
+    labels: Sequence[str],
+    threshold: float,
+) -> list[Found]:
+    """What a view shows of these labels, in pixels of the picture, if it is the view to tell it."""
+    chosen = np.stack([scores[label] for label in labels], axis=1)
+    hits = [replace(h, box=view.place(h.box)) for h in above(boxes, chosen, labels, threshold)]
+    return [hit for hit in hits if view.suits(hit.box)]
 
 
 def _weight(found: Sequence[Found]) -> float:
