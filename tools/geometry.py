@@ -165,7 +165,7 @@ class Mask(BaseModel):
 
     def box(self) -> Box | None:
         """The smallest box around the mask's pixels; None where it has none."""
-        height, width = self.size
+        height = self.size[0]
         ends = np.cumsum([0, *_decode_counts(self.counts)])
         starts, stops = ends[1:-1:2], ends[2::2] - 1  # of the mask's runs, down the columns
         real = stops >= starts

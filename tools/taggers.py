@@ -223,7 +223,8 @@ def cut(image: Image, boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 def _scaled(picture: PIL.Image.Image, box: Sequence[float]) -> NDArray[np.uint8]:
     size = (CROP_SIDE, CROP_SIDE)
-    crop = picture.resize(size, PIL.Image.Resampling.BILINEAR, box=tuple(box))
+    x1, y1, x2, y2 = box
+    crop = picture.resize(size, PIL.Image.Resampling.BILINEAR, box=(x1, y1, x2, y2))
     return np.asarray(crop)
 
 

@@ -1,5 +1,5 @@
-"""Where to look in a picture, so that what is small in it is seen: views of wide, tall and stretched
-pictures, and of those with plain margins.
+"""Where to look in a picture, so that what is small in it is seen: views of wide, tall and
+stretched pictures, and of those with plain margins.
 
 A detector or tagger that scales a picture to a fixed size loses small objects. A view is a part of
 the picture at about the shape and scale that such a model was trained on. An ordinary picture, of
@@ -220,12 +220,8 @@ def aspect(part: Box) -> float:
 def _uncut(tile: Box, part: Box) -> Box:
     """The tile without its rims, where it cuts through the part."""
     rim = math.ceil(EDGE * (tile[2] - tile[0]))
-    low = [
-        side if side == end else side + rim for side, end in zip(tile[:2], part[:2], strict=True)
-    ]
-    high = [
-        side if side == end else side - rim for side, end in zip(tile[2:], part[2:], strict=True)
-    ]
+    low = [at if at == end else at + rim for at, end in zip(tile[:2], part[:2], strict=True)]
+    high = [at if at == end else at - rim for at, end in zip(tile[2:], part[2:], strict=True)]
     return low[0], low[1], high[0], high[1]
 
 
