@@ -5,7 +5,7 @@ Boxes are x1 y1 x2 y2 as float pixels of the given picture, right and bottom exc
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -274,12 +274,27 @@ def find_in_tiles(
     )
     found: list[list[Found]] = [[] for _ in images]
     for (index, part), hits in zip(views, parts_found, strict=True):
-        found[index] += _whole_ones(hits, part, images[index])
+        x1, y1, x2, y2 = part
+        found[index] += _whole_ones(clipped(hits, x2 - x1, y2 - y1), part, images[index])
     overlap = getattr(detector, "duplicate_iou", DUPLICATE_IOU)
     return [
         keep_distinct(each, overlap) if number > 1 else each
         for each, number in zip(found, tiles, strict=True)
     ]
+
+
+def clipped(found: Iterable[Found], width: int, height: int) -> list[Found]:
+    """What a detector found in a picture of this size, boxes clipped to it; without those that have
+    no part inside, or coordinates or a score that are no numbers."""
+    kept = []
+    for each in found:
+        x1, y1, x2, y2 = each.box
+        if not all(map(math.isfinite, (*each.box, each.score))):
+            continue
+        box = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
+        if box[0] < box[2] and box[1] < box[3]:
+            kept.append(each if box == each.box else replace(each, box=box))
+    return kept
 
 
 def tiles_of(width: int, height: int, number: int) -> list[tuple[int, int, int, int]]:

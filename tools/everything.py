@@ -76,42 +76,32 @@ def everything(
         )
         good = quality > min_predicted_iou  # (n, 3): before anything is scaled up
         if good.any():
-            scaled = segmenter.sam.postprocess_masks(
-                logits[good][:, None], frame.input_size, frame.original_size
-            )[:, 0]
-            found += _stable(
-                scaled, quality[good], segmenter.sam.mask_threshold, min_stability, min_area
-            )
+            threshold = segmenter.sam.mask_threshold
+            for scaled, rated in zip(
+                segmenter.scaled(logits[good], frame), quality[good].tolist(), strict=True
+            ):
+                one = _stable(scaled, rated, threshold, min_stability, min_area)
+                found += [one] if one else []
     return _distinct(found, max_box_iou)
 
 
 def _stable(
-    scaled: Tensor, quality: Tensor, threshold: float, least: float, min_area: int
-) -> list[Segmented]:
-    """Logits (n, H, W) to the masks that stand still."""
-    larger = (scaled > threshold - STABILITY_OFFSET).sum((1, 2))
-    smaller = (scaled > threshold + STABILITY_OFFSET).sum((1, 2))
-    stability = smaller / larger.clamp_min(1)
-    masks = scaled > threshold
-    keep = (stability >= least) & (masks.sum((1, 2)) >= max(min_area, 1))
-    kept = []
-    for index in keep.nonzero()[:, 0].tolist():
-        mask = masks[index].cpu().numpy()
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        kept.append(
-            Segmented(
-                mask=Mask.of(mask),
-                box=(
-                    float(columns[0]),
-                    float(rows[0]),
-                    float(columns[-1] + 1),
-                    float(rows[-1] + 1),
-                ),
-                predicted_iou=min(1.0, max(0.0, float(quality[index]))),
-                stability=float(stability[index]),
-            )
-        )
-    return kept
+    scaled: Tensor, quality: float, threshold: float, least: float, min_area: int
+) -> Segmented | None:
+    """The mask of logits (H, W), if it stands still and is large enough."""
+    larger = int((scaled > threshold - STABILITY_OFFSET).sum())
+    smaller = int((scaled > threshold + STABILITY_OFFSET).sum())
+    stability = smaller / max(1, larger)
+    mask = (scaled > threshold).cpu().numpy()
+    if stability < least or mask.sum() < max(min_area, 1):
+        return None
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Segmented(
+        mask=Mask.of(mask),
+        box=(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)),
+        predicted_iou=min(1.0, max(0.0, quality)),
+        stability=stability,
+    )
 
 
 def _distinct(found: list[Segmented], max_iou: float) -> list[Segmented]:

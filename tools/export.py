@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 TABLE = ("handle", "image", "label", "score", "score_kind", "x1", "y1", "x2", "y2")
 
+UNNAMED = "object"
+"""COCO's category of masks that belong to no detection."""
+
 
 class ExportNeeds(ImportError):
     """A package that only this form needs is missing; the message says which."""
@@ -46,16 +49,22 @@ def to_coco(
     detections: Sequence[Detection],
     images: Sequence[Media],
     masks: Mapping[str, Mask] | None = None,
+    unnamed: Sequence[tuple[str, Mask]] = (),
 ) -> dict[str, Any]:
-    """COCO's annotation file as a dict for `json.dump`.
+    """COCO's annotation file as a dict for `json.dump`; `pycocotools` loads it as ground truth.
 
     Args:
         detections: of these pictures.
         images: in the order of their ids, from 1.
         masks: of detections that have one, by their handles.
+        unnamed: masks of things that nobody named, each with its picture's handle; they are of the
+            category `UNNAMED`. Empty ones are left out: they have no box.
     """
     number = {item.handle: index for index, item in enumerate(images, start=1)}
+    outlined = [(image, mask, box) for image, mask in unnamed if (box := mask.box()) is not None]
     labels = list(dict.fromkeys(found.label for found in detections))
+    if outlined and UNNAMED not in labels:
+        labels.append(UNNAMED)
     annotations = []
     for index, found in enumerate(detections, start=1):
         box = found.box
@@ -70,12 +79,19 @@ def to_coco(
         }
         mask = (masks or {}).get(found.handle)
         if mask is not None:
-            annotation |= {
-                "segmentation": {"size": list(mask.size), "counts": mask.counts},
-                "area": mask.area,
-            }
+            annotation |= _segmentation(mask)
         annotations.append(annotation)
+    for index, (image, mask, box) in enumerate(outlined, start=len(annotations) + 1):
+        annotation = {
+            "id": index,
+            "image_id": number[image],
+            "category_id": labels.index(UNNAMED) + 1,
+            "bbox": [box.x1, box.y1, box.width, box.height],
+            "iscrowd": 0,
+        }
+        annotations.append(annotation | _segmentation(mask))
     return {
+        "info": {"description": "made with nuthatch"},
         "images": [
             {
                 "id": number[item.handle],
@@ -87,6 +103,13 @@ def to_coco(
         ],
         "annotations": annotations,
         "categories": [{"id": index, "name": name} for index, name in enumerate(labels, start=1)],
+    }
+
+
+def _segmentation(mask: Mask) -> dict[str, Any]:
+    return {
+        "segmentation": {"size": list(mask.size), "counts": mask.counts},
+        "area": mask.area,
     }
 
 

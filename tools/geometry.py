@@ -163,6 +163,21 @@ class Mask(BaseModel):
         """Number of pixels that belong to the mask."""
         return sum(_decode_counts(self.counts)[1::2])
 
+    def box(self) -> Box | None:
+        """The smallest box around the mask's pixels; None where it has none."""
+        height = self.size[0]
+        ends = np.cumsum([0, *_decode_counts(self.counts)])
+        starts, stops = ends[1:-1:2], ends[2::2] - 1  # of the mask's runs, down the columns
+        real = stops >= starts
+        starts, stops = starts[real], stops[real]
+        if not len(starts):
+            return None
+        left, right = starts // height, stops // height
+        whole = bool((right > left).any())  # a run over two columns touches top and bottom
+        top = 0 if whole else int((starts % height).min())
+        bottom = height if whole else int((stops % height).max()) + 1
+        return Box.of((int(left.min()), top, int(right.max()) + 1, bottom))
+
 
 def _encode_counts(runs: Iterable[int]) -> str:
     """Runs to COCO's text form: differences to the run two before, in 5-bit groups from chr(48)."""

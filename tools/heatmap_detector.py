@@ -8,8 +8,9 @@ label. Pictures and labels meet nowhere else: a score does not depend on the oth
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,8 @@ from nuthatch.tools.detectors import (
     keep_distinct,
 )
 from nuthatch.tools.framing import Framing
+from nuthatch.tools.views import View, views
+from nuthatch.tools.vocabulary import CATEGORIES
 
 STRIDE = 8
 """Pixels of the network's input from one cell to the next."""
@@ -234,19 +237,35 @@ class HeatmapDetector:
     def find(
         self, images: Sequence[Image], labels: Sequence[Sequence[str]], *, threshold: float
     ) -> list[list[Found]]:
-        """See `Detector.find`."""
+        """See `Detector.find`; wide, tall and stretched pictures, and those with plain margins, are
+        also looked at more closely, see `views`."""
         wanted = check(images, labels, threshold)
-        found: list[list[Found]] = []
-        for start in range(0, len(images), PICTURES_AT_ONCE):
-            batch = slice(start, start + PICTURES_AT_ONCE)
-            every = list(dict.fromkeys(label for each in wanted[batch] for label in each))
-            scores, boxes, inside = self._read(images[batch], every)
-            for index, (image, asked) in enumerate(zip(images[batch], wanted[batch], strict=True)):
-                columns = [every.index(label) for label in asked]
-                pixels = self._framing.pixels(boxes[index], image, inside[index])
-                hits = above(pixels, scores[index][:, columns], asked, threshold)
-                found.append(keep_distinct(hits, self.duplicate_iou))
-        return found
+        looks = [(number, view) for number, image in enumerate(images) for view in views(image)]
+        unclear = {number for number, view in looks if view.squeezed}
+        found: dict[tuple[int, bool], list[Found]] = defaultdict(list)
+        known: dict[tuple[int, bool], list[Found]] = defaultdict(list)
+        for start in range(0, len(looks), PICTURES_AT_ONCE):
+            batch = looks[start : start + PICTURES_AT_ONCE]
+            numbers = [number for number, _ in batch]
+            every = dict.fromkeys(label for number in numbers for label in wanted[number])
+            if unclear.intersection(numbers):
+                every |= dict.fromkeys(CATEGORIES)
+            parts = [view.of(images[number]) for number, view in batch]
+            scores, boxes, inside = self._read(parts, list(every))
+            for row, (number, view) in enumerate(batch):
+                pixels = self._framing.pixels(boxes[row], parts[row], inside[row])
+                by_label = dict(zip(every, scores[row].T, strict=True))
+                seen = number, view.squeezed
+                found[seen] += _seen(view, pixels, by_label, wanted[number], threshold)
+                if number in unclear:
+                    known[seen] += _seen(view, pixels, by_label, CATEGORIES, self.threshold)
+        return [
+            keep_distinct(
+                found[number, _weight(known[number, True]) > _weight(known[number, False])],
+                self.duplicate_iou,
+            )
+            for number in range(len(images))
+        ]
 
     def _read(
         self, images: Sequence[Image], labels: Sequence[str]
@@ -265,6 +284,27 @@ class HeatmapDetector:
             vectors = self._network.phrases(ids)
             self._vectors |= dict(zip(new, vectors, strict=True))
         return torch.stack([self._vectors[label] for label in labels])
+
+
+def _seen(
+    view: View,
+    boxes: NDArray[np.float32],
+    scores: Mapping[str, NDArray[np.float32]],
+    labels: Sequence[str],
+    threshold: float,
+) -> list[Found]:
+    """What a view shows of these labels, in pixels of the picture, if it is the view to tell it."""
+    chosen = np.stack([scores[label] for label in labels], axis=1)
+    hits = [replace(h, box=view.place(h.box)) for h in above(boxes, chosen, labels, threshold)]
+    return [hit for hit in hits if view.suits(hit.box)]
+
+
+def _weight(found: Sequence[Found]) -> float:
+    """How much a detector makes of a picture: what the scores of all it finds, one at a place, are
+    above one half. Of 124 stretched pictures of the split "calibrate" 97 % have more of it when
+    they are squeezed; of 155 that are not stretched, none."""
+    places = keep_distinct([replace(each, label="") for each in found])
+    return sum(max(0.0, each.score - 0.5) for each in places)
 
 
 def phrase_ids(tokenizer: Tokenizer, labels: Sequence[str], longest: int) -> Tensor:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nuthatch.tools.segmenters import Segmenter
 
 AT_ONCE = 32
+PIXELS_AT_ONCE = 2**26
 """Prompts that are cut out together: each mask is as large as the picture until it is encoded."""
 
 
@@ -76,9 +77,11 @@ class Segment(Tool[SegmentArgs, Masks]):
         pixels = context.media.image(args.image)
         prompts = _prompts(args, context, pixels)
         found: list[tuple[Mask, float]] = []
-        for start in range(0, len(prompts), AT_ONCE):
+        height, width = pixels.shape[:2]
+        at_once = min(AT_ONCE, max(1, PIXELS_AT_ONCE // (height * width)))
+        for start in range(0, len(prompts), at_once):
             context.check()
-            some = prompts[start : start + AT_ONCE]
+            some = prompts[start : start + at_once]
             found += _cut_out(segmenter, pixels, some, are_points=args.points is not None)
         return Masks(
             masks=[context.add_mask(mask, parents=(args.image,)).handle for mask, _ in found],

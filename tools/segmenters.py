@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ Point = tuple[float, float]
 
 RELEASED = ("vit_b", "vit_l", "vit_h")
 PROMPTS_AT_ONCE = 32
+PIXELS_AT_ONCE = 2**24
 """Masks are scaled up in float32 at full resolution, which is what limits the memory."""
 
 
@@ -147,6 +148,15 @@ def build_sam(size: str) -> Sam:
     ).eval()
 
 
+class LongestSide(ResizeLongestSide):  # type: ignore[misc]
+    """SAM's scaling, with at least one pixel left of the shorter side of a thin picture."""
+
+    @staticmethod
+    def get_preprocess_shape(oldh: int, oldw: int, long_side_length: int) -> tuple[int, int]:
+        height, width = ResizeLongestSide.get_preprocess_shape(oldh, oldw, long_side_length)
+        return max(1, height), max(1, width)
+
+
 class Masks(NamedTuple):
     """Masks in the order of the prompts, at the size of the image."""
 
@@ -174,7 +184,7 @@ class Segmenter:
 
     def __init__(self, sam: Sam, *, cached_images: int = 8) -> None:
         self.sam = sam.eval()
-        self.resize = ResizeLongestSide(sam.image_encoder.img_size)
+        self.resize = LongestSide(sam.image_encoder.img_size)
         self._cache: OrderedDict[str, Embedded] = OrderedDict()
         self._cached_images = cached_images
         self._lock = threading.Lock()
@@ -225,7 +235,9 @@ class Segmenter:
 
     def embed(self, image: Image) -> Embedded:
         """What prompts need of a picture; the latest few are remembered by their content."""
-        key = hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
+        digest = hashlib.sha256(str(image.shape).encode())
+        digest.update(np.ascontiguousarray(image).data)
+        key = digest.hexdigest()
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
@@ -269,12 +281,19 @@ class Segmenter:
             )
             best = quality.argmax(dim=1)
             rows = torch.arange(len(best), device=best.device)
-            full = self.sam.postprocess_masks(
-                logits[rows, best][:, None], frame.input_size, frame.original_size
-            )
-            masks.append((full[:, 0] > self.sam.mask_threshold).cpu().numpy())
+            scaled = self.scaled(logits[rows, best], frame)
+            masks += [(each > self.sam.mask_threshold).cpu().numpy() for each in scaled]
             scores.append(quality[rows, best].clamp(0, 1).float().cpu().numpy())
-        return Masks(np.concatenate(masks), np.concatenate(scores))
+        return Masks(np.stack(masks), np.concatenate(scores))
+
+    def scaled(self, logits: Tensor, frame: Embedded) -> Iterator[Tensor]:
+        """Mask logits (n, h, w) at the size of the picture, one (H, W) after the other; some
+        `PIXELS_AT_ONCE` of them are in memory at a time."""
+        height, width = frame.original_size
+        at_once = max(1, PIXELS_AT_ONCE // (height * width))
+        for start in range(0, len(logits), at_once):
+            some = logits[start : start + at_once, None]
+            yield from self.sam.postprocess_masks(some, frame.input_size, frame.original_size)[:, 0]
 
     def _corners(self, boxes: Sequence[Box4], size: tuple[int, int]) -> Tensor:
         """(n, 4) in the model's frame; SAM names the last pixel inside, we the first outside."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nuthatch.tools.views import views
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
 
 Image = NDArray[np.uint8]
@@ -38,6 +39,10 @@ CROP_SIDE = 40
 """Pixels; every crop is scaled to this square."""
 BOX_MARGIN = 0.1
 """A box is widened by this part of its longer side, on each side, before it is looked at."""
+AT_ONCE = 2**22
+"""Pixels of a picture, with what continues it, from which all crops are cut together."""
+AVERAGED = 4
+"""Pixels of a large picture for each of a crop that are left by averaging before it is scaled."""
 TILE_SIDES = (1 / 4, 3 / 8, 1 / 2)
 TILE_STRIDE = 1 / 8
 """Both as parts of the longer side of the picture."""
@@ -129,8 +134,14 @@ class Tagger:
         return self._predict(cut(image, widen(np.asarray(boxes, np.float64))))
 
     def tag_image(self, image: Image) -> dict[str, float]:
-        """For every category the best score of all tiles: is it anywhere in the picture?"""
-        scores = self._predict(cut(image, tiles(image.shape[1], image.shape[0]))).categories
+        """For every category the best score of all tiles: is it anywhere in the picture?
+
+        Wide, tall and stretched pictures, and those with plain margins, are also looked at more
+        closely, see `views`.
+        """
+        _check(image)
+        crops = [_tiled(view.of(image)) for view in views(image)]
+        scores = self._predict(np.concatenate(crops)).categories
         return dict(zip(CATEGORIES, scores.max(axis=0).tolist(), strict=False))
 
     def _predict(self, crops: NDArray[np.uint8]) -> CropTags:
@@ -193,22 +204,68 @@ def widen(boxes: NDArray[np.float64], margin: float = BOX_MARGIN) -> NDArray[np.
 
 def cut(image: Image, boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
     """(n, CROP_SIDE, CROP_SIDE, 3) crops; beyond its border a picture is continued by its edge."""
+    _check(image)
+    height, width = image.shape[:2]
+    beyond = max(-boxes[:, :2].min(), (boxes[:, 2:] - [width, height]).max(), 0.0)
+    border = min(int(np.ceil(beyond)), max(height, width))
+    crops = np.empty((len(boxes), CROP_SIDE, CROP_SIDE, 3), np.uint8)
+    if (height + 2 * border) * (width + 2 * border) > AT_ONCE:
+        for row, box in enumerate(boxes):
+            crops[row] = _cut_out(image, box)
+        return crops
+    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
+    picture = PIL.Image.fromarray(padded)
+    limits = np.array([padded.shape[1], padded.shape[0]] * 2, np.float64)
+    for row, box in enumerate(np.clip(boxes + border, 0, limits).tolist()):
+        crops[row] = _scaled(picture, box)
+    return crops
+
+
+def _scaled(picture: PIL.Image.Image, box: Sequence[float]) -> NDArray[np.uint8]:
+    size = (CROP_SIDE, CROP_SIDE)
+    x1, y1, x2, y2 = box
+    crop = picture.resize(size, PIL.Image.Resampling.BILINEAR, box=(x1, y1, x2, y2))
+    return np.asarray(crop)
+
+
+def _check(image: Image) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(
             f"image is {image.dtype} of shape {image.shape}; expected uint8 (height, width, 3) RGB"
         )
+
+
+def _tiled(image: Image) -> NDArray[np.uint8]:
+    """Crops of all tiles, of a large picture after averaging: tiles overlap."""
     height, width = image.shape[:2]
-    beyond = max(-boxes[:, :2].min(), (boxes[:, 2:] - [width, height]).max(), 0.0)
-    border = min(int(np.ceil(beyond)), max(height, width))
-    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
-    picture = PIL.Image.fromarray(padded)
-    limits = np.array([padded.shape[1], padded.shape[0]] * 2, np.float64)
-    crops = np.empty((len(boxes), CROP_SIDE, CROP_SIDE, 3), np.uint8)
-    for row, box in enumerate(np.clip(boxes + border, 0, limits).tolist()):
-        crops[row] = np.asarray(
-            picture.resize((CROP_SIDE, CROP_SIDE), PIL.Image.Resampling.BILINEAR, box=tuple(box))
-        )
-    return crops
+    step = 1
+    if height * width > AT_ONCE:
+        step = max(1, int(max(height, width) * TILE_SIDES[0] / (AVERAGED * CROP_SIDE)))
+    if step > 1:
+        image = np.asarray(PIL.Image.fromarray(image).reduce(step))
+    return cut(image, tiles(width, height) / step)
+
+
+def _cut_out(image: Image, box: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """One crop, from its own part of a large picture; large boxes are averaged before scaling."""
+    size = np.array(image.shape[1::-1])  # width, height
+    low, high = (np.clip(end, -size.max(), size + size.max()) for end in (box[:2], box[2:]))
+    side = (high - low).max()
+    step = max(1, int(side / (AVERAGED * CROP_SIDE)))
+    reach = side / CROP_SIDE + step  # scaling looks as far around
+    first = np.floor((low - reach) / step).astype(int)
+    last = np.ceil((high + reach) / step).astype(int)
+    there = np.ceil(size / step).astype(int)
+    x1, y1 = np.clip(first, 0, there - 1)
+    x2, y2 = np.clip(last, 1, there)
+    part = image[y1 * step : y2 * step, x1 * step : x2 * step]
+    if step > 1:
+        part = np.asarray(PIL.Image.fromarray(part).reduce(step))
+    rims = ((y1 - first[1], last[1] - y2), (x1 - first[0], last[0] - x2))
+    if np.any(rims):
+        part = np.pad(part, (*np.maximum(rims, 0), (0, 0)), mode="edge")
+    ends = np.concatenate((low / step - first, high / step - first))
+    return _scaled(PIL.Image.fromarray(part), ends.tolist())
 
 
 def tiles(width: int, height: int) -> NDArray[np.float64]:

@@ -189,8 +189,16 @@ class View:
         return export.to_pandas(parts or [self.value])
 
     def to_coco(self) -> dict[str, Any]:
-        """COCO's annotations of the detections, with masks where there are any."""
-        return export.to_coco(self._detections(), self._pictures(), self._masks())
+        """COCO's annotations of the detections, with masks where there are any; masks that belong
+        to no detection have annotations of their own, of the category `object`."""
+        detections, masks = self._detections(), self._masks()
+        named = {found.handle for found in detections}
+        unnamed = [
+            (self.media[handle].parents[0], mask)
+            for handle, mask in masks.items()
+            if handle not in named
+        ]
+        return export.to_coco(detections, self._pictures(), masks, unnamed)
 
     def to_supervision(self) -> Any:
         """The detections as `supervision.Detections`.

@@ -347,3 +347,18 @@ def test_a_call_made_again_is_not_looked_at_again(tmp_path, marks):
     assert boxes(first) == boxes(second)
     found(work, labels=["200"], region=[0, 0, 100, 100])
     assert len(marks.seen) == 2
+
+
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_a_box_beyond_the_picture_is_clipped_and_one_outside_or_nowhere_is_dropped(tmp_path, tiles):
+    judges = Weights()
+    beyond = [("cup", (-5.0, 20.0, 60.0, 140.0)), ("cup", (200.0, 200.0, 250.0, 250.0))]
+    nowhere = [("cup", (float("nan"), 0.0, 5.0, 5.0)), ("cup", (-30.0, 0.0, -1.0, 20.0))]
+    judges.put("detect", FakeDetector([*beyond, *nowhere]))
+    media = MediaStore(tmp_path)
+    media.add_image(np.zeros((100, 120, 3), np.uint8))
+    bench = Workbench(ToolSet([Detect()]), media, judges)
+    call = ToolCall("call_1", "detect", {"image": "image_1", "labels": ["cup"], "tiles": tiles})
+    found = bench.execute(call).value
+    assert (0, 20, 60, 100) in [each.box.xyxy for each in found.detections]
+    assert all(each.box.x2 <= 120 and each.box.y2 <= 100 for each in found.detections)

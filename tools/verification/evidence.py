@@ -4,7 +4,7 @@ Evidence leaves the claim's polarity aside: for "no cup" it speaks of a cup. Eve
 judge, the call it looked by, its score, and what that score is worth.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.verification import colours
 from nuthatch.tools.verification.audioset_events import HEARD, UNHEARD, meaning
-from nuthatch.tools.verification.calibration import ALONE
+from nuthatch.tools.verification.calibration import ALONE, kept_inside
 from nuthatch.tools.verification.claims import split_name
 from nuthatch.tools.verification.findings import Findings, Instance
 from nuthatch.tools.verification.lettering import compare
@@ -59,7 +59,7 @@ def _existence(claim: Claim, findings: Findings) -> Iterator[Evidence]:
         yield _item(
             ("detect", findings.detect_call, "detector"),
             (score, "best box's score"),
-            calibration.detected.probability(name, score),
+            kept_inside(calibration.detected.probability(name, score), findings.ordinary),
             value=str(sum(each.probability >= 0.5 for each in candidates)),
             boxes=[each.box for each in candidates if each.probability >= 0.5],
         )
@@ -68,15 +68,20 @@ def _existence(claim: Claim, findings: Findings) -> Iterator[Evidence]:
             yield _item(
                 ("describe_attributes", best.region.call_id, "tagger"),
                 (best.region.value.objects.get(name, 0.0), "probability of the best box"),
-                best.by_tagger,
+                None if best.by_tagger is None else kept_inside(best.by_tagger, findings.ordinary),
                 boxes=[best.box],
             )
     if findings.tagged and name in findings.tagged.value:
         score = findings.tagged.value[name]
+        chance = kept_inside(calibration.tagged.probability(name, score), findings.ordinary)
+        closely = candidates[0].by_tagger if candidates else None
+        if not findings.ordinary and closely is not None and closely <= AGAINST:
+            # Of many views one looks like anything: it does not second a box that does not.
+            chance = min(chance, 0.5)
         yield _item(
             ("tag", findings.tagged.call_id, "tagger"),
             (score, "best tile's probability"),
-            calibration.tagged.probability(name, score),
+            chance,
         )
 
 
@@ -125,7 +130,7 @@ def _tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
         return
     likely = [each for each in candidates if each.probability >= 0.5]
     boxes = [each.box for each in likely]
-    closely = [each for each in candidates if each.region]
+    closely = [each for each in candidates if each.region and each.tagged_tints]
     if closely and closely[0].region:
         exists = 1 - prod(1 - each.probability for each in candidates)
         some = 1 - prod(1 - e.probability * e.tagged_tints.get(tint, 0.0) for e in closely)
@@ -136,7 +141,7 @@ def _tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
                 "probability of the tint",
             ),
             some + (1 - exists) / 2,
-            value=_common(max(e.tagged_tints, key=e.tagged_tints.__getitem__) for e in likely),
+            value=_common(_likeliest(e.tagged_tints) for e in likely),
             boxes=boxes,
         )
     if likely:
@@ -145,7 +150,7 @@ def _tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
             ("detect", findings.detect_call, "pixels"),  # the call that gave the boxes
             (share, "share of pixels"),
             colours.opinion(tint, share),
-            value=_common(max(e.pixel_tints, key=e.pixel_tints.__getitem__) for e in likely),
+            value=_common(_likeliest(e.pixel_tints) for e in likely),
             boxes=boxes,
         )
 
@@ -155,24 +160,26 @@ def _every_tint(claim: Claim, findings: Findings) -> Iterator[Evidence]:
     tint = claim.value or ""
     candidates = findings.candidates(claim.subject) or ()
     likely = [each for each in candidates if each.probability >= 0.5]
-    if not likely or tint not in TINTS or not all(each.region for each in likely):
+    if not likely or tint not in TINTS:
         return
-    tagged = [(e.probability, e.tagged_tints.get(tint, 0.0)) for e in candidates if e.region]
-    painted = [(e.probability, e.pixel_tints.get(tint, 0.0)) for e in likely]
+    boxes = [each.box for each in likely]
     region = likely[0].region
-    yield _item(
-        ("describe_attributes", region.call_id if region else "", "tagger"),
-        (min(score for _, score in tagged), "least probability of the tint"),
-        min(1 - there * (1 - score) for there, score in tagged),
-        value=_common(max(e.tagged_tints, key=e.tagged_tints.__getitem__) for e in likely),
-        boxes=[each.box for each in likely],
-    )
+    if region and all(each.tagged_tints for each in likely):
+        tagged = [(e.probability, e.tagged_tints.get(tint, 0.0)) for e in candidates if e.region]
+        yield _item(
+            ("describe_attributes", region.call_id, "tagger"),
+            (min(score for _, score in tagged), "least probability of the tint"),
+            min(1 - there * (1 - score) for there, score in tagged),
+            value=_common(_likeliest(e.tagged_tints) for e in likely),
+            boxes=boxes,
+        )
+    painted = [(e.probability, e.pixel_tints.get(tint, 0.0)) for e in likely]
     yield _item(
         ("detect", findings.detect_call, "pixels"),
         (min(share for _, share in painted), "least share of pixels"),
         min(1 - there * (1 - colours.opinion(tint, share)) for there, share in painted),
-        value=_common(max(e.pixel_tints, key=e.pixel_tints.__getitem__) for e in likely),
-        boxes=[each.box for each in likely],
+        value=_common(_likeliest(e.pixel_tints) for e in likely),
+        boxes=boxes,
     )
 
 
@@ -290,7 +297,12 @@ _WITNESSES: dict[str, Callable[[Claim, Findings], Iterator[Evidence]]] = {
 # -- numbers --------------------------------------------------------------------------------------
 
 
-def _common(values: Iterable[str]) -> str | None:
+def _likeliest(tints: Mapping[str, float]) -> str | None:
+    """The tint with the highest number; None where a judge says nothing about tints."""
+    return max(tints, key=tints.__getitem__, default=None)
+
+
+def _common(values: Iterable[str | None]) -> str | None:
     """The value that all share."""
     different = set(values)
     return different.pop() if len(different) == 1 else None

@@ -6,8 +6,9 @@ that is said to be written. What was seen (`Findings`) does not depend on the cl
 revised answer is judged from the same findings, without looking again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from math import exp, log
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ from nuthatch.tools.verification.senses import (
 )
 from nuthatch.tools.verification.types import WRITTEN, Claim, Evidence
 from nuthatch.tools.verification.words import OPPOSITE
+from nuthatch.tools.views import too_small, views
 from nuthatch.tools.vocabulary import CATEGORIES
 
 NOISE = 0.02
@@ -49,18 +51,23 @@ class Case:
     sound: Sound | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Instance:
     """A candidate object of one name, and what each judge makes of it."""
 
     sighting: Sighting
     by_detector: float
+    pixels: Pixels = field(repr=False, compare=False)
+    """Of the whole picture."""
     by_tagger: float | None = None
     region: Seen[Region] | None = None
-    tagged_tints: dict[str, float] = field(default_factory=dict)
-    """Tint -> probability by the tagger"""
-    pixel_tints: dict[str, float] = field(default_factory=dict)
-    """Tint -> share of pixels"""
+    tagged_tints: Mapping[str, float] = field(default_factory=dict)
+    """Tint -> probability by the tagger; empty: it says nothing about tints"""
+
+    @cached_property
+    def pixel_tints(self) -> dict[str, float]:
+        """Tint -> share of pixels; looked at when a claim first needs it."""
+        return colours.tint_shares(self.pixels, self.box)
 
     @property
     def box(self) -> Box:
@@ -75,8 +82,10 @@ class Instance:
         """That it is one and of this tint."""
         if tint is None:
             return self.probability
-        by_pixels = colours.opinion(tint, self.pixel_tints.get(tint, 0.0))
-        return self.probability * fuse([self.tagged_tints.get(tint, 0.0), by_pixels])
+        opinions = [colours.opinion(tint, self.pixel_tints.get(tint, 0.0))]
+        if self.tagged_tints:
+            opinions.append(self.tagged_tints.get(tint, 0.0))
+        return self.probability * fuse(opinions)
 
 
 class Pair(NamedTuple):
@@ -98,6 +107,10 @@ class Findings:
     calibration: Calibration
     width: int = 0
     height: int = 0
+    ordinary: bool = True
+    """Whether the picture has the shape of those on which the judges were measured, see `views`."""
+    too_small: bool = False
+    """Whether objects may be too small in it to be seen."""
     sighted: dict[str, tuple[Instance, ...]] | None = None
     """Name -> candidates, best first; None: no detector or no picture."""
     detect_call: str = ""
@@ -169,8 +182,17 @@ def _see(
     tagged = senses.tag(pictures, labels)
     everything = []
     for row, picture in enumerate(pictures):
-        height, width = senses.pixels(picture).shape[:2]
-        findings = Findings(calibration, width, height, tagged=tagged[row] if tagged else None)
+        pixels = senses.pixels(picture)
+        height, width = pixels.shape[:2]
+        looks = views(pixels)
+        findings = Findings(
+            calibration,
+            width,
+            height,
+            len(looks) == 1,
+            too_small(looks),
+            tagged=tagged[row] if tagged else None,
+        )
         if found is not None:
             case = Case(claims[row], picture)
             _register(findings, case, labels[row], found[row], senses)
@@ -200,12 +222,13 @@ def _register(
         if claim.kind in ("count", "attribute", "relation"):
             closely.add(split_name(claim.subject)[1])
             closely.add(split_name(claim.value or "")[1])
+    pixels = senses.pixels(case.picture)
     registry: dict[str, list[Instance]] = {name: [] for name in names}
     for sighting in _distinct(found.value):
         candidates = registry[sighting.label]
         chance = calibration.boxed.probability(sighting.label, sighting.score)
         if not candidates or chance >= NOISE:
-            candidates.append(Instance(sighting, chance))
+            candidates.append(Instance(sighting, chance, pixels))
     looks = [
         each.sighting
         for name, candidates in registry.items()
@@ -214,32 +237,25 @@ def _register(
     ]
     regions = senses.describe(case.picture, looks) if looks else None
     seen = dict(zip(looks, regions, strict=True)) if regions else {}
-    pixels = senses.pixels(case.picture)
     findings.sighted = {
-        name: tuple(
-            _described(each, seen.get(each.sighting), calibration, pixels) for each in each_of
-        )
+        name: tuple(_described(each, seen.get(each.sighting), calibration) for each in each_of)
         for name, each_of in registry.items()
     }
     _measure(findings, case.claims, senses)
 
 
-def _described(
-    each: Instance, region: Seen[Region] | None, calibration: Calibration, pixels: Pixels
-) -> Instance:
+def _described(each: Instance, region: Seen[Region] | None, calibration: Calibration) -> Instance:
     if region is None:
         return each
     name = each.sighting.label
-    return Instance(
-        each.sighting,
-        each.by_detector,
-        calibration.cropped.probability(name, region.value.objects.get(name, 0.0)),
-        region,
-        {
+    return replace(
+        each,
+        by_tagger=calibration.cropped.probability(name, region.value.objects.get(name, 0.0)),
+        region=region,
+        tagged_tints={
             tint: calibration.tinted.probability(tint, score)
             for tint, score in region.value.tints.items()
         },
-        colours.tint_shares(pixels, each.box),
     )
 
 

@@ -20,6 +20,7 @@
 | `judges.differ` | not enough | one judge speaks for it, another against |
 | `judges.unsure` | not enough | too few speak clearly |
 | `judges.author` | not enough | without those who wrote the claim nobody is sure enough |
+| `judges.too_small` | not enough | not seen, in a picture where it may be too small to be seen |
 | `judges.none` | not enough | nobody can judge this: no picture, no sound, unknown words |
 
 A denied claim ("no cup") is judged as the claim that it denies, and the verdict is turned round.
@@ -70,6 +71,11 @@ POLICIES: dict[str, Policy] = {
 }
 
 
+UNSEEN = frozenset({"existence.absent", "existence.absent_alone", "count.differs"})
+"""Rules by which a claim is decided because something was not seen."""
+_TOO_SMALL = {"verdict": "not_enough_evidence", "rule": "judges.too_small", "correction": None}
+
+
 class _Ruling(NamedTuple):
     verdict: VerdictName
     probability: float
@@ -98,6 +104,8 @@ def judge(
             subject = meant.get(claim.subject, claim.subject)
             judged = claim.model_copy(update={"subject": subject, "value": value})
         verdict = decide(judged, testify(judged, findings), policy, authors, verdicts)
+        if findings.too_small and verdict.rule in UNSEEN:
+            verdict = verdict.model_copy(update=_TOO_SMALL)
         if claim.kind == "sound" and verdict.correction:
             # The loudest event that the answer does not tell already, each put in once.
             untold = [event for event in verdict.correction.split(", ") if event not in told]

@@ -239,16 +239,20 @@ class ModelSenses:
     def find(
         self, pictures: Sequence[Pixels], labels: Sequence[Sequence[str]], floor: float
     ) -> list[Seen[list[Sighting]]] | None:
+        from nuthatch.tools.detectors import clipped
+
         detector = self._get("detect")
         if detector is None:
             return None
         everything: list[Seen[list[Sighting]]] = []
         for start in range(0, len(pictures), self.batch):
             part = slice(start, start + self.batch)
-            for found in detector.find(pictures[part], labels[part], threshold=floor):
+            seen = detector.find(pictures[part], labels[part], threshold=floor)
+            for found, picture in zip(seen, pictures[part], strict=True):
+                height, width = picture.shape[:2]
                 sightings = [
                     Sighting(each.label, each.score, Box.of(each.box), str(number))
-                    for number, each in enumerate(found)
+                    for number, each in enumerate(clipped(found, width, height))
                 ]
                 everything.append(Seen("detect", sightings))
         return everything

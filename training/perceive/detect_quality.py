@@ -270,7 +270,8 @@ scenes of the split `calibrate`. Categories whose presence no score makes sure (
 {never}.
 
 **Known failures.** Glyphs and styles it was not trained on, as the table shows; objects under 20
-pixels; crowds of one kind that overlap; pictures much larger than 128 pixels with small objects in
-them: crop first. Names beyond the vocabulary, its plurals and its synonyms find nothing reliable.
+pixels; crowds of one kind that overlap; objects under a tenth of the picture's longer side, unless
+plain margins, or the picture's being wide or tall, make them small: there it looks closer by itself
+(`tools/views.py`). Names beyond the vocabulary, its plurals and its synonyms find nothing reliable.
 Attributes are not read: a label `red cup` does not tell red cups from others.
 """
