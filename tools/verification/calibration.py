@@ -13,7 +13,7 @@ label's own threshold is passed. A judge without calibration stays between `UNME
 with AudioSet's classes (`audioset_events`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.verification.audioset_events import is_audioset
+from nuthatch.tools.verification.single_source import NO_SOURCES, Sources
 from nuthatch.tools.weights import Weights
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class Calibration:
         """Lowest box score that is looked at."""
         table = self._table("detect")
         return float(table.floor) if table else 0.1
+
+    def sources(self, names: Iterable[str]) -> Sources:
+        """These judges as sources of an answer, with what was measured of them."""
+        return Sources.load(names, self._weights) if names else NO_SOURCES
 
     def _table(self, name: str) -> Any:
         """The calibration of a model: its own, or the file beside its weights; None: none."""
