@@ -94,32 +94,35 @@ def with_judges(tools: ToolSet) -> ToolSet:
 
 def sources(talk: Conversation) -> list[str]:
     """The judges whose findings a draft may quote: all that the planner has heard of."""
-    models, tools = _heard(talk)
+    return sources_among(_heard(talk))
+
+
+def sources_among(results: Iterable[ToolResult]) -> list[str]:
+    """The judges whose findings these results hold, those of calls inside calls too."""
+    worked = [result for result in _flat(results) if result.ok]
+    models = {name for r in worked if r.provenance for name in r.provenance.models}
     found = {JUDGES[name] for name in models if name in JUDGES}
-    return sorted(found | {READERS[tool] for tool in tools if tool in READERS})
+    return sorted(found | {READERS[r.call.tool] for r in worked if r.call.tool in READERS})
 
 
 def authors(talk: Conversation, weights: Weights) -> list[str]:
     """The judges that share their weights with a model that wrote words the planner has heard, a
     captioner for instance, or with the planner's own core."""
-    models, _ = _heard(talk)
-    wrote = {sha256 for name, sha256 in models.items() if name not in JUDGES}
+    worked = [result.provenance for result in _flat(_heard(talk)) if result.ok]
+    heard = {pair for made in worked if made for pair in made.models.items()}
+    wrote = {sha256 for name, sha256 in heard if name not in JUDGES}
     wrote = {*wrote, weights.fingerprint("core")} - {"", "given"}
     return sorted(judge for name, judge in JUDGES.items() if weights.fingerprint(name) in wrote)
 
 
-def _heard(talk: Conversation) -> tuple[dict[str, str], set[str]]:
-    """The models (name -> sha256) and the tools that had a part in what the planner has heard."""
-    models: dict[str, str] = {}
-    tools: set[str] = set()
-    results = [each for exchange in talk.exchanges for each in exchange.observed]
-    while results:
-        result = results.pop()
-        results += result.children
-        if result.ok and result.provenance:
-            models |= result.provenance.models
-            tools.add(result.call.tool)
-    return models, tools
+def _heard(talk: Conversation) -> list[ToolResult]:
+    return [result for exchange in talk.exchanges for result in exchange.observed]
+
+
+def _flat(results: Iterable[ToolResult]) -> Iterator[ToolResult]:
+    for result in results:
+        yield result
+        yield from _flat(result.children)
 
 
 def _impartial(tools: ToolSet, talk: Conversation, weights: Weights) -> ToolSet:

@@ -225,6 +225,14 @@ def _parser() -> argparse.ArgumentParser:
     planning.add_argument("--seed", type=_not_negative, default=0)
     planning.add_argument("--out", type=Path, default=Path("runs/evaluate/planning"))
     planning.add_argument("--json", action="store_true")
+    words = "marks of answers: who carries one, and who should"
+    marks = what.add_parser("marks", help=words, description=words)
+    marks.set_defaults(command=_evaluate_marks)
+    marks.add_argument("--n", type=_positive, default=300, help="scenes")
+    marks.add_argument("--seed", type=_not_negative, default=0)
+    marks.add_argument("--split", choices=["test", "calibrate"], default="test")
+    marks.add_argument("--out", type=Path, default=Path("runs/evaluate/marks"))
+    marks.add_argument("--json", action="store_true")
 
     runs = add("runs", _runs, "list, show or remove recorded runs")
     runs.add_argument("action", choices=["list", "show", "delete", "prune"])
@@ -368,6 +376,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         out=arguments.out,
         openmoji=arguments.openmoji,
+        quiet=arguments.json,
+    )
+    if arguments.json:
+        print(json.dumps({"figures": figures}))
+    return 0
+
+
+def _evaluate_marks(arguments: argparse.Namespace) -> int:
+    from nuthatch.training.evaluate.marks import evaluate
+
+    figures = evaluate(
+        n=arguments.n,
+        seed=arguments.seed,
+        split=arguments.split,
+        out=arguments.out,
         quiet=arguments.json,
     )
     if arguments.json:
