@@ -39,7 +39,7 @@ from nuthatch.tools.verification.calibration import ALONE
 from nuthatch.tools.verification.claims import split_name
 from nuthatch.tools.verification.evidence import allows, testify
 from nuthatch.tools.verification.findings import Findings, fuse
-from nuthatch.tools.verification.single_source import NO_SOURCES, Sources
+from nuthatch.tools.verification.single_source import NO_SOURCES, Sources, sureness
 from nuthatch.tools.verification.types import Claim, Evidence, Measured, Verdict, VerdictName
 from nuthatch.tools.vocabulary import TINTS
 
@@ -171,19 +171,16 @@ def _quoted(
     if ruling.rule in ("judges.differ", "judges.author"):
         return ruling
     holds = ruling.probability >= 0.5
-    sure = max(ruling.probability, 1 - ruling.probability)
     measured = sources.measured(quoted, claim)
     # What a tool said may stand as surely as it was measured; to gainsay the planner's words, the
     # judges must also be sure by the usual rule.
     said = holds == claim.polarity or ruling.verdict != "not_enough_evidence"
-    if not (said and measured and sure >= measured.threshold):
-        return ruling._replace(verdict="not_enough_evidence", rule="judges.source")
-    sure = min(sure, measured.precision)
-    if sure < policy.support:
+    sure = measured and sureness(claim, evidence, ruling.probability) >= measured.threshold
+    if not (said and measured and sure and measured.precision >= policy.support):
         return ruling._replace(verdict="not_enough_evidence", rule="judges.source")
     return _Ruling(
         "supported" if holds else "refuted",
-        sure if holds else 1 - sure,
+        measured.precision if holds else 1 - measured.precision,
         f"{claim.kind}.single_source",
         ruling.correction,
         measured,

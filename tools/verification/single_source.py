@@ -31,6 +31,8 @@ READER = Measured(
     on="words that Tesseract read in 400 drawn pictures with one to three signs",
 )
 """The reader has no weights of ours; its figure is that of `lettering`."""
+FEW = 3
+"""Objects of a name up to which a number is told at a glance, and seldom wrong."""
 _FROM_BOXES = frozenset({"geometry", "pixels"})
 """Judges that look where the detector's boxes are."""
 
@@ -102,10 +104,28 @@ NO_SOURCES = Sources()
 
 
 def kind_of(claim: Claim) -> str:
-    """The kind under which quotations are measured: that of the claim, or `absence`."""
+    """The kind under which quotations are measured: that of the claim; `absence` where something
+    is said not to be there, `many` where more than `FEW` are counted."""
+    number = (claim.value or "").lstrip("<>=").partition("-")[0]
+    if claim.kind == "count" and number.isdigit() and int(number) > FEW:
+        return "many"
     denied = claim.kind == "existence" and not claim.polarity
     none = claim.kind == "count" and claim.value == "0" and claim.polarity
     return "absence" if denied or none else claim.kind
+
+
+def sureness(claim: Claim, evidence: Iterable[Evidence], probability: float) -> float:
+    """How sure a quotation is, on the scale of the thresholds: its probability, or that it is
+    false; of a number how near the expected number of objects is to a whole one, 1 at most.
+
+    (The probability of a number is mostly that something was overlooked, which is the same for all
+    equal numbers; what tells one from the other are objects that may be or not.)
+    """
+    if claim.kind == "count":
+        expected = next((item.score for item in evidence if item.judge == "geometry"), None)
+        if expected is not None:
+            return 1 - abs(expected - round(expected))
+    return max(probability, 1 - probability)
 
 
 def _beside(judge: str, weights: Weights) -> dict[str, Measured]:

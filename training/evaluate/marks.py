@@ -12,6 +12,7 @@ the weights.
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
+from math import floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +28,15 @@ from nuthatch.agent.planner import Planner
 from nuthatch.agent.rules import RulesPlanner
 from nuthatch.tools.verification.evidence import allows
 from nuthatch.tools.verification.rules import POLICIES, decide
-from nuthatch.tools.verification.single_source import FILE, WEIGHTS_OF, Rate, Sources, Table, kind_of
+from nuthatch.tools.verification.single_source import (
+    FILE,
+    WEIGHTS_OF,
+    Rate,
+    Sources,
+    Table,
+    kind_of,
+    sureness,
+)
 from nuthatch.tools.verification.types import Claim
 from nuthatch.tools.weights import Weights
 from nuthatch.training.evaluate import asking, cores, report, stated
@@ -42,10 +51,13 @@ from nuthatch.training.world.splits import Split
 PLANNERS = ("rules", "core")
 BOTH = "both"
 """A question in two parts, about the picture and the sound, as in the README."""
-RELIABLE = 0.97
+RELIABLE = 0.93
 """Share of quotations that must have been right, for a threshold to be set."""
-FEWEST = 20
-"""Quotations that a table rests on, at least."""
+FEWEST, NEAR = 20, 0.9
+"""Quotations that a table rests on, at least; and of so many just above a threshold the share that
+must have been right."""
+LEAST = 0.8
+"""What is less sure is a guess, and sets no threshold."""
 
 
 def evaluate(
@@ -170,7 +182,8 @@ def _quotes(answer: Answer, facts: Truth) -> Iterable[Row]:
             yield {
                 "judges": sorted(sources.of(again.evidence)),
                 "kind": kind_of(claim),
-                "said": again.probability if claim.polarity else 1 - again.probability,
+                "holds": again.probability >= 0.5,
+                "sure": round(sureness(claim, again.evidence, again.probability), 6),
                 "right": true,
                 "text": claim.text,
             }
@@ -249,16 +262,19 @@ def calibrate(rows: Sequence[Row], scenes: int, seed: int) -> dict[str, Table]:
 
 
 def reliability(quotes: Sequence[Mapping[str, Any]]) -> Rate | None:
-    """The lowest threshold from which enough quotations are right often enough; None: there is
-    none."""
-    best, right = None, 0
-    ranked = sorted(quotes, key=lambda quote: -quote["said"])
-    for n, quote in enumerate(ranked, start=1):
-        right += quote["right"]
-        precision = (right + 0.5) / (n + 1)
-        ends = n == len(ranked) or ranked[n]["said"] < quote["said"]
-        if ends and n >= FEWEST and precision >= RELIABLE and quote["said"] >= 0.5:
-            best = Rate(threshold=round(quote["said"], 4), precision=round(precision, 4), n=n)
+    """The lowest threshold from which quotations are right often enough, on the whole and just
+    above it; None: there is none."""
+    best = None
+    ranked = sorted((q for q in quotes if q["holds"] and q["sure"] >= LEAST), key=lambda quote: -quote["sure"])
+    right = [bool(quote["right"]) for quote in ranked]
+    for n in range(FEWEST, len(ranked) + 1):
+        if n < len(ranked) and ranked[n]["sure"] == ranked[n - 1]["sure"]:
+            continue
+        precision, near = ((sum(r) + 0.5) / (len(r) + 1) for r in (right[:n], right[n - FEWEST : n]))
+        if precision >= RELIABLE and near >= NEAR:
+            # Rounded down, so that the quotation it was taken from passes.
+            threshold = floor(ranked[n - 1]["sure"] * 10_000) / 10_000
+            best = Rate(threshold=threshold, precision=round(precision, 4), n=n)
     return best
 
 
