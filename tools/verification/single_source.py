@@ -10,6 +10,7 @@ others nothing is known, and the claim stays undecided.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -135,7 +136,7 @@ def _beside(judge: str, weights: Weights) -> dict[str, Measured]:
     path = weights.status(WEIGHTS_OF[judge]).path / FILE
     if not path.is_file():
         return {}
-    table = _read(path)
+    table = _read(path, path.stat().st_mtime_ns)
     if any(not _is(weights, name, digits) for name, digits in table.weights.items()):
         return {}
     on = f"{table.scenes:,} scenes of the split {table.split}"
@@ -152,5 +153,7 @@ def _is(weights: Weights, name: str, digits: str) -> bool:
         return False
 
 
-def _read(path: Path) -> Table:
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int) -> Table:
+    """The file; read again when it has changed."""
     return Table.model_validate(json.loads(path.read_text(encoding="utf-8")))
