@@ -1,18 +1,19 @@
 """What marks are worth: `nuthatch evaluate marks`.
 
-Both planners are asked about held-out scenes. An answer carries a mark where something in it could
+Both planners are asked about held-out scenes, two questions a scene. An answer carries a mark where something in it could
 not be decided, or could not be put right. Told are the share of entirely right answers that are
 printed without any mark, and the share of the answers without a mark that state something false.
 
-On the split "calibrate" the same run measures how often claims that quote one tool are right where
-no other judge can tell (`tools.verification.single_source`), and writes the tables to lie beside
-the weights.
+On the split "calibrate" the rules planner alone is asked, who says what its tools find and nothing
+else: so it is measured how often claims that quote one tool are right where no other judge can tell
+(`tools.verification.single_source`), for the tables that lie beside the weights.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from math import floor
+from multiprocessing import parent_process
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,7 +41,11 @@ from nuthatch.tools.verification.single_source import (
 from nuthatch.tools.verification.types import Claim
 from nuthatch.tools.weights import Weights
 from nuthatch.training.evaluate import asking, cores, report, stated
-from nuthatch.training.evaluate.miniature import SEEDS_APART, clip_for, training_company
+from nuthatch.training.evaluate.miniature import (
+    ALONE_BELOW,
+    clip_for,
+    training_company,
+)
 from nuthatch.training.evaluate.records import Part, Row, fingerprint, measure
 from nuthatch.training.evaluate.statistics import Interval, clustered_proportion
 from nuthatch.training.evaluate.writer import Truth
@@ -49,8 +54,11 @@ from nuthatch.training.world.sounds import Clip
 from nuthatch.training.world.splits import Split
 
 PLANNERS = ("rules", "core")
+SEEDS_APART = 1_000_000
+"""Scenes of one evaluation seed; the next one starts behind them."""
 BOTH = "both"
 """A question in two parts, about the picture and the sound, as in the README."""
+ALL = (*asking.KINDS, BOTH)
 RELIABLE = 0.93
 """Share of quotations that must have been right, for a threshold to be set."""
 FEWEST, NEAR = 20, 0.9
@@ -67,16 +75,19 @@ def evaluate(
     split: Split = "test",
     out: Path = Path("runs/evaluate/marks"),
     quiet: bool = False,
+    workers: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Measure marks; write `report.json` into `out`, and for the split "calibrate" a folder with
     `single_source.json` for each judge.
 
     Args:
-        n: scenes; every planner is asked up to seven questions about each.
+        n: scenes; every planner is asked two of seven kinds of questions about each, in turn; on
+            the split "calibrate" all that ask one thing.
         seed: which scenes; the same seed gives the same scenes at every n.
         split: `test` reports, `calibrate` measures the tables.
         out: folder of the report and of the rows, from which a stopped run goes on.
         quiet: print nothing; progress still goes to the error stream.
+        workers: processes; by default two, or one where there are few scenes or one core.
 
     Returns:
         Name -> value, low, high (95 % interval), n.
@@ -88,18 +99,20 @@ def evaluate(
     if n < 1 or seed < 0:
         raise ValueError(f"given n={n}, seed={seed}; expected n of at least 1, seed of at least 0")
     code = fingerprint("tools", "agent", "mllm", "training/world", "training/evaluate")
-    first = seed * SEEDS_APART
-    parts = [Part(who, n, partial(_ask, who, split, first), 4) for who in PLANNERS]
-    rows = measure(parts, out / f"rows_{code}_{split}_{seed}")
-    figures = {f"marks, {who} planner": marks(rows[who], who) for who in PLANNERS}
+    planners = PLANNERS[:1] if split == "calibrate" else PLANNERS
+    parts = [Part(who, n, partial(_ask, who, split, seed * SEEDS_APART), 4) for who in planners]
+    if workers is None:
+        workers = 1 if n < ALONE_BELOW else min(2, os.cpu_count() or 1)
+    rows = measure(parts, out / f"rows_{code}_{split}_{seed}", workers=workers)
+    figures = {f"marks, {who} planner": marks(rows[who], who) for who in planners}
     settings = {
         **{"scenes": n, "seed": seed, "split": split, "code_and_weights": code},
         **{"nuthatch": nuthatch.__version__, "torch": torch.__version__, "cores": os.cpu_count()},
     }
-    details = {f"decided_by_{who}": asking.deciders(rows[who]) for who in PLANNERS}
+    details = {f"decided_by_{who}": asking.deciders(rows[who]) for who in planners}
     report.save(out, figures, details, settings)
     if split == "calibrate":
-        tables = calibrate([row for who in PLANNERS for row in rows[who]], n, seed)
+        tables = calibrate(rows["rules"], n, seed)
         for judge, table in tables.items():
             folder = out / WEIGHTS_OF[judge]
             folder.mkdir(parents=True, exist_ok=True)
@@ -120,14 +133,20 @@ def _ask(who: str, split: Split, first: int, indices: Sequence[int]) -> list[Row
         agent = Agent.load("embedded", planner=_planner(who), weights=_weights(), home=home)
         for index in indices:
             scene = make_scene(first + index, split)
-            rows.append({"index": index, "asked": interview(agent, scene, clip_for(scene, split))})
+            kinds: Collection[str] = asking.KINDS
+            if split == "test":
+                kinds = {ALL[(2 * index + step) % len(ALL)] for step in (0, 1)}
+            asked = interview(agent, scene, clip_for(scene, split), kinds)
+            rows.append({"index": index, "asked": asked})
     return rows
 
 
-def interview(agent: Agent, scene: Scene, clip: Clip) -> list[Row]:
-    """One record for each question that can be asked about a scene and its clip."""
+def interview(agent: Agent, scene: Scene, clip: Clip, kinds: Collection[str]) -> list[Row]:
+    """One record for each question of these kinds that can be asked about a scene and its clip."""
     asked: list[Row] = []
     for kind, text, truth in _questions(scene, clip):
+        if kind not in kinds:
+            continue
         audio = clip.samples if kind in ("sound", "source", BOTH) else None
         try:
             answer = agent.ask(text, image=scene.image, audio=audio)
@@ -144,7 +163,7 @@ def _questions(scene: Scene, clip: Clip) -> Iterable[tuple[str, str, Any]]:
         if given is not None:
             found[kind] = given
             yield kind, *given
-    (count, number), (source, makers) = found["count"], found["source"]
+    (count, number), (source, makers) = found["count"], found["source"]  # always to be asked
     yield BOTH, f"{count[:-1]}, and {source[0].lower()}{source[1:]}", [number, makers]
 
 
@@ -242,7 +261,10 @@ _IS = {
 
 def calibrate(rows: Sequence[Row], scenes: int, seed: int) -> dict[str, Table]:
     """Judge -> its table: for each kind of claim the threshold from which quotations are right."""
-    quotes = [quote for row in rows for each in row["asked"] for quote in each["quotes"]]
+    quotes = []
+    for row in rows:  # what is said about a scene again is no new case
+        said = [quote for each in row["asked"] for quote in each["quotes"]]
+        quotes += {(quote["kind"], quote["sure"]): quote for quote in said}.values()
     weights = {name: _weights().fingerprint(name)[:12] for name in WEIGHTS_OF.values()}
     tables = {}
     for judge in WEIGHTS_OF:
@@ -283,6 +305,8 @@ def reliability(quotes: Sequence[Mapping[str, Any]]) -> Rate | None:
 
 @cache
 def _weights() -> Weights:
+    if parent_process() is not None:  # processes side by side share the cores
+        torch.set_num_threads(1)
     return Weights()
 
 
