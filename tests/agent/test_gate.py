@@ -10,7 +10,7 @@ from nuthatch.agent.journal import read_events
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
-from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
+from nuthatch.tools.faults import Fault, RetryCall, ToolFailed, ToolUnavailable
 from nuthatch.tools.function_tool import tool
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
@@ -232,8 +232,8 @@ def talk_of(tmp_path, *models: str, ok: bool = True) -> Conversation:
     calls = [ToolCall(f"call_{n}", "look", {}) for n, _ in enumerate(models)]
     talk.call(calls)
     for call, model in zip(calls, models, strict=True):
-        note = Note(text="") if ok else None
-        talk.observe(ToolResult(call, note, None, 1.0, used(model)))
+        fault = None if ok else Fault("timeout", "too slow")
+        talk.observe(ToolResult(call, Note(text="") if ok else None, fault, 1.0, used(model)))
     return talk
 
 

@@ -1,4 +1,4 @@
-"""What a user waits for: import, a question from the shell, a warm one; and this build against another.
+"""What a user waits for: import, a question from the shell, a warm one; this build and another.
 
     python tests/benchmarks/bench_ask.py [--against PATH] [--turns N]
 
@@ -126,9 +126,13 @@ def side_by_side(others: list[Path], turns: int) -> None:
                 told.append([answers[id(build)] for build in builds])
             warm = told[WARM:]
             for number, root in enumerate((ROOT, *others)):
-                cpu, wall = (median(each[number][kind] for each in warm) for kind in ("cpu", "wall"))
+                cpu, wall = (
+                    median(each[number][kind] for each in warm) for kind in ("cpu", "wall")
+                )
                 peak = max(each[number]["peak"] for each in warm)
-                print(f"{name:22} {root.name:12} {cpu:.3f} s CPU, {wall:.3f} s, {peak:.2f} GB at most")
+                print(
+                    f"{name:22} {root.name:12} {cpu:.3f} s CPU, {wall:.3f} s, {peak:.2f} GB at most"
+                )
             if others:
                 ratios = {
                     kind: sorted(each[1][kind] / each[0][kind] for each in warm)

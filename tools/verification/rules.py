@@ -16,7 +16,7 @@
 | `sound.unheard` | refuted | as before, against it |
 | `text.read` | supported | the words claimed were read in the picture |
 | `text.differs` | refuted | one line was read there, surely, and it is quite another |
-| `*.single_source` | either | quoted from a tool that the planner called, which is right often enough |
+| `*.single_source` | either | quoted from a tool that the planner called, right often enough |
 | `parent.refuted` | refuted | what it is said of is not there |
 | `judges.differ` | not enough | one judge speaks for it, another against |
 | `judges.unsure` | not enough | too few speak clearly |
@@ -134,8 +134,10 @@ def decide(
         ruling = _Ruling("not_enough_evidence", 0.5, "judges.none")
     else:
         ruling = _RULES[claim.kind](claim, evidence, policy, authors | sources.names)
-        if ruling.verdict == "not_enough_evidence":
-            ruling = _quoted(claim, evidence, policy, authors, sources) or ruling
+        if quoted := sources.of(evidence) - authors:
+            ruling = _quoted(
+                claim, evidence, policy, authors, sources.measured(quoted, claim), ruling
+            )
         if not claim.polarity:
             ruling = _turned(ruling)
     return Verdict(
@@ -160,18 +162,17 @@ def _quoted(
     evidence: Sequence[Evidence],
     policy: Policy,
     authors: frozenset[str],
-    sources: Sources,
-) -> _Ruling | None:
-    """The ruling with the sources among the judges, held to their measured reliability; None where
-    none of them says anything about the claim."""
-    quoted = sources.of(evidence) - authors
-    if not quoted:
-        return None
-    ruling = _RULES[claim.kind](claim, evidence, policy, authors)
+    measured: Measured | None,
+    others: _Ruling,
+) -> _Ruling:
+    """The ruling on what is quoted from a source: that of the other judges, where they decide and
+    the source does not gainsay them; else as `measured`."""
+    ruling: _Ruling = _RULES[claim.kind](claim, evidence, policy, authors)
     if ruling.rule in ("judges.differ", "judges.author"):
         return ruling
+    if others.verdict != "not_enough_evidence":
+        return others
     holds = ruling.probability >= 0.5
-    measured = sources.measured(quoted, claim)
     # What a tool said may stand as surely as it was measured; to gainsay the planner's words, the
     # judges must also be sure by the usual rule.
     said = holds == claim.polarity or ruling.verdict != "not_enough_evidence"

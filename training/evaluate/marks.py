@@ -287,12 +287,16 @@ def reliability(quotes: Sequence[Mapping[str, Any]]) -> Rate | None:
     """The lowest threshold from which quotations are right often enough, on the whole and just
     above it; None: there is none."""
     best = None
-    ranked = sorted((q for q in quotes if q["holds"] and q["sure"] >= LEAST), key=lambda quote: -quote["sure"])
+    ranked = sorted(
+        (q for q in quotes if q["holds"] and q["sure"] >= LEAST), key=lambda quote: -quote["sure"]
+    )
     right = [bool(quote["right"]) for quote in ranked]
     for n in range(FEWEST, len(ranked) + 1):
         if n < len(ranked) and ranked[n]["sure"] == ranked[n - 1]["sure"]:
             continue
-        precision, near = ((sum(r) + 0.5) / (len(r) + 1) for r in (right[:n], right[n - FEWEST : n]))
+        precision, near = (
+            (sum(r) + 0.5) / (len(r) + 1) for r in (right[:n], right[n - FEWEST : n])
+        )
         if precision >= RELIABLE and near >= NEAR:
             # Rounded down, so that the quotation it was taken from passes.
             threshold = floor(ranked[n - 1]["sure"] * 10_000) / 10_000

@@ -230,7 +230,9 @@ def _core_relate(first: int, indices: Sequence[int]) -> list[Row]:
 
 def _core_check(first: int, indices: Sequence[int]) -> list[Row]:
     scenes = [make_scene(first + index, "test") for index in indices]
-    return _numbered(indices, core_checked.check(_speaker(), scenes, _verifier(), training_company()))
+    return _numbered(
+        indices, core_checked.check(_speaker(), scenes, _verifier(), training_company())
+    )
 
 
 def _core_ask(first: int, indices: Sequence[int]) -> list[Row]:
