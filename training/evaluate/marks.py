@@ -1,8 +1,9 @@
 """What marks are worth: `nuthatch evaluate marks`.
 
-Both planners are asked about held-out scenes, two questions a scene. An answer carries a mark where something in it could
-not be decided, or could not be put right. Told are the share of entirely right answers that are
-printed without any mark, and the share of the answers without a mark that state something false.
+Both planners are asked about held-out scenes, two questions a scene. An answer carries a mark where
+something in it could not be decided, or could not be put right. Told are the share of entirely
+right answers that are printed without any mark, and the share of the answers without a mark that
+state something false.
 
 On the split "calibrate" the rules planner alone is asked, who says what its tools find and nothing
 else: so it is measured how often claims that quote one tool are right where no other judge can tell
@@ -261,7 +262,7 @@ _IS = {
 
 def calibrate(rows: Sequence[Row], scenes: int, seed: int) -> dict[str, Table]:
     """Judge -> its table: for each kind of claim the threshold from which quotations are right."""
-    quotes = []
+    quotes: list[Row] = []
     for row in rows:  # what is said about a scene again is no new case
         said = [quote for each in row["asked"] for quote in each["quotes"]]
         quotes += {(quote["kind"], quote["sure"]): quote for quote in said}.values()

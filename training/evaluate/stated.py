@@ -28,7 +28,7 @@ def outcome(answer: str, truth: Truth) -> Outcome:
 
 
 def statements(answer: str, truth: Truth) -> dict[str, Holds]:
-    """Each clause of an answer, and whether it is true; a bare yes or no is left to the question."""
+    """Each clause of an answer, and whether it is true; a bare yes or no is left out."""
     text = " ".join(answer.lower().split())
     clauses = re.split(r"[.;!]\s*|,?\s+but\s+|,\s+and\s+(?=the\b|i\b|there\b)", text)
     cleaned = (re.sub(r"^(?:yes|no)\b,?\s*", "", each).strip(" ,") for each in clauses)
