@@ -371,31 +371,21 @@ def _train(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from nuthatch.training.evaluate.miniature import evaluate
 
+    given = arguments
     figures = evaluate(
-        n=arguments.n,
-        seed=arguments.seed,
-        out=arguments.out,
-        openmoji=arguments.openmoji,
-        quiet=arguments.json,
+        n=given.n, seed=given.seed, out=given.out, openmoji=given.openmoji, quiet=given.json
     )
-    if arguments.json:
-        print(json.dumps({"figures": figures}))
-    return 0
+    return _told(figures, given.json)
 
 
 def _evaluate_marks(arguments: argparse.Namespace) -> int:
     from nuthatch.training.evaluate.marks import evaluate
 
+    given = arguments
     figures = evaluate(
-        n=arguments.n,
-        seed=arguments.seed,
-        split=arguments.split,
-        out=arguments.out,
-        quiet=arguments.json,
+        n=given.n, seed=given.seed, split=given.split, out=given.out, quiet=given.json
     )
-    if arguments.json:
-        print(json.dumps({"figures": figures}))
-    return 0
+    return _told(figures, given.json)
 
 
 def _evaluate_planning(arguments: argparse.Namespace) -> int:
@@ -414,7 +404,11 @@ def _evaluate_planning(arguments: argparse.Namespace) -> int:
         )
     except RequestError as error:
         return refuse("bad_usage", str(error), arguments.json)
-    if arguments.json:
+    return _told(figures, arguments.json)
+
+
+def _told(figures: object, as_json: bool) -> int:
+    if as_json:
         print(json.dumps({"figures": figures}))
     return 0
 
