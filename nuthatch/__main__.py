@@ -207,32 +207,28 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = add("evaluate", _evaluate, "measure on held-out cases, with intervals")
     what = evaluate.add_subparsers(required=True, metavar="WHAT", parser_class=_Parser)
+
+    def measuring(name: str, command: Command, words: str, n: int, of: str) -> _Parser:
+        parser: _Parser = what.add_parser(name, help=words, description=words)
+        parser.set_defaults(command=command)
+        parser.add_argument("--n", type=_positive, default=n, help=of)
+        parser.add_argument("--seed", type=_not_negative, default=0)
+        parser.add_argument("--out", type=Path, default=Path("runs/evaluate", name))
+        parser.add_argument("--json", action="store_true")
+        return parser
+
     words = "the whole house on held-out scenes"
-    miniature = what.add_parser("miniature", help=words, description=words)
-    miniature.add_argument("--n", type=_positive, default=1000, help="scenes")
-    miniature.add_argument("--seed", type=_not_negative, default=0)
-    miniature.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
+    miniature = measuring("miniature", _evaluate, words, 1000, "scenes")
     miniature.add_argument("--openmoji", action="store_true", help="also the held-out third style")
-    miniature.add_argument("--json", action="store_true")
     words = "first turns of the planners, side by side"
-    planning = what.add_parser("planning", help=words, description=words)
-    planning.set_defaults(command=_evaluate_planning)
-    planning.add_argument("--n", type=_positive, default=300, help="cases of each held-out set")
+    planning = measuring("planning", _evaluate_planning, words, 300, "cases of each held-out set")
     planning.add_argument("--requests", type=Path, metavar="FILE", help="requests written by hand")
     planning.add_argument(
         "--weights", default="", metavar="DIR", help="a core's folder, or: random, none"
     )
-    planning.add_argument("--seed", type=_not_negative, default=0)
-    planning.add_argument("--out", type=Path, default=Path("runs/evaluate/planning"))
-    planning.add_argument("--json", action="store_true")
     words = "marks of answers: who carries one, and who should"
-    marks = what.add_parser("marks", help=words, description=words)
-    marks.set_defaults(command=_evaluate_marks)
-    marks.add_argument("--n", type=_positive, default=300, help="scenes")
-    marks.add_argument("--seed", type=_not_negative, default=0)
+    marks = measuring("marks", _evaluate_marks, words, 300, "scenes")
     marks.add_argument("--split", choices=["test", "calibrate"], default="test")
-    marks.add_argument("--out", type=Path, default=Path("runs/evaluate/marks"))
-    marks.add_argument("--json", action="store_true")
 
     runs = add("runs", _runs, "list, show or remove recorded runs")
     runs.add_argument("action", choices=["list", "show", "delete", "prune"])

@@ -1,4 +1,4 @@
-"""What is kept from one question to the next makes the next one faster, and changes nothing in it."""
+"""What is kept from one question to the next makes it faster, and changes nothing in it."""
 
 from pathlib import Path
 from typing import Any
