@@ -4,14 +4,13 @@ Exit status: 0 answered, 1 the run could not finish (the reason is printed), 2 b
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nuthatch import __version__
+from nuthatch import __version__, evaluating
 from nuthatch.tools.extras import advice
 from nuthatch.tools.faults import ToolUnavailable
 
@@ -205,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         "settings", nargs="*", default=[], metavar="KEY=VALUE", help="override the recipe"
     )
 
-    evaluate = add("evaluate", _evaluate, "measure on held-out cases, with intervals")
+    evaluate = add("evaluate", evaluating.miniature, "measure on held-out cases, with intervals")
     what = evaluate.add_subparsers(required=True, metavar="WHAT", parser_class=_Parser)
 
     def measuring(name: str, command: Command, words: str, n: int, of: str) -> _Parser:
@@ -218,16 +217,16 @@ def _parser() -> argparse.ArgumentParser:
         return parser
 
     words = "the whole house on held-out scenes"
-    miniature = measuring("miniature", _evaluate, words, 1000, "scenes")
+    miniature = measuring("miniature", evaluating.miniature, words, 1000, "scenes")
     miniature.add_argument("--openmoji", action="store_true", help="also the held-out third style")
     words = "first turns of the planners, side by side"
-    planning = measuring("planning", _evaluate_planning, words, 300, "cases of each held-out set")
+    planning = measuring("planning", evaluating.planning, words, 300, "cases of each held-out set")
     planning.add_argument("--requests", type=Path, metavar="FILE", help="requests written by hand")
     planning.add_argument(
         "--weights", default="", metavar="DIR", help="a core's folder, or: random, none"
     )
     words = "marks of answers: who carries one, and who should"
-    marks = measuring("marks", _evaluate_marks, words, 300, "scenes")
+    marks = measuring("marks", evaluating.marks, words, 300, "scenes")
     marks.add_argument("--split", choices=["test", "calibrate"], default="test")
 
     runs = add("runs", _runs, "list, show or remove recorded runs")
@@ -361,51 +360,6 @@ def _train(arguments: argparse.Namespace) -> int:
     except FloatingPointError as error:  # the run stopped at its last good checkpoint
         print(f"nuthatch: {error}", file=sys.stderr)
         return 1
-    return 0
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from nuthatch.training.evaluate.miniature import evaluate
-
-    given = arguments
-    figures = evaluate(
-        n=given.n, seed=given.seed, out=given.out, openmoji=given.openmoji, quiet=given.json
-    )
-    return _told(figures, given.json)
-
-
-def _evaluate_marks(arguments: argparse.Namespace) -> int:
-    from nuthatch.training.evaluate.marks import evaluate
-
-    given = arguments
-    figures = evaluate(
-        n=given.n, seed=given.seed, split=given.split, out=given.out, quiet=given.json
-    )
-    return _told(figures, given.json)
-
-
-def _evaluate_planning(arguments: argparse.Namespace) -> int:
-    from nuthatch.console import refuse
-    from nuthatch.training.evaluate.planning import evaluate
-    from nuthatch.training.evaluate.requests import RequestError
-
-    try:
-        figures = evaluate(
-            requests=arguments.requests,
-            n=arguments.n,
-            seed=arguments.seed,
-            weights=arguments.weights,
-            out=arguments.out,
-            quiet=arguments.json,
-        )
-    except RequestError as error:
-        return refuse("bad_usage", str(error), arguments.json)
-    return _told(figures, arguments.json)
-
-
-def _told(figures: object, as_json: bool) -> int:
-    if as_json:
-        print(json.dumps({"figures": figures}))
     return 0
 
 
