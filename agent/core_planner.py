@@ -26,6 +26,7 @@ from nuthatch.mllm.core import Core
 from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
 from nuthatch.mllm.feature_cache import FeatureCache
 from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.looking_ahead import Guesses
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.media import MediaKind, MediaStore
 
@@ -78,7 +79,11 @@ class CorePlanner:
         self.max_calls = max_calls
         self.seed = seed
         self.decoder = Decoder(
-            core, processor.tokenizer, max_new_tokens=max_new_tokens, temperature=temperature
+            core,
+            processor.tokenizer,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            guesses=Guesses(),
         )
         self._prefix = PrefixCache()
         self.known = known or FeatureCache()

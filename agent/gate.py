@@ -2,11 +2,12 @@
 
 The check is the tool `correct_answer`, called like any other: its calls are journaled, it has a
 time limit, and a planner's own tools of the same name take its place. The author of a draft is
-never its judge, so the gate says whose eyes the planner has used. What was said for want of a tool
-that cannot work here is a guess; it passes only if the judges support all of it.
+never its judge, and a tool that it quotes is one only as far as that was measured, so the gate says
+whose words and whose findings they may be. What was said for want of a tool that cannot work here
+is a guess; it passes only if the judges support all of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Stopped
@@ -23,6 +24,8 @@ from nuthatch.tools.workbench import Workbench
 CHECK = "correct_answer"
 JUDGES = {"detect": "detector", "tag": "tagger", "tag_sound": "sound_tagger"}
 """Weights -> the judge whose eyes or ears they are."""
+READERS = {"read_text": "reader"}
+"""Tools without weights -> the judge who uses them."""
 
 
 def check(
@@ -49,7 +52,7 @@ def check(
         text = covered(draft.text, talk.now.observed)
         call = ToolCall(call_id, CHECK, _arguments(Draft(text), talk))
         bench = Workbench(
-            _impartial(tools, talk),
+            _impartial(tools, talk, weights),
             talk.media,
             weights,
             on_inner=on_inner,
@@ -89,24 +92,47 @@ def with_judges(tools: ToolSet) -> ToolSet:
     return default_tools().with_tools(*tools)
 
 
-def authors(talk: Conversation) -> list[str]:
-    """The judges whose findings a draft may rest on: all that the planner has heard of."""
-
-    def used(results: Sequence[ToolResult]) -> set[str]:
-        models = {name for r in results if r.ok and r.provenance for name in r.provenance.models}
-        found = {JUDGES[name] for name in models if name in JUDGES}
-        return found.union(*(used(result.children) for result in results))
-
-    return sorted(used([result for exchange in talk.exchanges for result in exchange.observed]))
+def sources(talk: Conversation) -> list[str]:
+    """The judges whose findings a draft may quote: all that the planner has heard of."""
+    return sources_among(_heard(talk))
 
 
-def _impartial(tools: ToolSet, talk: Conversation) -> ToolSet:
-    """The tools with a `correct_answer` that knows the authors; one of the user's own is kept."""
+def sources_among(results: Iterable[ToolResult]) -> list[str]:
+    """The judges whose findings these results hold, those of calls inside calls too."""
+    worked = [result for result in _flat(results) if result.ok]
+    models = {name for r in worked if r.provenance for name in r.provenance.models}
+    found = {JUDGES[name] for name in models if name in JUDGES}
+    return sorted(found | {READERS[r.call.tool] for r in worked if r.call.tool in READERS})
+
+
+def authors(talk: Conversation, weights: Weights) -> list[str]:
+    """The judges that share their weights with a model that wrote words the planner has heard, a
+    captioner for instance, or with the planner's own core."""
+    worked = [result.provenance for result in _flat(_heard(talk)) if result.ok]
+    heard = {pair for made in worked if made for pair in made.models.items()}
+    wrote = {sha256 for name, sha256 in heard if name not in JUDGES}
+    wrote = {*wrote, weights.fingerprint("core")} - {"", "given"}
+    return sorted(judge for name, judge in JUDGES.items() if weights.fingerprint(name) in wrote)
+
+
+def _heard(talk: Conversation) -> list[ToolResult]:
+    return [result for exchange in talk.exchanges for result in exchange.observed]
+
+
+def _flat(results: Iterable[ToolResult]) -> Iterator[ToolResult]:
+    for result in results:
+        yield result
+        yield from _flat(result.children)
+
+
+def _impartial(tools: ToolSet, talk: Conversation, weights: Weights) -> ToolSet:
+    """The tools with a `correct_answer` that knows authors and sources; one of the user's own is
+    kept."""
     from nuthatch.tools.verification.tools import CorrectAnswer
 
     if type(tools[CHECK]) is not CorrectAnswer:
         return tools
-    return tools.with_tools(CorrectAnswer(authors(talk)))
+    return tools.with_tools(CorrectAnswer(authors(talk, weights), sources(talk)))
 
 
 def _arguments(draft: Draft, talk: Conversation) -> dict[str, object]:

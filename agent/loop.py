@@ -346,7 +346,7 @@ class Agent:
             try:
                 if run.draft is None:
                     run.draft = self._until_draft(run)
-                    run.journal.write("draft", text=run.draft.text, authors=gate.authors(run.talk))
+                    run.journal.write("draft", text=run.draft.text, sources=gate.sources(run.talk))
                 if run.drafts:
                     run.emit(Drafted(run.draft))
                 answer = self._checked(run, run.draft)

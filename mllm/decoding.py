@@ -2,7 +2,8 @@
 
 What the grammar forces rides along with the next choice in one forward pass: of a tool call, that
 is most of it. Rows with different grammars share a batch. Across the steps and turns of a talk,
-`PrefixCache` keeps keys and values, so that only what is new is computed.
+`PrefixCache` keeps keys and values, so that only what is new is computed. With `Guesses` the next
+tokens are guessed from earlier turns, and read with what waits.
 
 Shapes: B rows of the batch, T tokens of a pass, V vocabulary, Q queries a medium, D model width.
 """
@@ -24,6 +25,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from nuthatch.mllm.chat import AUDIO, CALL, IMAGE
+from nuthatch.mllm.looking_ahead import SIZES, Guesses
 
 CLOSING = 64  # tokens a turn may take to end once its own are used up
 COMPILED = 64  # grammars kept
@@ -119,10 +121,19 @@ class Decoder:
     `temperature` 0 takes the likeliest token; otherwise tokens are drawn, row by row from the row's
     own seed, so that a row says the same alone and in a batch. After `max_new_tokens` a turn is
     closed in the shortest way that its grammar allows, so it is valid even then.
+
+    `guesses` serve single rows with a prefix cache and temperature 0; they change nothing in what
+    is said, only the number of passes.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, max_new_tokens: int = 192, temperature: float = 0.0
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        max_new_tokens: int = 192,
+        temperature: float = 0.0,
+        guesses: Guesses | None = None,
     ) -> None:
         self.model = model
         self.max_new_tokens = max_new_tokens
@@ -131,6 +142,7 @@ class Decoder:
         self._size = len(tokenizer)
         self._vocabulary = _vocabulary(tokenizer)
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
+        self.guesses = guesses
         self._end: int = tokenizer.eos_token_id
         self._pad: int = self._end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self._places = set(tokenizer.convert_tokens_to_ids([IMAGE, AUDIO]))
@@ -169,6 +181,8 @@ class Decoder:
         if prefix is not None:
             cache, known = prefix.take(speakers[0].keys)
             speakers[0].skip(known)
+            if self.guesses is not None and self.temperature == 0:
+                self._alone(speakers[0], cache, self.guesses)
         active = [speaker for speaker in speakers if not speaker.ended]
         seen = torch.ones(len(active), cache.get_seq_length(), dtype=torch.bool)
         while active:
@@ -185,6 +199,33 @@ class Decoder:
             keys = [*speakers[0].keys, *speakers[0].said][:read]
             prefix.keep(keys, len(speakers[0].keys), cache)
         return [speaker.said for speaker in speakers]
+
+    def _alone(self, speaker: "_Speaker", cache: DynamicCache, guesses: Guesses) -> None:
+        """One turn, the likeliest tokens; a guess of the next ones is read with what waits, and
+        said as far as it is what the model would have said."""
+        while not speaker.ended:
+            guess = self._guess(speaker, guesses)
+            speaker.waiting += guess
+            seen = torch.ones(1, cache.get_seq_length(), dtype=torch.bool)
+            logits, _ = self._forward([speaker], cache, seen, ahead=len(guess))
+            speaker.read -= len(guess)  # not said yet
+            right = 0
+            while not speaker.ended and not speaker.waiting and right <= len(guess):
+                self._say(speaker, self._choose(speaker, logits[right]))
+                while speaker.waiting and speaker.waiting[:1] == guess[right : right + 1]:
+                    right += 1
+                    speaker.read += 1
+                    del speaker.waiting[0]
+            if right < len(guess):
+                cache.crop(right - len(guess))
+        guesses.remember(speaker.row.prompt, speaker.said)
+
+    def _guess(self, speaker: "_Speaker", guesses: Guesses) -> list[int]:
+        """Tokens that may come next; all are allowed one after the other."""
+        before = [*speaker.row.prompt[-SIZES[0] :], *speaker.said]
+        room = self.context - len(speaker.keys) - len(speaker.said)
+        guess = guesses.after(before)[: max(0, room)]
+        return guess[: speaker.matcher.validate_tokens(guess)] if guess else []
 
     # -- the grammar's side -----------------------------------------------------------------------
 
@@ -269,10 +310,11 @@ class Decoder:
     # -- the model's side -------------------------------------------------------------------------
 
     def _forward(
-        self, speakers: Sequence["_Speaker"], cache: DynamicCache, seen: Tensor
+        self, speakers: Sequence["_Speaker"], cache: DynamicCache, seen: Tensor, *, ahead: int = 0
     ) -> tuple[Tensor, Tensor]:
         """Read what waits in each row, padded on the right: logits of the next tokens (B, V) on the
-        CPU in float32, and which columns of the cache count (B, past + T)."""
+        CPU in float32, and which columns of the cache count (B, past + T). Of a single row also the
+        logits before each of its last `ahead` tokens come, (ahead + 1, V) in order."""
         device = self.model.device
         lengths = torch.tensor([len(speaker.waiting) for speaker in speakers])
         width = int(lengths.max())
@@ -293,7 +335,10 @@ class Decoder:
             inputs["attention_mask"] = seen.long().to(device)
         if media := [vectors for speaker in speakers for vectors in speaker.media()]:
             inputs["media_embeds"] = torch.stack(media).to(device)
-        last = lengths - 1
+        rows, last = torch.arange(len(speakers)), lengths - 1
+        if ahead:
+            rows, last = torch.zeros(ahead + 1, dtype=torch.long), torch.arange(ahead + 1)
+            last += width - 1 - ahead
         if self._keeps_logits:  # of the whole prompt they would be large
             last, where = last.unique(return_inverse=True)
             inputs["logits_to_keep"] = last.to(device)
@@ -302,7 +347,7 @@ class Decoder:
         for speaker in speakers:
             speaker.read += len(speaker.waiting)
             speaker.waiting = []
-        return logits[torch.arange(len(speakers)), last.to(device)].float().cpu(), seen
+        return logits[rows.to(device), last.to(device)].float().cpu(), seen
 
 
 @dataclass

@@ -4,14 +4,13 @@ Exit status: 0 answered, 1 the run could not finish (the reason is printed), 2 b
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nuthatch import __version__
+from nuthatch import __version__, evaluating
 from nuthatch.mllm.messages import shown
 from nuthatch.tools.extras import advice
 from nuthatch.tools.faults import ToolUnavailable
@@ -209,26 +208,30 @@ def _parser() -> argparse.ArgumentParser:
         "settings", nargs="*", default=[], metavar="KEY=VALUE", help="override the recipe"
     )
 
-    evaluate = add("evaluate", _evaluate, "measure on held-out cases, with intervals")
+    evaluate = add("evaluate", evaluating.miniature, "measure on held-out cases, with intervals")
     what = evaluate.add_subparsers(required=True, metavar="WHAT", parser_class=_Parser)
+
+    def measuring(name: str, command: Command, words: str, n: int, of: str) -> _Parser:
+        parser: _Parser = what.add_parser(name, help=words, description=words)
+        parser.set_defaults(command=command)
+        parser.add_argument("--n", type=_positive, default=n, help=of)
+        parser.add_argument("--seed", type=_not_negative, default=0)
+        parser.add_argument("--out", type=Path, default=Path("runs/evaluate", name))
+        parser.add_argument("--json", action="store_true")
+        return parser
+
     words = "the whole house on held-out scenes"
-    miniature = what.add_parser("miniature", help=words, description=words)
-    miniature.add_argument("--n", type=_positive, default=1000, help="scenes")
-    miniature.add_argument("--seed", type=_not_negative, default=0)
-    miniature.add_argument("--out", type=Path, default=Path("runs/evaluate/miniature"))
+    miniature = measuring("miniature", evaluating.miniature, words, 1000, "scenes")
     miniature.add_argument("--openmoji", action="store_true", help="also the held-out third style")
-    miniature.add_argument("--json", action="store_true")
     words = "first turns of the planners, side by side"
-    planning = what.add_parser("planning", help=words, description=words)
-    planning.set_defaults(command=_evaluate_planning)
-    planning.add_argument("--n", type=_positive, default=300, help="cases of each held-out set")
+    planning = measuring("planning", evaluating.planning, words, 300, "cases of each held-out set")
     planning.add_argument("--requests", type=Path, metavar="FILE", help="requests written by hand")
     planning.add_argument(
         "--weights", default="", metavar="DIR", help="a core's folder, or: random, none"
     )
-    planning.add_argument("--seed", type=_not_negative, default=0)
-    planning.add_argument("--out", type=Path, default=Path("runs/evaluate/planning"))
-    planning.add_argument("--json", action="store_true")
+    words = "marks of answers: who carries one, and who should"
+    marks = measuring("marks", evaluating.marks, words, 300, "scenes")
+    marks.add_argument("--split", choices=["test", "calibrate"], default="test")
 
     runs = add("runs", _runs, "list, show or remove recorded runs")
     runs.add_argument("action", choices=["list", "show", "delete", "prune"])
@@ -362,42 +365,6 @@ def _train(arguments: argparse.Namespace) -> int:
     except FloatingPointError as error:  # the run stopped at its last good checkpoint
         print(f"nuthatch: {error}", file=sys.stderr)
         return 1
-    return 0
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from nuthatch.training.evaluate.miniature import evaluate
-
-    figures = evaluate(
-        n=arguments.n,
-        seed=arguments.seed,
-        out=arguments.out,
-        openmoji=arguments.openmoji,
-        quiet=arguments.json,
-    )
-    if arguments.json:
-        print(json.dumps({"figures": figures}))
-    return 0
-
-
-def _evaluate_planning(arguments: argparse.Namespace) -> int:
-    from nuthatch.console import refuse
-    from nuthatch.training.evaluate.planning import evaluate
-    from nuthatch.training.evaluate.requests import RequestError
-
-    try:
-        figures = evaluate(
-            requests=arguments.requests,
-            n=arguments.n,
-            seed=arguments.seed,
-            weights=arguments.weights,
-            out=arguments.out,
-            quiet=arguments.json,
-        )
-    except RequestError as error:
-        return refuse("bad_usage", str(error), arguments.json)
-    if arguments.json:
-        print(json.dumps({"figures": figures}))
     return 0
 
 

@@ -24,7 +24,8 @@ from nuthatch.tools.video import FRAMES, read_video
 _STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
 _WHY = {
-    "judges.author": "found by tools of the planner's own; no other judge is sure enough",
+    "judges.author": "said by a model of the judges; no other judge is sure enough",
+    "judges.source": "found by tools of the planner's own, which are not known to be sure enough",
     "judges.differ": "one judge speaks for it, another against",
     "judges.none": "nobody here can judge this",
     "judges.unsure": "no judge is sure enough",
@@ -115,6 +116,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
                 "verdict": verdict.verdict,
                 "probability": verdict.probability,
                 "rule": verdict.rule,
+                "measured": verdict.measured and verdict.measured.model_dump(),
                 "evidence": [
                     {
                         "tool": item.tool,

@@ -71,6 +71,10 @@ def test_ask_looks_listens_and_answers_with_evidence(capsys):
     claim = next(claim for claim in record["claims"] if claim["kind"] == "count")
     start, end = claim["span"]
     assert record["draft"][start:end] == claim["text"]
+    assert claim["rule"] == "count.single_source"  # the planner's own tool counted them
+    assert claim["measured"]["judge"] == "detector"
+    assert claim["measured"]["n"] > 0
+    assert {claim["verdict"] for claim in record["claims"]} == {"supported"}
     made = {call["id"] for call in record["calls"]}
     assert all(item["call_id"] in made for item in claim["evidence"])
 

@@ -46,6 +46,7 @@ class TagSound(Tool[TagSoundArgs, SoundEvents]):
     """
 
     name = "tag_sound"
+    caches = True
     weights = ("tag_sound",)
     Args = TagSoundArgs
     Result = SoundEvents

@@ -10,7 +10,7 @@ from nuthatch.agent.journal import read_events
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
-from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
+from nuthatch.tools.faults import Fault, RetryCall, ToolFailed, ToolUnavailable
 from nuthatch.tools.function_tool import tool
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
@@ -181,7 +181,7 @@ def test_the_check_is_a_recorded_call(tmp_path):
         "result",
         "answer",
     ]
-    assert events[3]["authors"] == ["detector"]
+    assert events[3]["sources"] == ["detector"]
     assert events[4]["result"]["call"]["tool"] == "correct_answer"
 
 
@@ -223,7 +223,7 @@ def test_without_a_picture_nothing_is_checked_against_one(tmp_path):
     assert checked_against(ask(tmp_path, "Two.")) == (None, None)
 
 
-# -- authors --------------------------------------------------------------------------------------
+# -- authors and sources --------------------------------------------------------------------------
 
 
 def talk_of(tmp_path, *models: str, ok: bool = True) -> Conversation:
@@ -232,13 +232,13 @@ def talk_of(tmp_path, *models: str, ok: bool = True) -> Conversation:
     calls = [ToolCall(f"call_{n}", "look", {}) for n, _ in enumerate(models)]
     talk.call(calls)
     for call, model in zip(calls, models, strict=True):
-        note = Note(text="") if ok else None
-        talk.observe(ToolResult(call, note, None, 1.0, used(model)))
+        fault = None if ok else Fault("timeout", "too slow")
+        talk.observe(ToolResult(call, Note(text="") if ok else None, fault, 1.0, used(model)))
     return talk
 
 
-def used(model: str) -> Provenance:
-    return Provenance(version="1", models={model: "sha"}, parameters={}, inputs={})
+def used(model: str, sha256: str = "sha") -> Provenance:
+    return Provenance(version="1", models={model: sha256}, parameters={}, inputs={})
 
 
 @pytest.mark.parametrize(
@@ -251,29 +251,73 @@ def used(model: str) -> Provenance:
         (("tag_sound", "detect"), ["detector", "sound_tagger"]),
     ],
 )
-def test_the_judges_whose_models_a_draft_rests_on_are_its_authors(models, judges, tmp_path):
-    assert gate.authors(talk_of(tmp_path, *models)) == judges
+def test_the_judges_whose_models_a_draft_rests_on_are_its_sources(models, judges, tmp_path):
+    assert gate.sources(talk_of(tmp_path, *models)) == judges
 
 
-def test_calls_inside_calls_make_authors_too(tmp_path):
+def test_whoever_called_the_reader_quotes_it(tmp_path):
+    talk = talk_of(tmp_path, "generate")
+    read = ToolResult(ToolCall("call_1", "read_text", {}), Note(text=""), None, 1.0, used("x"))
+    talk.call([read.call])
+    talk.observe(read)
+    assert gate.sources(talk) == ["reader"]
+
+
+def test_calls_inside_calls_make_sources_too(tmp_path):
     talk = talk_of(tmp_path, "generate")
     inner = ToolResult(ToolCall("call_0.1", "y", {}), Note(text=""), None, 1.0, used("detect"))
     outer = ToolResult(ToolCall("call_0", "x", {}), Note(text=""), None, 1.0, children=(inner,))
     talk.observe(outer)
-    assert gate.authors(talk) == ["detector"]
+    assert gate.sources(talk) == ["detector"]
 
 
-def test_what_was_seen_for_an_earlier_question_still_makes_an_author(tmp_path):
+def test_what_was_seen_for_an_earlier_question_is_still_a_source(tmp_path):
     talk = talk_of(tmp_path, "tag")
     talk.ask("And now?", [])
-    assert gate.authors(talk) == ["tagger"]
+    assert gate.sources(talk) == ["tagger"]
 
 
-def test_the_verifier_is_told_the_authors(tmp_path, monkeypatch):
+def test_a_call_that_failed_is_no_source(tmp_path):
+    assert gate.sources(talk_of(tmp_path, "tag", ok=False)) == []
+
+
+def folders_of(tmp_path, **contents: str) -> Weights:
+    """Weights of that content by their names; equal ones are one model."""
+    for name, content in contents.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "model.safetensors").write_text(content)
+    return Weights(tmp_path)
+
+
+def test_a_judge_that_shares_its_weights_with_the_writer_of_words_is_an_author(tmp_path):
+    models = folders_of(tmp_path, detect="a", tag="b", caption="b", core="c")
+    talk = talk_of(tmp_path, "detect")
+    assert gate.authors(talk, models) == []
+    call = ToolCall("call_9", "caption", {})
+    made = used("caption", models.fingerprint("caption"))
+    talk.call([call])
+    talk.observe(ToolResult(call, Note(text="a cup"), None, 1.0, made))
+    assert gate.authors(talk, models) == ["tagger"]
+
+
+def test_a_judge_that_is_the_planners_own_core_is_an_author(tmp_path):
+    models = folders_of(tmp_path, detect="a", tag="c", core="c")
+    assert gate.authors(talk_of(tmp_path, "detect"), models) == ["tagger"]
+
+
+def test_models_that_are_missing_or_put_in_are_not_taken_for_one_another(tmp_path):
+    models = Weights(tmp_path)
+    models.put("detect", object())
+    models.put("core", object())
+    assert gate.authors(talk_of(tmp_path, "detect"), models) == []
+
+
+def test_the_verifier_is_told_the_sources(tmp_path, monkeypatch):
     told: list[frozenset[str]] = []
 
     def run(self, args, context):
-        told.append(self.authors)
+        told.append(self.sources)
         text = args.answer
         return Correction(
             draft=text,

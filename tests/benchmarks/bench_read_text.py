@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.text_lines import TextLine
 from nuthatch.tools.text_reader import read
-from nuthatch.tools.verification.lettering import FOUND, OTHER, compare
+from nuthatch.tools.verification.lettering import FOUND, OTHER, compare, folded
 from nuthatch.tools.verification.senses import Written
 from nuthatch.training.evaluate.statistics import wilson
 
@@ -76,10 +76,18 @@ def report(name: str, cases: list[list[str]], found: list[list[TextLine]]) -> No
     """Share of true claims read; how often words that were read, or in whose place another line was
     read alone, are there."""
     random = Random(1)
-    counts = {"supported": [0, 0], "refuted": [0, 0], "one sign": [0, 0], "more signs": [0, 0]}
+    counts = {
+        "quoted": [0, 0],
+        "supported": [0, 0],
+        "refuted": [0, 0],
+        "one sign": [0, 0],
+        "more signs": [0, 0],
+    }
     true = 0
     for said, lines in zip(cases, found, strict=True):
         written = [Written(*line) for line in lines]
+        for line in lines:  # as an answer quotes it, whole
+            tell(counts["quoted"], folded(line.text) in {folded(each) for each in said})
         false = [" ".join(random.sample(WORDS, 2)) for _ in said]
         for claim in [*said, *false]:
             holds = any(claim.lower() in each.lower() for each in said)

@@ -13,14 +13,16 @@ label's own threshold is passed. A judge without calibration stays between `UNME
 with AudioSet's classes (`audioset_events`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import exp
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.verification.audioset_events import is_audioset
+from nuthatch.tools.verification.single_source import NO_SOURCES, Sources
 from nuthatch.tools.weights import Weights
 
 if TYPE_CHECKING:
@@ -113,6 +115,10 @@ class Calibration:
         table = self._table("detect")
         return float(table.floor) if table else 0.1
 
+    def sources(self, names: Iterable[str]) -> Sources:
+        """These judges as sources of an answer, with what was measured of them."""
+        return Sources.load(names, self._weights) if names else NO_SOURCES
+
     def _table(self, name: str) -> Any:
         """The calibration of a model: its own, or the file beside its weights; None: none."""
         try:
@@ -122,13 +128,19 @@ class Calibration:
         path = self._weights.status(name).path / "calibration.json"
         if own or self._weights.fingerprint(name) == "given" or not path.is_file():
             return own
-        if name == "detect":
-            from nuthatch.tools.detectors import Calibration as DetectorCalibration
+        return _read(name, path, path.stat().st_mtime_ns)
 
-            return DetectorCalibration.load(path)
-        from nuthatch.tools.taggers import Calibration as TaggerCalibration
 
-        return TaggerCalibration.load(path.parent)
+@lru_cache(maxsize=8)
+def _read(name: str, path: Path, changed: int) -> Any:
+    """The file beside a model's weights; read again when it has changed."""
+    if name == "detect":
+        from nuthatch.tools.detectors import Calibration as DetectorCalibration
+
+        return DetectorCalibration.load(path)
+    from nuthatch.tools.taggers import Calibration as TaggerCalibration
+
+    return TaggerCalibration.load(path.parent)
 
 
 def kept_inside(probability: float, settled: bool) -> float:

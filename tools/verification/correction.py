@@ -14,6 +14,7 @@ from nuthatch.tools.verification.edits import make_edits, replay
 from nuthatch.tools.verification.findings import Case, Findings, observe
 from nuthatch.tools.verification.rules import POLICIES, Policy, judge
 from nuthatch.tools.verification.senses import Picture, Senses, Sound
+from nuthatch.tools.verification.single_source import Sources
 from nuthatch.tools.verification.types import Claim, Correction, Edit, Report, Verdict
 
 MAX_CHARACTERS = 20_000
@@ -23,8 +24,9 @@ MAX_CHARACTERS = 20_000
 class Item:
     """An answer to check: with its question, against a picture, a sound, or both.
 
-    `authors` are the judges whose findings the answer was written from (`detector`, `tagger`,
-    `sound_tagger`): none of them may decide about it alone.
+    `authors` are the judges (`detector`, `tagger`, `sound_tagger`, `reader`) whose models wrote the
+    words: what they see weighs nothing. `sources` are those whose findings the words quote: they
+    decide as far as such quotations were measured.
     """
 
     answer: str
@@ -32,6 +34,7 @@ class Item:
     picture: Picture | None = None
     sound: Sound | None = None
     authors: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
 
 
 def verify_items(
@@ -46,7 +49,12 @@ def verify_items(
         RetryCall: an answer has more than 20 000 characters.
     """
     return [
-        Report(answer=item.answer, verdicts=judge(reading.claims, findings, policy, item.authors))
+        Report(
+            answer=item.answer,
+            verdicts=judge(
+                reading.claims, findings, policy, item.authors, calibration.sources(item.sources)
+            ),
+        )
         for item, reading, findings in _observed(items, senses, calibration)
     ]
 
@@ -63,7 +71,7 @@ def correct_items(
         RetryCall: an answer has more than 20 000 characters.
     """
     return [
-        _correct(item, reading, findings, policy)
+        _correct(item, reading, findings, policy, calibration.sources(item.sources))
         for item, reading, findings in _observed(items, senses, calibration)
     ]
 
@@ -89,13 +97,15 @@ def _observed(
     return list(zip(items, readings, observe(cases, senses, calibration), strict=True))
 
 
-def _correct(item: Item, reading: Reading, findings: Findings, policy: Policy) -> Correction:
-    verdicts = judge(reading.claims, findings, policy, item.authors)
+def _correct(
+    item: Item, reading: Reading, findings: Findings, policy: Policy, sources: Sources
+) -> Correction:
+    verdicts = judge(reading.claims, findings, policy, item.authors, sources)
     edits = make_edits(reading, verdicts, policy)
 
     def judged(revised: str) -> list[Verdict]:
         claims = read_claims(revised, item.question, writing=reading.writing).claims
-        return judge(claims, findings, policy, item.authors)
+        return judge(claims, findings, policy, item.authors, sources)
 
     taken, reason = _choose(reading, verdicts, edits, judged)
     revised = replay(item.answer, taken or edits)

@@ -16,16 +16,20 @@
 | `sound.unheard` | refuted | as before, against it |
 | `text.read` | supported | the words claimed were read in the picture |
 | `text.differs` | refuted | one line was read there, surely, and it is quite another |
+| `*.single_source` | either | quoted from a tool that the planner called, right often enough |
 | `parent.refuted` | refuted | what it is said of is not there |
 | `judges.differ` | not enough | one judge speaks for it, another against |
 | `judges.unsure` | not enough | too few speak clearly |
 | `judges.author` | not enough | without those who wrote the claim nobody is sure enough |
 | `judges.too_small` | not enough | not seen, in a picture where it may be too small to be seen |
+| `judges.source` | not enough | quoted from a tool that is not known to be right often enough |
 | `judges.none` | not enough | nobody can judge this: no picture, no sound, unknown words |
 
 A denied claim ("no cup") is judged as the claim that it denies, and the verdict is turned round.
 Independent judges' odds multiply. The author of a draft is never its judge: the evidence of those
-named among the authors is reported, and weighs nothing; what is left must do by itself.
+named among the authors is reported, and weighs nothing; what is left must do by itself. A source is
+a judge whose findings the draft quotes: others decide if they can; else the claim is as sure as
+such claims were found to be (`single_source`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +40,8 @@ from nuthatch.tools.verification.calibration import ALONE
 from nuthatch.tools.verification.claims import split_name
 from nuthatch.tools.verification.evidence import allows, testify
 from nuthatch.tools.verification.findings import Findings, fuse
-from nuthatch.tools.verification.types import Claim, Evidence, Verdict, VerdictName
+from nuthatch.tools.verification.single_source import NO_SOURCES, Sources, sureness
+from nuthatch.tools.verification.types import Claim, Evidence, Measured, Verdict, VerdictName
 from nuthatch.tools.vocabulary import TINTS
 
 PolicyName = Literal["conservative", "balanced", "strict"]
@@ -81,6 +86,7 @@ class _Ruling(NamedTuple):
     probability: float
     rule: str
     correction: str | None = None
+    measured: Measured | None = None
 
 
 def judge(
@@ -88,6 +94,7 @@ def judge(
     findings: Findings,
     policy: Policy,
     authors: frozenset[str] = frozenset(),
+    sources: Sources = NO_SOURCES,
 ) -> list[Verdict]:
     """A verdict for each claim, parents before the claims that depend on them."""
     verdicts: dict[str, Verdict] = {}
@@ -103,8 +110,8 @@ def judge(
             value = meant.get(claim.value or "", claim.value)
             subject = meant.get(claim.subject, claim.subject)
             judged = claim.model_copy(update={"subject": subject, "value": value})
-        verdict = decide(judged, testify(judged, findings), policy, authors, verdicts)
-        if findings.too_small and verdict.rule in UNSEEN:
+        verdict = decide(judged, testify(judged, findings), policy, authors, verdicts, sources)
+        if findings.too_small and _rests_on_absence(verdict):
             verdict = verdict.model_copy(update=_TOO_SMALL)
         if claim.kind == "sound" and verdict.correction:
             # The loudest event that the answer does not tell already, each put in once.
@@ -124,6 +131,7 @@ def decide(
     policy: Policy,
     authors: frozenset[str] = frozenset(),
     verdicts: Mapping[str, Verdict] = {},
+    sources: Sources = NO_SOURCES,
 ) -> Verdict:
     """The verdict that follows from the evidence and from the verdicts of the claim's parents."""
     gone = [v for v in (verdicts.get(p) for p in claim.depends_on) if v and v.verdict == "refuted"]
@@ -133,7 +141,11 @@ def decide(
     elif not evidence:
         ruling = _Ruling("not_enough_evidence", 0.5, "judges.none")
     else:
-        ruling = _RULES[claim.kind](claim, evidence, policy, authors)
+        ruling = _RULES[claim.kind](claim, evidence, policy, authors | sources.names)
+        if quoted := sources.of(evidence) - authors:
+            ruling = _quoted(
+                claim, evidence, policy, authors, sources.measured(quoted, claim), ruling
+            )
         if not claim.polarity:
             ruling = _turned(ruling)
     return Verdict(
@@ -143,13 +155,52 @@ def decide(
         rule=ruling.rule,
         evidence=evidence,
         correction=ruling.correction if ruling.verdict == "refuted" else None,
+        measured=ruling.measured,
     )
+
+
+def _rests_on_absence(verdict: Verdict) -> bool:
+    """Whether a claim is decided because something was not seen."""
+    said_there = (verdict.verdict == "refuted") == verdict.claim.polarity
+    quoted = verdict.rule in ("existence.single_source", "count.single_source")
+    return verdict.rule in UNSEEN or (quoted and said_there)
 
 
 def _turned(ruling: _Ruling) -> _Ruling:
     opposite: dict[VerdictName, VerdictName] = {"supported": "refuted", "refuted": "supported"}
     verdict = opposite.get(ruling.verdict, ruling.verdict)
-    return _Ruling(verdict, 1 - ruling.probability, ruling.rule, ruling.correction)
+    return ruling._replace(verdict=verdict, probability=1 - ruling.probability)
+
+
+def _quoted(
+    claim: Claim,
+    evidence: Sequence[Evidence],
+    policy: Policy,
+    authors: frozenset[str],
+    measured: Measured | None,
+    others: _Ruling,
+) -> _Ruling:
+    """The ruling on what is quoted from a source: that of the other judges, where they decide and
+    the source does not gainsay them; else as `measured`."""
+    ruling: _Ruling = _RULES[claim.kind](claim, evidence, policy, authors)
+    if ruling.rule in ("judges.differ", "judges.author"):
+        return ruling
+    if others.verdict != "not_enough_evidence":
+        return others
+    holds = ruling.probability >= 0.5
+    # What a tool said may stand as surely as it was measured; to gainsay the planner's words, the
+    # judges must also be sure by the usual rule.
+    said = holds == claim.polarity or ruling.verdict != "not_enough_evidence"
+    sure = measured and sureness(claim, evidence, ruling.probability) >= measured.threshold
+    if not (said and measured and sure and measured.precision >= policy.support):
+        return ruling._replace(verdict="not_enough_evidence", rule="judges.source")
+    return _Ruling(
+        "supported" if holds else "refuted",
+        measured.precision if holds else 1 - measured.precision,
+        f"{claim.kind}.single_source",
+        ruling.correction,
+        measured,
+    )
 
 
 def _existence(

@@ -34,25 +34,36 @@ class Sounding:
         return next(makers, self.event)
 
 
-def soundings(text: Text, sentence: Sentence, scopes: Scopes, asked: bool) -> list[Sounding]:
-    """The events of a sentence. `asked`: the question was about a sound."""
+def soundings(
+    text: Text, sentence: Sentence, scopes: Scopes, asked: bool, told: frozenset[str]
+) -> list[Sounding]:
+    """The events of a sentence.
+
+    `asked`: the question was about a sound. `told`: events that were said to be heard before.
+    """
     words = [text.lower(i) for i in range(sentence.first, sentence.last)]
     cues = [sentence.first + i for i, word in enumerate(words) if word in w.HEAR]
     if (
-        not (cues or asked)
+        not (cues or asked or told)
         and w.SOUND_VERBS.isdisjoint(words)
         and not set(words) & set(w.SOUND_NOUNS)
     ):
         return []
-    found = list(_of_things(text, sentence, scopes, cues, asked))
+    found = list(_of_things(text, sentence, scopes, cues, asked, told))
     used = {at for each in found for at in range(*each.words)}
     return [*found, *_by_name(text, sentence, scopes, used)]
 
 
 def _of_things(
-    text: Text, sentence: Sentence, scopes: Scopes, cues: list[int], asked: bool
+    text: Text,
+    sentence: Sentence,
+    scopes: Scopes,
+    cues: list[int],
+    asked: bool,
+    told: frozenset[str],
 ) -> Iterator[Sounding]:
     """`a dog barking`, `a train whistle`, `the clock makes this sound`, `I hear a bell`"""
+    heard = set(told)
     for index, mention in enumerate(sentence.mentions):
         event = w.EVENT_OF.get(mention.name, mention.name)
         at, after = mention.last, text.lower(mention.last)
@@ -61,6 +72,10 @@ def _of_things(
         if end and mention.name in w.EVENT_OF:
             denied |= any(is_negation(text.lower(i)) for i in range(at, end))
             yield Sounding((mention.first, end), event, not denied, mention, False)
+            continue
+        if _makes_it(text, at, sentence.last) and (cues or asked or heard):
+            # "I hear a clock ticking; the clock makes it": heard, and there to be seen
+            yield Sounding((mention.first, mention.last), event, not denied, mention, True)
             continue
         while text.lower(at) in w.BE | w.RELATIVE:
             at += 1
@@ -77,8 +92,25 @@ def _of_things(
             end = mention.last
         else:
             continue
+        if end == mention.last and denied and _is_sight(text, mention.first, event in heard):
+            continue
+        if not denied:
+            heard.add(event)
         seen = verb and not cues and not asked and not mention.denied
         yield Sounding((mention.first, end), event, not denied, mention, seen)
+
+
+def _makes_it(text: Text, at: int, last: int) -> bool:
+    """`makes it` at the end of a clause"""
+    said = text.lower(at) in w.MAKE and text.lower(at + 1) in ("it", "this", "that")
+    return said and (at + 2 >= last or not text.lower(at + 2)[:1].isalnum())
+
+
+def _is_sight(text: Text, first: int, heard: bool) -> bool:
+    """Whether a denied thing is missed by the eyes: `I see no cat`, and, where it is heard, `there
+    is no cat`."""
+    before = text.lower(first - 1)
+    return before in w.SHOWS or (heard and before in w.BE and text.lower(first - 2) == "there")
 
 
 def _heard(text: Text, at: int, last: int) -> int | None:

@@ -331,7 +331,10 @@ class Statements:
         """Claims of what is heard; gives the first tokens of the phrases that are only heard."""
         asked = self.question is not None and self.question.kind == "sound"
         only_heard = {m.first for m in each.mentions if self.scopes.only_heard(m)}
-        for sounding in soundings(self.text, each, self.scopes, asked):
+        told = frozenset(
+            c.value for c in self.claims if c.kind == "sound" and c.polarity and c.value
+        )
+        for sounding in soundings(self.text, each, self.scopes, asked, told):
             self._claim(
                 "sound",
                 sounding.words,

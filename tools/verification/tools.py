@@ -29,7 +29,8 @@ class VerifyAnswer(Tool[CheckArgs, Report]):
 
     Claims are read by rules (after Woodpecker, arXiv:2310.16045, without its language models),
     judged by two independent judges, and reported as supported, refuted or undecided. `authors`
-    names the judges that the answer was written from: they never decide alone.
+    names the judges whose models wrote the words: they are no judges. `sources` names those whose
+    findings the words quote: they decide as far as such quotations were measured.
 
     Raises:
         RetryCall: a handle names nothing, or the answer has more than 20 000 characters.
@@ -43,12 +44,12 @@ class VerifyAnswer(Tool[CheckArgs, Report]):
     Args = CheckArgs
     Result = Report
 
-    def __init__(self, authors: Iterable[str] = ()) -> None:
-        self.authors = frozenset(authors)
+    def __init__(self, authors: Iterable[str] = (), sources: Iterable[str] = ()) -> None:
+        self.authors, self.sources = frozenset(authors), frozenset(sources)
 
     def run(self, args: CheckArgs, context: Context) -> Report:
         (report,) = verify_items(
-            [_item(args, self.authors)],
+            [_item(args, self.authors, self.sources)],
             ToolSenses(context),
             Calibration(context.weights),
             POLICIES[args.policy],
@@ -61,7 +62,7 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
     """Check an answer and put right what is refuted, word by word.
 
     Edits are typed and replay exactly; the draft stays where the revision is not better supported.
-    `authors` as for `verify_answer`.
+    `authors` and `sources` as for `verify_answer`.
 
     Raises:
         RetryCall: a handle names nothing, or the answer has more than 20 000 characters.
@@ -74,12 +75,12 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
     Args = CheckArgs
     Result = Correction
 
-    def __init__(self, authors: Iterable[str] = ()) -> None:
-        self.authors = frozenset(authors)
+    def __init__(self, authors: Iterable[str] = (), sources: Iterable[str] = ()) -> None:
+        self.authors, self.sources = frozenset(authors), frozenset(sources)
 
     def run(self, args: CheckArgs, context: Context) -> Correction:
         (correction,) = correct_items(
-            [_item(args, self.authors)],
+            [_item(args, self.authors, self.sources)],
             ToolSenses(context),
             Calibration(context.weights),
             POLICIES[args.policy],
@@ -88,5 +89,5 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
         return correction.model_copy(update={"notices": [*correction.notices, *missing]})
 
 
-def _item(args: CheckArgs, authors: frozenset[str]) -> Item:
-    return Item(args.answer, args.question, args.image, args.audio, authors)
+def _item(args: CheckArgs, authors: frozenset[str], sources: frozenset[str]) -> Item:
+    return Item(args.answer, args.question, args.image, args.audio, authors, sources)

@@ -63,6 +63,22 @@ class Evidence(_Record):
     boxes: tuple[Box, ...] = ()
 
 
+class Measured(_Record):
+    """How often claims that quote one tool's findings were right where no other judge could tell.
+
+    `judge` is the quoted tool's, `kind` that of the claims (`absence`: that something is not
+    there). Of `n` such claims that were as likely as `threshold` at least, by all evidence, the
+    share `precision` was right. `on` says what it was measured on.
+    """
+
+    judge: str
+    kind: str
+    threshold: float
+    precision: float
+    n: int
+    on: str
+
+
 class Verdict(_Record):
     """What follows for a claim from its evidence, and by which rule."""
 
@@ -72,6 +88,7 @@ class Verdict(_Record):
     rule: str
     evidence: tuple[Evidence, ...] = ()
     correction: str | None = None  # the value the evidence shows instead, e.g. "3"
+    measured: Measured | None = None  # the reliability that a rule `*.single_source` rests on
 
 
 class Edit(_Record):

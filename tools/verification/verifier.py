@@ -109,6 +109,7 @@ class Verifier:
                 None if each.picture is None else pixels[id(each.picture)],
                 None if each.sound is None else read_audio(each.sound)[0],
                 each.authors,
+                each.sources,
             )
             for each in items
         ]

@@ -175,10 +175,10 @@ def _listen(first: int, events: int, parameters: Parameters, indices: Sequence[i
 def _check(first: int, indices: Sequence[int]) -> list[Row]:
     """POPE and the corrupted-truth writer, through the verifier; every second scene has a clip."""
     scenes = [make_scene(first + index, "test") for index in indices]
-    clips = [_clip_for(scene) if scene.seed % 2 else None for scene in scenes]
+    clips = [clip_for(scene) if scene.seed % 2 else None for scene in scenes]
     return _numbered(
         indices,
-        checking.check(scenes, clips, _verifier(), _weights().get("detect"), _company()),
+        checking.check(scenes, clips, _verifier(), _weights().get("detect"), training_company()),
     )
 
 
@@ -191,8 +191,8 @@ def _ask(first: int, indices: Sequence[int], planner: Planner | None = None) -> 
         for index in indices:
             scene = make_scene(first + index, "test")
             kinds = ("count", asking.KINDS[1 + index % (len(asking.KINDS) - 1)])
-            clip = _clip_for(scene)
-            rows.append(asking.interview(agent, scene, clip, kinds, _company(), scene.seed))
+            clip = clip_for(scene)
+            rows.append(asking.interview(agent, scene, clip, kinds, training_company(), scene.seed))
     return _numbered(indices, [{"asked": each} for each in rows])
 
 
@@ -204,7 +204,7 @@ def _core_look(first: int, appearance: Appearance, indices: Sequence[int]) -> li
         [make_scene(first + index + step, "test", appearance=appearance) for index in indices]
         for step in (0, 1)
     )
-    return _numbered(indices, core_alone.look(_speaker(), scenes, others, _company()))
+    return _numbered(indices, core_alone.look(_speaker(), scenes, others, training_company()))
 
 
 def _core_listen(first: int, parameters: Parameters, indices: Sequence[int]) -> list[Row]:
@@ -223,14 +223,16 @@ def _core_relate(first: int, indices: Sequence[int]) -> list[Row]:
         [make_scene(first + index + step, "test") for index in indices] for step in (0, 1)
     )
     pairs, other_pairs = (
-        [(scene, _clip_for(scene)) for scene in group] for group in (scenes, others)
+        [(scene, clip_for(scene)) for scene in group] for group in (scenes, others)
     )
     return _numbered(indices, core_alone.relate(_speaker(), pairs, other_pairs))
 
 
 def _core_check(first: int, indices: Sequence[int]) -> list[Row]:
     scenes = [make_scene(first + index, "test") for index in indices]
-    return _numbered(indices, core_checked.check(_speaker(), scenes, _verifier(), _company()))
+    return _numbered(
+        indices, core_checked.check(_speaker(), scenes, _verifier(), training_company())
+    )
 
 
 def _core_ask(first: int, indices: Sequence[int]) -> list[Row]:
@@ -241,13 +243,13 @@ def _numbered(indices: Sequence[int], rows: Sequence[Row]) -> list[Row]:
     return [{"index": index, **row} for index, row in zip(indices, rows, strict=True)]
 
 
-def _clip_for(scene: Scene) -> Clip:
+def clip_for(scene: Scene, split: Split = "test") -> Clip:
     """One or two events; mostly one of them is of an object in sight, as it would be."""
     rng = np.random.default_rng([scene.seed, 1])
     names = [str(name) for name in rng.permutation(list(SOUNDS))]
     if rng.random() < 0.7:
         names.sort(key=lambda event: SOUNDS[event].object not in scene.counts())
-    return make_sound(scene.seed, "test", events=names[: int(rng.integers(1, 3))])
+    return make_sound(scene.seed, split, events=names[: int(rng.integers(1, 3))])
 
 
 # -- what a process needs once --------------------------------------------------------------------
@@ -271,7 +273,7 @@ def _speaker() -> Speaker:
 
 
 @cache
-def _company() -> Company:
+def training_company() -> Company:
     """Of the training split: what a model would have learned to expect."""
     return Company.of(_seen_in("train"))
 
@@ -329,7 +331,7 @@ def _core_figures(
 
 def _blind() -> dict[str, Blind]:
     """Learned from questions of the same setting about scenes of another split."""
-    company = _company()
+    company = training_company()
     return {
         setting: Blind.fit(
             question

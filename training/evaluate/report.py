@@ -49,9 +49,9 @@ def save(
     sections: Sections,
     details: Mapping[str, Any],
     settings: Mapping[str, Any],
-    figure: "Figure",
+    figure: "Figure | None" = None,
 ) -> None:
-    """Write `report.json` and `plot.png`."""
+    """Write `report.json` and, where there is a figure, `plot.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     report = {
         "settings": settings,
@@ -59,7 +59,8 @@ def save(
         "details": as_json(details),
     }
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    figure.savefig(folder / "plot.png", dpi=150)
+    if figure is not None:
+        figure.savefig(folder / "plot.png", dpi=150)
 
 
 def show(sections: Sections, notes: Sequence[str], console: Console) -> None:

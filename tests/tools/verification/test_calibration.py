@@ -1,5 +1,6 @@
 """What scores are worth: who may decide alone, and who may not."""
 
+import os
 from itertools import pairwise
 
 import pytest
@@ -75,6 +76,19 @@ def test_the_file_beside_the_weights_is_read(tmp_path, monkeypatch) -> None:  # 
     (tmp_path / "tag" / "calibration.json").write_text(table)
     monkeypatch.setattr(judges, "get", lambda name: object())
     assert Calibration(judges).tagged.probability("cup", 0.95) >= ALONE
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    judges = Weights(tmp_path)
+    path = tmp_path / "tag" / "calibration.json"
+    path.parent.mkdir()
+    path.write_text(tagger_calibration().model_dump_json())
+    monkeypatch.setattr(judges, "get", lambda name: object())
+    before = Calibration(judges).tagged.probability("cup", 0.95)
+    changed = tagger_calibration().model_dump_json().replace('"threshold":0.9', '"threshold":0.99')
+    path.write_text(changed)
+    os.utime(path, ns=(1, 1))
+    assert Calibration(judges).tagged.probability("cup", 0.95) < before
 
 
 def test_the_lowest_box_score_looked_at_is_the_one_that_was_calibrated() -> None:

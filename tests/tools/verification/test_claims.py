@@ -168,10 +168,38 @@ def test_what_is_said_of_something_else_is_no_claim(answer: str) -> None:
         ("No ticking can be heard.", None, ("sound", "clock", "sounds", "clock", "denied")),
         ("The dog cannot be heard.", None, ("sound", "dog", "sounds", "dog", "denied")),
         ("A dog can be heard barking.", None, ("sound", "dog", "sounds", "dog")),
+        ("The clock makes it.", "What makes this sound?", ("sound", "clock", "sounds", "clock")),
     ],
 )
 def test_sounds_are_read(answer: str, question: str | None, expected: tuple[object, ...]) -> None:
     assert [claim for claim in claims(answer, question) if claim[0] == "sound"] == [expected]
+
+
+def test_who_makes_a_sound_that_was_told_is_heard_and_seen() -> None:
+    found = claims("I hear a clock ticking; the dog makes it.")
+    assert ("sound", "dog", "sounds", "dog") in found
+    assert ("existence", "dog") in found
+    assert not any(claim[0] == "other" for claim in found)
+
+
+def test_what_makes_something_else_is_no_sound() -> None:
+    for answer in ("The dog makes it.", "I hear a bell. The dog makes it nice."):
+        assert ("sound", "dog", "sounds", "dog") not in claims(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I hear a cat meowing, but I see no cat.",
+        "The sound is a cat meowing. There are no cats.",
+        "I hear a cat and there is no cat.",
+    ],
+)
+def test_what_is_heard_and_not_seen_is_missed_by_the_eyes_only(answer: str) -> None:
+    found = claims(answer, "Which object makes this sound?")
+    assert ("sound", "cat", "sounds", "cat") in found
+    assert ("existence", "cat", "denied") in found
+    assert ("sound", "cat", "sounds", "cat", "denied") not in found
 
 
 def test_what_is_only_heard_is_not_said_to_be_seen() -> None:

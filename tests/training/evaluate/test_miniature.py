@@ -33,7 +33,7 @@ def _sees_everything(monkeypatch, tmp_path):
     monkeypatch.setattr(cores, "EMBEDDED", save(tiny_trial(), tmp_path / "core"))
     cores.load.cache_clear()
     yield
-    for kept in (miniature._verifier, miniature._company, miniature._speaker):
+    for kept in (miniature._verifier, miniature.training_company, miniature._speaker):
         kept.cache_clear()
 
 
