@@ -4,6 +4,7 @@ WAV files without compression are decoded at once, all others in a process that 
 """
 
 import io
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ def read_audio_file(file: bytes | Path, name: str) -> tuple[Samples, int, list[s
         MediaError: it cannot be read, or is too long; `name` is what the message calls it.
     """
     data = bytes_of(file)
+    if _soundfile() is None and find_spec("av") is None:
+        raise MediaError(
+            "dependency_missing", f"reading {name} needs soundfile: pip install 'nuthatch[audio]'"
+        )
     if is_wav(data) and is_plain(data) and _soundfile() is not None:
         facts, arrays = decode_audio(data, name)
     else:
