@@ -19,7 +19,9 @@ _COURTESY = w.words_of(
 _OFFERS = (
     "please", "let me know", "i will", "i 'll", "i can only", "i can help", "i can look",
     "i can answer",
-    "i need", "i have no", "i do not know", "i don't know", "i did not understand",
+    "i need", "i have no",
+    "i hear nothing that i",
+    "i see nothing that i", "i do not know", "i don't know", "i did not understand",
     "i don't understand", "i could not", "i couldn't", "i cannot tell", "i can't tell",
     "i cannot say", "i can't say", "i cannot know", "i cannot determine", "i can't determine",
     "i cannot help", "i can't help", "i cannot answer", "i can't answer", "i am nuthatch",
@@ -100,8 +102,11 @@ def _claimed_tokens(text: Text, sentence: Sentence, claims: Sequence[Claim]) -> 
         said = taken.intersection(inside) or things.intersection(inside)
         if said and clause.holds(clause.first, clause.first + 1):
             taken |= _small(text, clause, small) | things.intersection(inside)
+    sounds = [claim.span for claim in claims if claim.kind == "sound"]  # a plucked guitar
     for mention in sentence.mentions:
-        taken -= set(mention.adjectives)
+        start = text.tokens[mention.first].start
+        if not any(first <= start < last for first, last in sounds):
+            taken -= set(mention.adjectives)
     return taken
 
 
