@@ -43,11 +43,14 @@ class Answer(BaseModel):
     """A checked answer.
 
     `text` is what the edits make of the draft, to the byte. As a string, in notebooks and pictures
-    an answer also marks the claims that nobody could decide, and those that are refuted but could
-    not be put right: `A wombat [unverified] and a cat [refuted].`
+    an answer also marks the claims that nobody could decide, those that are refuted but could not
+    be put right, and what was not read at all: `A wombat [unverified] and a cat [refuted]. It was
+    painted in 1889 [not checked].`
 
     `finished` is False when the run had to stop; `reason` says why, and `text` is then empty.
-    `verified` is False when the gate was left open (`verify=False`) or never reached.
+    `verified` is True only if every part of `text` was read and judged, so that nothing in it is
+    marked; a text that states nothing about its media (`I cannot tell.`, a greeting) holds nothing
+    to mark. It is False when the gate was left open (`verify=False`) or never reached.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -65,7 +65,7 @@ def check(
         raise Stopped(f"the draft could not be checked: {why}")
     lacking = _lacking(talk)
     verdicts = {verdict.verdict for verdict in result.value.verdicts}
-    if lacking and verdicts != {"supported"}:
+    if lacking and (verdicts != {"supported"} or result.value.unread):
         raise Stopped(lacking)
     return uncovered(result.value, draft.text)
 

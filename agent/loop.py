@@ -38,6 +38,7 @@ from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import ToolLike, ToolSet
+from nuthatch.tools.verification.edits import is_marked
 from nuthatch.tools.video import VideoSource
 from nuthatch.tools.weights import EMBEDDED, Weights
 from nuthatch.tools.workbench import Workbench
@@ -383,7 +384,7 @@ class Agent:
             run.emit(ClaimChecked(verdict))
         return run.answer(
             finished=True,
-            verified=True,
+            verified=not is_marked(correction.final, correction),
             text=correction.final,
             verdicts=correction.verdicts,
             edits=correction.edits,

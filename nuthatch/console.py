@@ -274,6 +274,8 @@ def _print_answer(console: Console, answer: Answer) -> None:
         console.print(f"[bold]answer:[/] {escape(str(answer))}")
         for line in _undecided(answer):
             console.print(f"[dim]unverified: {escape(line)}[/]")
+        if answer.unread:
+            console.print("[dim]not checked: nothing there was read as a claim[/]")
     else:
         console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
     for item in answer.media:

@@ -31,6 +31,7 @@ from tests.agent.little_tools import (
     Say,
     Trouble,
 )
+from tests.tools.verification.worlds import PICTURE, weights
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})
 
@@ -55,6 +56,28 @@ def test_what_is_refuted_is_corrected_and_the_draft_is_kept_beside_it(tmp_path):
     assert answer.verdicts[0].correction == "three"
     assert answer.calls[-1].call.id == "check_1"
     assert answer.timing.verify > 0
+
+
+@pytest.mark.parametrize(
+    ("draft", "verified", "shown"),
+    [
+        ("There are three cups.", True, "There are three cups."),
+        ("There are two cups.", True, "There are three cups."),
+        ("I cannot tell.", True, "I cannot tell."),
+        ("It was painted in 1889.", False, "It was painted in 1889 [not checked]."),
+        ("There is a wizard.", False, "There is a wizard [unverified]."),
+        ("The giraffe is red.", False, "The giraffe [refuted] is red [refuted]."),
+    ],
+)
+def test_verified_is_what_was_read_and_judged_as_a_whole(tmp_path, draft, verified, shown):
+    tools = ToolSet([CorrectAnswer()])
+    agent = Agent(ScriptedPlanner([draft]), tools, weights=weights(), home=tmp_path)
+    answer = agent.ask("What do you see?", image=PICTURE)
+    assert (answer.verified, str(answer)) == (verified, shown)
+    assert [answer.text[a:b] for a, b in answer.unread] == (
+        ["It was painted in 1889"] if "1889" in draft else []
+    )
+    assert agent.resume(answer.run_id).verified is verified
 
 
 def test_what_could_not_be_decided_is_listed(tmp_path):

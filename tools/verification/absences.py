@@ -16,11 +16,15 @@ from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.claims import Reading
 from nuthatch.tools.verification.grammar import Change, agreement, replace, undeny
+from nuthatch.tools.verification.noun_phrases import SIGN
 from nuthatch.tools.verification.places import places
-from nuthatch.tools.verification.reading import Mention, Sentence, Text
+from nuthatch.tools.verification.scopes import is_negation
+from nuthatch.tools.verification.text import MARKUP, Mention, Sentence, Text
 from nuthatch.tools.verification.types import Verdict
 from nuthatch.tools.vocabulary import singular
 
+_ONLY_DENIED = w.words_of("anywhere any anything either yet only just but")
+"""Words behind a denial that need one."""
 Attributed = tuple[Verdict, Change]
 """A change and the refuted claim that it rests on."""
 
@@ -80,7 +84,11 @@ class _Told:
     def affirmed(self) -> list[Attributed]:
         denied = self._denied()
         chains: list[list[Mention]] = []  # `no cups, plates or knives`: what one denial covers
-        for before, mention in pairwise([None, *self.sentence.mentions]):
+        lists = [clause for clause in self.sentence.clauses if clause.denied]
+        mentions = [
+            m for m in self.sentence.mentions if not any(c.holds(m.first, m.last) for c in lists)
+        ]
+        for before, mention in pairwise([None, *mentions]):
             if mention in denied and before in denied and not mention.denied:
                 chains[-1].append(mention)
             elif mention in denied:
@@ -104,8 +112,19 @@ class _Told:
             yes.append(grammar.indefinite(noun if many[-1] else singular(noun), many[-1]))
         no = [text.slice(*mention.noun) for mention in chain if mention not in there]
         said = grammar.listed(yes) + (f" but no {grammar.listed(no, 'or')}" if no else "")
-        change = replace(text, first, chain[-1].last, said)
-        return [change, *agreement(text, first - 1, many[0])]
+        end = chain[-1].last
+        after = {text.lower(i) for i in range(end, self.sentence.last)}
+        if text.lower(first) in w.ARTICLES or after & _ONLY_DENIED:
+            return []
+        if any(text.lower(i) in MARKUP for i in range(first, end)):  # **no** cups
+            if len(chain) > 1 or text.lower(first) != "no" or many[0] != chain[0].plural:
+                return []
+            article = grammar.article_for(text.lower(chain[0].noun[0]))
+            end, said = first + 1, "some" if many[0] else article
+        change = replace(text, first, end, said)
+        end = chain[-1].last
+        verb = end if text.lower(end) in ("is", "are") else first - 1
+        return [change, *agreement(text, verb, many[0] or len(yes) > 1)]
 
     def _not_denied(self, chain: Sequence[Mention]) -> list[Change]:
         """`I do not see any dog` -> `I see a dog`, where that denies nothing else."""
@@ -113,7 +132,7 @@ class _Told:
         places = [*range(mention.first - 1, self.sentence.first - 1, -1)]
         places += range(mention.last, min(mention.last + 4, self.sentence.last))
         change = next((change for at in places if (change := undeny(text, at))), None)
-        if change is None or len(chain) > 1:
+        if change is None or len(chain) > 1 or mention.determiner == SIGN:
             return []
         if mention.determiner != "any":
             return [change]
@@ -210,6 +229,9 @@ class _Told:
     def _none(self, mention: Mention) -> Change:
         """`a red giraffe on the left` -> `no giraffe`"""
         text, end = self.text, self._after(mention)
+        if any(text.lower(i) in MARKUP for i in range(mention.first, mention.noun[0])):
+            last = mention.number[1] if mention.number else mention.first + 1
+            return replace(text, mention.first, last, "no")  # a **red giraffe**
         return replace(text, mention.first, end, f"no {text.slice(*mention.noun)}")
 
     def _linked(self, items: Sequence[Mention]) -> list[Change]:
@@ -240,4 +262,6 @@ class _Told:
         text, at = self.text, self._after(items[-1])
         picture = text.lower(at) == "in" and text.lower(at + 2) in w.PICTURE
         word = text.lower(at) if at < self.sentence.last else ""
+        if any(is_negation(text.lower(i)) for i in range(at, self.sentence.last)):
+            return False  # a cat, but not a dog
         return picture or not word[:1].isalnum() or word in w.BOUNDARIES | {"here", "there"}

@@ -4,8 +4,8 @@ Read are: existence ("there is a cup"), count ("three cups"), tint ("a blue cup"
 of the tree"), sound ("a dog is barking"), and quoted text; where there is a reader, also what is
 said to be written (`writing`). A bare "yes", "three", "blue" or "left of the tree" takes its
 meaning from the question. Nouns outside the vocabulary are claims too: they will find no judge, and
-so is what a sentence says of a known thing at its head in other words ("the dog sleeps"). Other
-actions, moods and opinions are not read.
+so is what a sentence says of a known thing at its head in other words ("the dog sleeps"). Only
+clauses of a known form are read (`clauses`); all the rest is told by `Reading.unread`.
 
 A subject may carry its tint: `red cup` counts or places red cups only (`split_name`). Relations
 and tints say that *some* such object is so; what is said of all ("all cups are red", "the cups are
@@ -19,11 +19,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from nuthatch.tools.verification import words as w
+from nuthatch.tools.verification.anchors import Anchor, Question
+from nuthatch.tools.verification.lexicon import SCENES
+from nuthatch.tools.verification.noun_phrases import name_at
 from nuthatch.tools.verification.places import described
-from nuthatch.tools.verification.reading import Sentence, Text, name_at, quantity_at, read
+from nuthatch.tools.verification.quantities import quantity_at
+from nuthatch.tools.verification.reading import read
 from nuthatch.tools.verification.scopes import SHOWN
-from nuthatch.tools.verification.statements import Anchor, Question, Statements, at_least
+from nuthatch.tools.verification.statements import Statements, at_least
+from nuthatch.tools.verification.text import Sentence, Span, Text
 from nuthatch.tools.verification.types import WRITTEN, Claim
+from nuthatch.tools.verification.unread import unread
 from nuthatch.tools.verification.writing import asks_what_is_written, written
 from nuthatch.tools.vocabulary import CATEGORIES
 
@@ -37,6 +43,11 @@ class Reading:
     anchors: dict[str, Anchor]
     writing: bool = False
     """Whether there is a reader for what is said to be written."""
+
+    @property
+    def unread(self) -> list[Span]:
+        """Character ranges of the answer from which no claim was read."""
+        return unread(self.text, self.claims)
 
 
 def extract_claims(
@@ -53,8 +64,10 @@ def read_claims(answer: str, question: str | None = None, *, writing: bool = Fal
     other quoted words. Without one those are all alike.
     """
     if not writing:
-        return _Answer(read(answer), _asked(read(question)) if question else None).run()
-    asking = read(question or "", partial(written, asked=False))
+        return _Answer(
+            read(answer), _asked(read(question, asking=True)) if question else None
+        ).run()
+    asking = read(question or "", partial(written, asked=False), asking=True)
     asked = _asked(asking)
     heard = asked is not None and asked.kind == "sound"
     finder = None if heard else partial(written, asked=asks_what_is_written(asking))
@@ -98,7 +111,9 @@ def _interpret(text: Text, number: int) -> Question:
             return Question("colour", asked[-1])
         if "where" in said:
             return Question("where", asked[0])
-    if tokens[0] in w.BE | w.DO:
+    first = next(iter(sentence.mentions), None)
+    alone = first and (first.first, first.last) == (sentence.first, sentence.last - 1)
+    if tokens[0] in w.BE | w.DO or alone:  # is there a dog? a dog?
         return Question("yes/no", claims=_main(reader.claims))
     if said & w.HEAR or "listen" in said:
         return Question("sound")
@@ -128,7 +143,7 @@ def _main(claims: list[Claim]) -> tuple[Claim, ...]:
 # -- answers --------------------------------------------------------------------------------------
 
 
-_IS_SEEN = SHOWN | w.BE | w.ADVERBS | frozenset({"in", "the", "this", "can"})
+_IS_SEEN = SHOWN | SCENES | w.BE | w.ADVERBS | w.POSTURES | frozenset({"in", "the", "this", "can"})
 _JOINTS = w.BOUNDARIES | frozenset({"and", "or"})
 """Words behind a thing that say nothing of it but that it is there, or that go on with others."""
 
@@ -168,6 +183,8 @@ class _Answer(Statements):
         each = self.text.sentences[number]
         self._yes_or_no(each)
         Statements.sentence(self, number)
+        if each.label:
+            return
         self._unread(each)
         self._short_answer(each, self.before)
         self._settle_opener(each, self.before)
@@ -286,6 +303,8 @@ class _Answer(Statements):
     def _bare_number(self, each: Sentence, subject: str) -> None:
         for at in range(each.first, each.last):
             word = self.text.lower(at)
+            if not each.understood(at, at + 1):
+                continue
             if word == "none" or (word == "no" and at == each.first):
                 found, value, rough = (at, at + 1), "0", False
             elif (quantity := quantity_at(self.text, at, each.last)) is not None:

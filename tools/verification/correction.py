@@ -54,6 +54,7 @@ def verify_items(
             verdicts=judge(
                 reading.claims, findings, policy, item.authors, calibration.sources(item.sources)
             ),
+            unread=reading.unread,
         )
         for item, reading, findings in _observed(items, senses, calibration)
     ]
@@ -103,8 +104,11 @@ def _correct(
     verdicts = judge(reading.claims, findings, policy, item.authors, sources)
     edits = make_edits(reading, verdicts, policy)
 
+    def read_again(revised: str) -> Reading:
+        return read_claims(revised, item.question, writing=reading.writing)
+
     def judged(revised: str) -> list[Verdict]:
-        claims = read_claims(revised, item.question, writing=reading.writing).claims
+        claims = read_again(revised).claims
         return judge(claims, findings, policy, item.authors, sources)
 
     taken, reason = _choose(reading, verdicts, edits, judged)
@@ -117,6 +121,7 @@ def _correct(
         choice_reason=reason,
         edits=taken,
         verdicts=verdicts,
+        unread=read_again(revised).unread if taken else reading.unread,
     )
 
 

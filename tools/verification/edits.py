@@ -13,16 +13,16 @@ from typing import Protocol
 from nuthatch.tools.verification import grammar
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.absences import rewrite_existence
+from nuthatch.tools.verification.anchors import Anchor
 from nuthatch.tools.verification.claims import Reading
 from nuthatch.tools.verification.grammar import Change, agreement, replace, undeny
 from nuthatch.tools.verification.places import CENTRE
-from nuthatch.tools.verification.reading import QUOTES, Sentence, Text
 from nuthatch.tools.verification.rules import Policy
-from nuthatch.tools.verification.statements import Anchor
+from nuthatch.tools.verification.text import QUOTES, Sentence, Text
 from nuthatch.tools.verification.types import Claim, Edit, Span, Verdict
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
 
-UNVERIFIED, REFUTED = "[unverified]", "[refuted]"
+UNVERIFIED, REFUTED, UNREAD = "[unverified]", "[refuted]", "[not checked]"
 
 
 def make_edits(reading: Reading, verdicts: Sequence[Verdict], policy: Policy) -> list[Edit]:
@@ -280,6 +280,8 @@ class Checked(Protocol):
 
     @property
     def verdicts(self) -> Sequence[Verdict]: ...
+    @property
+    def unread(self) -> Sequence[Span]: ...
 
 
 def moved(verdicts: Iterable[Verdict], edits: Sequence[Edit]) -> list[tuple[Span, Verdict]]:
@@ -305,18 +307,24 @@ def moved(verdicts: Iterable[Verdict], edits: Sequence[Edit]) -> list[tuple[Span
 
 def mark(text: str, checked: Checked) -> str:
     """The text for display, with a mark behind each claim that nobody could decide, or that is
-    refuted and still stands.
+    refuted and still stands, and behind each part from which no claim was read.
 
-    `checked` holds the verdicts on a draft and, if it was corrected, the edits that made `text`.
+    `checked` holds the verdicts on a draft and, if it was corrected, the edits that made `text`;
+    its `unread` are ranges of `text`.
     """
     placed = moved(checked.verdicts, getattr(checked, "edits", []))
-    marks: dict[int, str] = {}
+    marks = {end: UNREAD for _, end in checked.unread}
     for name, sign in (("not_enough_evidence", UNVERIFIED), ("refuted", REFUTED)):
         spans = [span for span, verdict in placed if verdict.verdict == name]
         marks.update(dict.fromkeys(_outer_ends(spans), sign))
     for end in sorted(marks, reverse=True):
         text = f"{text[:end]} {marks[end]}{text[end:]}"
     return text
+
+
+def is_marked(text: str, checked: Checked) -> bool:
+    """Whether any part of the text is unread, undecided, or refuted and still stands."""
+    return mark(text, checked) != text
 
 
 def _outer_ends(spans: Iterable[Span]) -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from nuthatch.tools.verification.reading import Text
+from nuthatch.tools.verification.text import Text
 from nuthatch.tools.verification.types import Span
 from nuthatch.tools.verification.words import NUMBER_WORDS
 from nuthatch.tools.vocabulary import plural, singular, with_article
@@ -54,6 +54,11 @@ def listed(parts: Sequence[str], conjunction: str = "and") -> str:
     return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
 
 
+def third_person(verb: str) -> str:
+    """`show` -> `shows`"""
+    return "has" if verb == "have" else f"{verb}s"
+
+
 def be_for(first_is_many: bool) -> str:
     """The verb of "there is" before its first thing."""
     return "are" if first_is_many else "is"
@@ -80,8 +85,12 @@ def undeny(text: Text, at: int) -> Change | None:
     if word in ("can't", "cannot"):
         return replace(text, at, at + 1, "can")
     if word in ("don't", "doesn't", "didn't") and at + 1 < len(text.tokens):
+        if word == "doesn't":
+            return replace(text, at, at + 2, third_person(text.slice(at + 1, at + 2)))
         return Change("delete", (start, text.tokens[at + 1].start), "")
+    if word == "not" and text.lower(at - 1) == "does" and at + 1 < len(text.tokens):
+        return replace(text, at - 1, at + 2, third_person(text.slice(at + 1, at + 2)))
     if word == "not" and at > 0:
-        first = at - 1 if text.lower(at - 1) in ("do", "does", "did") and at > 1 else at
+        first = at - 1 if text.lower(at - 1) in ("do", "did") and at > 1 else at
         return Change("delete", (text.tokens[first - 1].end, end), "")
     return None

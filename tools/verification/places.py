@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.reading import Mention, Sentence, Text
+from nuthatch.tools.verification.text import Mention, Sentence, Text
 from nuthatch.tools.vocabulary import TINTS
 
 CENTRE = "centre"
@@ -56,7 +56,7 @@ def places(text: Text, sentence: Sentence) -> Iterator[Place]:
 def _side(text: Text, first: int, end: int, starts: dict[int, Mention]) -> Place | None:
     """`left of X`, `to the left of X`, `on the left side of the picture`, `at the top`."""
     at = first
-    led = text.lower(at) in ("to", "on", "at", "in", "toward", "towards")
+    led = text.lower(at) in ("to", "on", "at", "in", "near", "toward", "towards")
     corner = text.lower(at - 1) in ("top", "bottom")  # at the top left: that is two places
     if led:
         at += 1

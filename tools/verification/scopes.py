@@ -1,13 +1,18 @@
 """What a negation denies and what a hedge weakens, within one sentence."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.reading import Mention, Sentence, Text
+from nuthatch.tools.verification.lexicon import FREE
+from nuthatch.tools.verification.text import Clause, Mention, Sentence, Text
 
 _FRESH = frozenset({"there", "i", "you", "it", "only", "just"})
 """After "and" or a comma these begin a statement of its own."""
-SHOWN = frozenset({"visible", "present", "there", "shown", "seen"}) | w.PICTURE
+SHOWN = (
+    w.words_of("visible present there shown seen view sight display show found appear") | w.PICTURE
+)
+_CAN = w.words_of("can could cannot can't couldn't may might")
 
 
 class Scopes:
@@ -21,6 +26,7 @@ class Scopes:
         self._scan()
         self.absent: list[bool] = []
         """For each mention of the sentence: whether it is said not to be there."""
+        self._gone = set(self._said_to_be_gone())
         for index in range(len(sentence.mentions)):
             self.absent.append(self._denies(index))
 
@@ -35,14 +41,21 @@ class Scopes:
     def _scan(self) -> None:
         """Both hold from their word to the end of the clause."""
         text, sentence = self._text, self._sentence
+        starts = {clause.first: clause.denied for clause in sentence.clauses}
+        whole = False
+        holes = [hole for clause in sentence.clauses for hole in clause.holes]
         denied = hedged = False
         for at in range(sentence.first, sentence.last):
             word, after = text.lower(at), text.lower(at + 1)
-            if word in w.BOUNDARIES or (word in ("and", ",") and after in _FRESH):
-                denied = hedged = False
+            if at in starts or word in w.BOUNDARIES or (word in ("and", ",") and after in _FRESH):
+                whole = starts.get(at, whole)
+                denied, hedged = whole, False
             self._denied.append(denied)
             self._hedged.append(hedged)
-            if (is_negation(word) or word in w.WITHOUT) and after != "only":
+            if any(first <= at < last for first, last in holes):
+                continue
+            without = word in w.WITHOUT or (word in FREE and after in ("of", "from"))
+            if (is_negation(word) or without) and after != "only":
                 if after in ("sure", "certain", "clear"):
                     hedged = True
                 else:
@@ -69,20 +82,28 @@ class Scopes:
         whole = mention.definite or mention.determiner in w.EVERY | w.NONE
         if mention.denied or (self.denied(mention.first) and not whole):
             return True
-        if text.lower(mention.first - 1) in w.WITHOUT or self._gone(mention.last):
+        if text.lower(mention.first - 1) in w.WITHOUT or mention in self._gone:
             return True
         return index > 0 and self.absent[index - 1] and self._chained(index)
 
-    def _gone(self, at: int) -> bool:
-        """Whether a thing is said to be absent: `is not visible`, `that barks is missing`."""
+    def _said_to_be_gone(self) -> Iterator[Mention]:
+        """Things before a verb by which they are absent: `is not visible`, `are missing`."""
+        text, sentence = self._text, self._sentence
+        for clause in sentence.clauses:
+            verbs = (i for i in range(clause.first, clause.last) if self._denies_before(i, clause))
+            verb = next(verbs, clause.first)
+            for mention in sentence.mentions:
+                inside = clause.first <= mention.first and mention.last <= verb
+                if inside and text.lower(mention.first - 1) not in w.PREPOSITIONS:
+                    yield mention
+
+    def _denies_before(self, at: int, clause: Clause) -> bool:
         text = self._text
-        if text.lower(at) in w.RELATIVE:
-            at = next((i for i in range(at + 2, at + 6) if text.lower(i) in w.BE), at)
-        after = [text.lower(i) for i in range(at, min(at + 6, self._sentence.last))]
-        if not after or after[0] not in w.BE | {"can", "cannot", "can't"}:
+        after = [text.lower(i) for i in range(at, min(at + 6, clause.last))]
+        if after[0] not in w.BE | w.DO | w.NOT_DO | _CAN:
             return False
         denied = any(is_negation(word) for word in after)
-        for word, following in pairwise(after):  # but not `is missing a handle`
+        for word, following in pairwise([*after, ""]):  # but not `is missing a handle`
             if word in w.GONE and following not in w.DETERMINERS:
                 return not denied
         return denied and not SHOWN.isdisjoint(after)
@@ -119,5 +140,5 @@ class Scopes:
 
 
 def is_negation(word: str) -> bool:
-    """`not`, `never`, `isn't`"""
-    return word in w.NOT or word.endswith("n't")
+    """`not`, `never`, `isn't`, `fails` (to)"""
+    return word in w.NOT or word.endswith("n't") or word in ("fails", "fail", "failed", "unable")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.scopes import Scopes, is_negation
+from nuthatch.tools.verification.text import Mention, Sentence, Text
 
 _PLAYERS = {
     "playing": {"guitar", "drum", "violin", "trumpet"},
@@ -41,8 +41,9 @@ def soundings(
 
     `asked`: the question was about a sound. `told`: events that were said to be heard before.
     """
-    words = [text.lower(i) for i in range(sentence.first, sentence.last)]
-    cues = [sentence.first + i for i, word in enumerate(words) if word in w.HEAR]
+    tokens = [i for clause in sentence.clauses for i in range(clause.first, clause.last)]
+    words = [text.lower(i) for i in tokens]
+    cues = [i for i in tokens if text.lower(i) in w.HEAR]
     if (
         not (cues or asked or told)
         and w.SOUND_VERBS.isdisjoint(words)
@@ -126,7 +127,7 @@ def _by_name(text: Text, sentence: Sentence, scopes: Scopes, used: set[int]) -> 
     """`a siren`, `an engine running`, `rain falling`"""
     for at in range(sentence.first, sentence.last):
         event = w.SOUND_NOUNS.get(text.lower(at))
-        if event is None or at in used:
+        if event is None or at in used or not sentence.understood(at, at + 1):
             continue
         start = at - 1 if text.lower(at - 1) in ("a", "an", "the", "no") else at
         end = at + 2 if text.lower(at + 1).endswith("ing") else at + 1

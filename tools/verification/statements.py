@@ -5,48 +5,14 @@ existence.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from nuthatch.tools.verification import words as w
+from nuthatch.tools.verification.anchors import Anchor, Question, Subject
 from nuthatch.tools.verification.places import Place, described, places, tint_of
-from nuthatch.tools.verification.reading import Mention, Sentence, Text
 from nuthatch.tools.verification.scopes import Scopes
 from nuthatch.tools.verification.sounds import soundings
+from nuthatch.tools.verification.text import Label, Mention, Sentence, Text
 from nuthatch.tools.verification.types import WRITTEN, Claim, ClaimKind
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """Where a claim stands in the text. All positions are token numbers, ends exclusive."""
-
-    sentence: int
-    words: tuple[int, int]
-    """The words that say it: yes/no, number, colour, preposition, noun phrase, what sounds."""
-    mention: Mention | None = None
-    opener: int | None = None
-    """The "yes" or "no" that says the same."""
-
-
-class Subject(NamedTuple):
-    """What something is said of."""
-
-    name: str
-    """`red cup`; with words that pick some out, which nobody can judge: `left cup`"""
-    category: str
-    """Whose claim of existence is the parent."""
-    every: bool = False
-    """Whether it is said of all of them."""
-    mention: Mention | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a short answer would mean. `claims` are what "yes" would say, the main one last."""
-
-    kind: str  # count, colour, where, sound, which, yes/no, other
-    subject: Subject = field(default=Subject("", ""))
-    predicate: str = ""
-    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,11 +40,15 @@ class Statements:
         each = self.text.sentences[number]
         self.at, self.before = number, len(self.claims)
         self.scopes = Scopes(self.text, each)
-        self.places = list(places(self.text, each))
+        found = places(self.text, each)
+        self.places = [place for place in found if each.understood(place.first, place.last)]
+        if each.label:
+            self._form(each.label)
+            return
         for start, end in each.quotes:
             if end > start:
                 quoted = self.text.slice(start, end)
-                there = (start, end) in each.written
+                there = (start, end) in each.written and each.understood(start, end)
                 self._claim(
                     "text",
                     (start, end),
@@ -91,6 +61,17 @@ class Statements:
         self._things(each, heard)
         self._relations(each, heard)
         self._colours(each)
+
+    def _form(self, label: Label) -> None:
+        """`dog: no`, `Cups: 3`: the value says it."""
+        name = described(self.text, label.mention)
+        if label.count is None:
+            self._claim(
+                "existence", label.words, label.mention.name, "exists", polarity=label.present
+            )
+            return
+        there = self._exists(label.mention, True)
+        self._claim("count", label.words, name, "count", value=label.count, depends_on=(there,))
 
     def _claim(
         self,
@@ -147,7 +128,9 @@ class Statements:
             denied = self.scopes.absent[index]
             tint = tint_of(self.text, mention)
             # "no red cup", "not three cups", "no cup on the left" do not deny all cups.
-            special = tint or mention.value or mention.part or self._predicated(mention)
+            single = mention.number and self.text.lower(mention.number[1] - 1) == "single"
+            number = None if denied and single else mention.value  # without a single cup
+            special = tint or number or mention.part or self._predicated(mention)
             unsaid = mention.value == "0" or mention.determiner in w.NONE
             said = not unsaid and not (denied and special)
             parents = (self._exists(mention, not denied),) if said else ()
@@ -164,7 +147,7 @@ class Statements:
                     mention=mention,
                     anchor=words,
                 )
-            if mention.value and mention.number and not mention.partitive:
+            if number and mention.number and not mention.partitive:
                 self._claim(
                     "count",
                     mention.number,
@@ -354,7 +337,7 @@ class Statements:
         taken = {i for mention in each.mentions for i in range(mention.first, mention.last)}
         at = each.first
         while at < each.last:
-            if text.lower(at) not in w.COLOURS or at in taken:
+            if text.lower(at) not in w.COLOURS or at in taken or not each.understood(at, at + 1):
                 at += 1
                 continue
             end = at + 1

@@ -9,8 +9,12 @@ from typing import NamedTuple
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, SYNONYMS, TINTS, plural
 
 
-def _set(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
+    """A word list."""
     return frozenset(text.split())
+
+
+_set = words_of
 
 
 # -- names ----------------------------------------------------------------------------------------
@@ -70,13 +74,17 @@ NUMBERS = {
 }
 NUMBER_WORDS = tuple(NUMBERS)
 
-BOUNDS = {
+BOUNDS: dict[tuple[str, ...], tuple[str, int]] = {
     ("at", "least"): (">=", 0),
     ("more", "than"): (">=", 1),
     ("at", "most"): ("<=", 0),
     ("up", "to"): ("<=", 0),
     ("fewer", "than"): ("<=", -1),
     ("less", "than"): ("<=", -1),
+    ("no", "more", "than"): ("<=", 0),
+    ("not", "more", "than"): ("<=", 0),
+    ("no", "fewer", "than"): (">=", 0),
+    ("no", "less", "than"): (">=", 0),
 }
 """Words before a number -> its sign, and what it says more."""
 QUANTITIES: dict[str, str | None] = {
@@ -114,8 +122,24 @@ POSTURES = _set(
 )
 SHOWS = _set(
     "see sees saw spot notice find count show shows showing contain contains contained has have "
-    "include includes including depicts depict features feature holds"
+    "include includes including depicts depict features holds detect detects identify "
+    "identifies observe observes recognize recognise locate reveal reveals portray portrays "
+    "display displays feature found spotted noticed counted detected identified"
 )
+OPENING = frozenset({'"', "“", "«"})
+ENDS = frozenset(
+    {".", "!", "?", ";", ":", "but", "however", "while", "whereas", "although", "though"}
+)
+"""What a comparison ends at."""
+DENYING = _set("no not absent missing without lacks")
+INTRODUCING = _set(
+    "the following things objects items animals elements what i you we see can could are is be "
+    "there in on this that picture image photo photograph scene here list of and also it shows "
+    "contains includes depicts visible present seen found detected shown all have some do does "
+    "contain show"
+)
+"""Words before a colon by which a list of what is there, or, with one that denies, is not there,
+may be introduced."""
 NOT = frozenset({"not", "n't", "never", "neither", "nor", "cannot"})
 WITHOUT = _set("without lacks lack lacking")
 """What follows these is not there, be it called `a cup` or `the cup`."""
@@ -183,7 +207,10 @@ FUNCTION = (
         "can can't could couldn't will won't would had has having been being am 'm 've 'll 'd "
         "make makes made making produce produces visible present facing full asleep alone nearby "
         "close apart left right using wearing besides except other others again yes no "
-        "barks meows rings ticks moos chirps lacks lack lacking"
+        "barks meows rings ticks moos chirps lacks lack lacking anywhere somewhere everywhere "
+        "nowhere elsewhere instead rather outside today else away ahead besides about like than "
+        "unlike as per via though otherwise according whatsoever "
+        "through down up off past during among amid overhead upon within outdoors indoors"
     )
 )
 """Words that end a noun phrase."""
@@ -256,6 +283,16 @@ SOUND_NOUNS = {
 }
 """Words that name an event without its object."""
 MAKE = _set("make makes made making produce produces")
+SPEAKERS = _set("i we you")
+ALL_OR_NOTHING = _set(
+    "nothing anything everything all none nobody anybody everybody anyone everyone"
+)
+"""Before `but` these make an exception: `nothing but a dog`."""
+TURNING = _set("no not none never absent missing gone false wrong untrue incorrect without zero")
+"""Behind a statement these may turn it round."""
+DEPTHS = _set("background foreground distance middle center centre corner front back")
+"""Parts of a picture that no judge knows."""
+HEARD_IN = _set("sound sounds noise noises recording clip audio")
 HEAR = _set("hear hears heard sound sounds noise noises audio recording clip")
 CAN_BE_HEARD = _set("hear hears heard audible")
 KNOWN = FUNCTION | frozenset(COLOURS) | SOUND_VERBS | frozenset(SOUND_NOUNS) | frozenset(NUMBERS)

@@ -10,7 +10,7 @@ What somebody says, and what is heard, is no writing.
 from collections.abc import Iterator
 
 from nuthatch.tools.verification import words as w
-from nuthatch.tools.verification.reading import Sentence, Span, Text
+from nuthatch.tools.verification.text import Sentence, Span, Text
 
 _INNER = frozenset("%&/-+#'")
 """Signs that may stand within words in capitals."""

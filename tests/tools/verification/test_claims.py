@@ -3,7 +3,7 @@
 import pytest
 
 from nuthatch.tools.verification.claims import extract_claims, split_name
-from nuthatch.tools.verification.reading import Text
+from nuthatch.tools.verification.text import Text
 from nuthatch.tools.verification.types import Claim
 
 
