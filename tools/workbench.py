@@ -323,9 +323,8 @@ class _Job:
     def result(self, ms: float) -> ToolResult:
         taint = self.tool.taint if hasattr(self, "tool") else ()
         inner = tuple(self.context.children)
-        told = distinct([*self.notices, *(notice for each in inner for notice in each.notices)])
-        made = self.provenance
-        return ToolResult(self.call, self.value, self.fault, ms, made, taint, inner, tuple(told))
+        told = tuple(distinct([*self.notices, *(each for one in inner for each in one.notices)]))
+        return ToolResult(self.call, self.value, self.fault, ms, self.provenance, taint, inner, told)
 
 
 class _Batch:

@@ -76,8 +76,9 @@ of this network (`tools/picture_domain.py`). Outside of it the models of this pr
 Learnt from scenes of the split `train`, changed in size, shape, margins, compression and lettering,
 and from noise, textured shapes, line, bar and area charts, pages, flat shapes, strokes, screens,
 empty backgrounds, emoji on plain ground, scenery, and windows of 18 photographs of scikit-image and
-scikit-learn. The threshold keeps {kept:.2%} of changed scenes of the split `calibrate`. Measured on scenes of the split `test`,
-and on kinds of pictures that nothing was learnt from (the photographs are others, from the same
+scikit-learn. The threshold keeps {kept:.2%} of changed scenes of the split `calibrate`. Measured
+on scenes of the split `test`, and on kinds of pictures that nothing was learnt from (the
+photographs are others, from the same
 packages); 95 % intervals.
 Command: `nuthatch train embedded --stage perceive --only picture_domain`.
 
