@@ -54,8 +54,7 @@ FINEST = LAYERS[0]
 def without_margins(image: Image) -> Image:
     """The picture (H, W, 3) without the margins of one colour around it; a plain one as it is."""
     height, width = image.shape[:2]
-    step = max(1, max(height, width) // SAMPLES)
-    rows = image[::step, ::step].astype(np.int16)
+    step, rows = _step(image), _sampled(image)
     top, bottom = _plain_lines(rows), _plain_lines(rows[::-1])
     if top + bottom >= len(rows):  # plain, or of two colours
         return image
@@ -69,6 +68,15 @@ def without_margins(image: Image) -> Image:
         max(0, y1 - margin) : min(height, y2 + margin),
         max(0, x1 - margin) : min(width, x2 + margin),
     ]
+
+
+def _step(image: Image) -> int:
+    return max(1, max(image.shape[:2]) // SAMPLES)
+
+
+def _sampled(image: Image) -> NDArray[np.int16]:
+    """About `SAMPLES` rows or columns of the longer side, and as dense ones of the other."""
+    return image[:: _step(image), :: _step(image)].astype(np.int16)
 
 
 def _plain_lines(lines: NDArray[np.int16]) -> int:
@@ -133,8 +141,12 @@ class PictureDomain(nn.Module):
 
     @torch.inference_mode()
     def score(self, backbone: nn.Sequential, framing: Framing, image: Image) -> float:
-        """The score of a picture (H, W, 3) uint8 RGB; it is known up to the threshold."""
+        """The score of a picture (H, W, 3) uint8 RGB; it is known up to the threshold. One of a
+        single colour shows nothing of any world: infinity."""
         cut = without_margins(image)
+        rows = _sampled(cut)
+        if _plain_lines(rows) == len(rows):
+            return math.inf
         by_cells = float(self(cells_of(backbone, framing, cut)[None]))
         return by_cells - float(self.plain) * plain_share(cut)
 

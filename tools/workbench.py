@@ -321,10 +321,10 @@ class _Job:
     notices: list[Notice] = field(default_factory=list)
 
     def result(self, ms: float) -> ToolResult:
+        inner, made = tuple(self.context.children), self.provenance
         taint = self.tool.taint if hasattr(self, "tool") else ()
-        inner = tuple(self.context.children)
         told = tuple(distinct([*self.notices, *(each for one in inner for each in one.notices)]))
-        return ToolResult(self.call, self.value, self.fault, ms, self.provenance, taint, inner, told)
+        return ToolResult(self.call, self.value, self.fault, ms, made, taint, inner, told)
 
 
 class _Batch:
