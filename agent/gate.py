@@ -82,15 +82,16 @@ def _without_guesses(
     checked: Correction, talk: Conversation, weights: Weights, eyes: str | None
 ) -> Correction:
     """The same, or that it cannot be told, where the draft rests on media that the models do not
-    know and was not supported in all its parts."""
+    know and was not judged in all its parts."""
     rests_on = [notice for result in talk.now.observed if result.ok for notice in result.notices]
     if eyes and not any(result.ok for result in talk.now.observed):
         subject = _subject(talk, "image")
         about_it = checked.verdicts or subject in talk.now.given
         rests_on += notices(weights, [eyes], talk.media, [subject] if subject and about_it else [])
     rests_on = [notice for notice in rests_on if notice.code == OUTSIDE]
-    supported = {verdict.verdict for verdict in checked.verdicts} == {"supported"}
-    if not rests_on or (supported and not checked.unread):
+    names = {verdict.verdict for verdict in checked.verdicts}
+    judged = bool(names) and "not_enough_evidence" not in names and not checked.unread
+    if not rests_on or judged:
         return checked
     withheld = Edit(
         op="abstain",
