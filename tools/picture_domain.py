@@ -71,7 +71,8 @@ def without_margins(image: Image) -> Image:
 
 
 def _step(image: Image) -> int:
-    return max(1, max(image.shape[:2]) // SAMPLES)
+    height, width = image.shape[:2]
+    return max(1, max(height, width) // SAMPLES)
 
 
 def _sampled(image: Image) -> NDArray[np.int16]:
