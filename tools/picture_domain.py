@@ -72,7 +72,7 @@ def without_margins(image: Image) -> Image:
 
 def _step(image: Image) -> int:
     height, width = image.shape[:2]
-    return max(1, max(height, width) // SAMPLES)
+    return int(max(1, max(height, width) // SAMPLES))
 
 
 def _sampled(image: Image) -> NDArray[np.int16]:
