@@ -17,7 +17,7 @@ from nuthatch.agent.picture import draw
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.files import whole_file
 from nuthatch.tools.media import Media
-from nuthatch.tools.notices import Notice
+from nuthatch.tools.notices import Notice, texts
 from nuthatch.tools.verification.edits import mark
 from nuthatch.tools.verification.types import Edit, Span, Verdict
 
@@ -75,6 +75,11 @@ class Answer(BaseModel):
         """Claims that the evidence could not decide."""
         return [v for v in self.verdicts if v.verdict == "not_enough_evidence"]
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the draft was a guess and did not leave: `text` says so in its place."""
+        return any(edit.op == "abstain" for edit in self.edits)
+
     def __str__(self) -> str:
         return mark(self.text, self) if self.finished else f"(no answer: {self.reason})"
 
@@ -91,7 +96,10 @@ class Answer(BaseModel):
         item = self._asked_about()
         if item is None:
             return None
-        return draw(item, str(self), self.draft, self.verdicts, self.calls, self.media)
+        if self.withheld:  # nothing of the guess is shown: neither its words nor its boxes
+            return draw(item, str(self), self.text, (), (), (), texts(self.notices))
+        told = texts(self.notices)
+        return draw(item, str(self), self.draft, self.verdicts, self.calls, self.media, told)
 
     def save_picture(self) -> Path | None:
         """Write `picture()` into the run's folder; where it lies, or None.
@@ -119,7 +127,8 @@ class Answer(BaseModel):
         claims = "".join(
             f"<li>{escape(v.claim.text)}: {v.verdict.replace('_', ' ')}</li>" for v in self.verdicts
         )
-        return f"<p><b>{escape(str(self))}</b></p><ul>{claims}</ul>"
+        told = "".join(f"<p>{escape(text)}</p>" for text in texts(self.notices))
+        return f"<p><b>{escape(str(self))}</b></p><ul>{claims}</ul>{told}"
 
     def _asked_about(self) -> Media | None:
         """The picture that the gate checked against, else the latest that was given."""

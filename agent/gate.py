@@ -4,7 +4,8 @@ The check is the tool `correct_answer`, called like any other: its calls are jou
 time limit, and a planner's own tools of the same name take its place. The author of a draft is
 never its judge, and a tool that it quotes is one only as far as that was measured, so the gate says
 whose words and whose findings they may be. What was said for want of a tool that cannot work here
-is a guess; it passes only if the judges support all of it.
+is a guess; it passes only if the judges support all of it. So is what was said about a picture that
+the models it was seen with do not know: in its place leaves that it cannot be told.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +14,19 @@ from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Stopped
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.quoted_faults import covered, uncovered
+from nuthatch.tools.abstain import notices
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.domain import OUTSIDE
 from nuthatch.tools.media import MediaKind
+from nuthatch.tools.notices import distinct
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.verification.types import Correction
+from nuthatch.tools.verification.types import Correction, Edit
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
 
 CHECK = "correct_answer"
+CANNOT_TELL = "I cannot tell: the models here do not know pictures of this kind."
 JUDGES = {"detect": "detector", "tag": "tagger", "tag_sound": "sound_tagger"}
 """Weights -> the judge whose eyes or ears they are."""
 READERS = {"read_text": "reader"}
@@ -38,10 +43,12 @@ def check(
     on_result: Callable[[ToolResult], None],
     on_inner: Callable[[ToolResult], None],
     cache: ResultCache | None = None,
+    eyes: str | None = None,
 ) -> Correction:
     """Have the draft checked against the picture and the sound it is about.
 
-    `tools` are `with_judges(...)`. A check that the journal already knows is not made again.
+    `tools` are `with_judges(...)`; `eyes` are the weights by which the planner itself looks at
+    media, if it does. A check that the journal already knows is not made again.
 
     Raises:
         Stopped: the draft could not be checked, or is a guess, so there is no answer.
@@ -67,7 +74,44 @@ def check(
     verdicts = {verdict.verdict for verdict in result.value.verdicts}
     if lacking and (verdicts != {"supported"} or result.value.unread):
         raise Stopped(lacking)
-    return uncovered(result.value, draft.text)
+    checked = uncovered(result.value, draft.text)
+    return _without_guesses(checked, talk, weights, eyes)
+
+
+def _without_guesses(
+    checked: Correction, talk: Conversation, weights: Weights, eyes: str | None
+) -> Correction:
+    """The same, or that it cannot be told, where the draft rests on media that the models do not
+    know and was not judged in all its parts."""
+    rests_on = [notice for result in talk.now.observed if result.ok for notice in result.notices]
+    if eyes and not any(result.ok for result in talk.now.observed):
+        subject = _subject(talk, "image")
+        about_it = checked.verdicts or subject in talk.now.given
+        rests_on += notices(weights, [eyes], talk.media, [subject] if subject and about_it else [])
+    rests_on = [notice for notice in rests_on if notice.code == OUTSIDE]
+    names = {verdict.verdict for verdict in checked.verdicts}
+    judged = bool(names) and "not_enough_evidence" not in names and not checked.unread
+    if not rests_on or judged:
+        return checked
+    withheld = Edit(
+        op="abstain",
+        span=(0, len(checked.draft)),
+        old_text=checked.draft,
+        new_text=CANNOT_TELL,
+        claim_id="",
+        evidence_ids=(),
+    )
+    return checked.model_copy(
+        update={
+            "revised": CANNOT_TELL,
+            "final": CANNOT_TELL,
+            "choice": "revised",
+            "choice_reason": "the draft rests on media that the models here do not know",
+            "edits": [withheld],
+            "unread": [],
+            "notices": distinct([*checked.notices, *rests_on]),
+        }
+    )
 
 
 def _lacking(talk: Conversation) -> str:

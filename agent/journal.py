@@ -155,6 +155,7 @@ def _jsonable(value: Any) -> Any:
                 "parameters": encode(made.parameters, fallback=repr),
             },
             "taint": value.taint,
+            "notices": _jsonable([notice.model_dump() for notice in value.notices]),
         }
     if isinstance(value, list):
         return [_jsonable(part) for part in value]

@@ -377,6 +377,7 @@ class Agent:
                 on_result=run.write,
                 on_inner=run.record,
                 cache=self._results,
+                eyes=getattr(self.planner, "eyes", None),
             )
         finally:
             run.timing.verify = time.perf_counter() - began
@@ -406,4 +407,6 @@ def _planner(weights: Weights, budget: Budget | None) -> Planner:
         from nuthatch.agent.core_planner import CorePlanner  # it imports torch
 
     speaker = weights.get("core")
-    return CorePlanner(speaker.core, speaker.processor, known=speaker.known, budget=budget)
+    return CorePlanner(
+        speaker.core, speaker.processor, known=speaker.known, budget=budget, eyes="core"
+    )

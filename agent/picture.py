@@ -3,19 +3,26 @@
 import textwrap
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.blobs import read_mask, read_pixels
 from nuthatch.tools.geometry import Box, iou
 from nuthatch.tools.media import Detection, Media
-from nuthatch.tools.overlay import VERDICT_COLOURS, overlay
+from nuthatch.tools.overlay import (
+    NOTICE_COLOUR,
+    VERDICT_COLOURS,
+    Colour,
+    Line,
+    captioned,
+    columns_below,
+    overlay,
+)
 from nuthatch.tools.verification.types import Verdict
 
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
-Colour = tuple[int, int, int]
 
-_INK, _DIM, _PAPER, _PLAIN = (28, 30, 34), (110, 114, 120), (250, 250, 248), (40, 98, 190)
+_INK, _DIM, _PLAIN = (28, 30, 34), (110, 114, 120), (40, 98, 190)
 
 
 def draw(
@@ -25,8 +32,9 @@ def draw(
     verdicts: Sequence[Verdict],
     calls: Sequence[ToolResult],
     media: Sequence[Media],
+    notices: Sequence[str] = (),
 ) -> Image.Image:
-    """The picture `item` with masks and boxes, and below it the answer and its claims.
+    """The picture `item` with masks and boxes; below it the answer, its claims, and notices.
 
     A box has the colour of the verdict that it was evidence for; the plain colour: it was found,
     but is no evidence.
@@ -50,32 +58,25 @@ def draw(
     ]
     pixels = read_pixels(item.path)
     drawn = overlay(pixels, [(box, *look) for box, look in boxes.items()], masks)
-    return _with_caption(drawn, text, draft, verdicts)
+    lines = _lines(text, draft, verdicts, columns=columns_below(drawn))
+    lines += [
+        (line, 15, NOTICE_COLOUR)
+        for notice in notices
+        for line in textwrap.wrap(notice, columns_below(drawn))
+    ]
+    return captioned(drawn, lines)
 
 
-def _with_caption(
-    drawn: Image.Image, text: str, draft: str, verdicts: Sequence[Verdict]
-) -> Image.Image:
-    """A strip below the picture: draft, answer, and one line per claim."""
-    font, small = ImageFont.load_default(size=18), ImageFont.load_default(size=15)
-    width = max(drawn.width, 560)
-    lines: list[tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont, Colour]] = []
-    columns = width // 10
+def _lines(text: str, draft: str, verdicts: Sequence[Verdict], columns: int) -> list[Line]:
+    """Draft, answer, and one line per claim."""
+    lines: list[Line] = []
     if draft != text:
-        lines += [(line, small, _DIM) for line in textwrap.wrap(f"draft: {draft}", columns)]
-    lines += [(line, font, _INK) for line in textwrap.wrap(text, columns)]
+        lines += [(line, 15, _DIM) for line in textwrap.wrap(f"draft: {draft}", columns)]
+    lines += [(line, 18, _INK) for line in textwrap.wrap(text, columns)]
     for verdict in verdicts:
         # "two cups" that are three are there all the same: the number has a line of its own.
         claim = verdict.claim
         said = claim.subject if claim.kind == "existence" else claim.text
         words = f"{_WORDS[verdict.verdict]} {verdict.probability:.2f}: {said}"
-        lines.append((words[: width // 8], small, VERDICT_COLOURS[verdict.verdict]))
-    heights = [26 if font_ is font else 21 for _, font_, _ in lines]
-    canvas = Image.new("RGB", (width, drawn.height + sum(heights) + 24), _PAPER)
-    canvas.paste(drawn, ((width - drawn.width) // 2, 0))
-    pen = ImageDraw.Draw(canvas)
-    y = drawn.height + 12
-    for (line, font_, colour), height in zip(lines, heights, strict=True):
-        pen.text((14, y), line, fill=colour, font=font_)
-        y += height
-    return canvas
+        lines.append((words[: columns * 5 // 4], 15, VERDICT_COLOURS[verdict.verdict]))
+    return lines

@@ -23,6 +23,7 @@ from nuthatch.tools.base import Provenance, Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
 from nuthatch.tools.media import Detection, Media
+from nuthatch.tools.notices import Notice
 from nuthatch.tools.toolset import ToolSet
 
 LONGEST_LINE = 64 * 2**20
@@ -53,6 +54,7 @@ class _Result(BaseModel):
     ms: float
     provenance: Provenance | None
     taint: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
 
     @model_validator(mode="after")
     def _is_a_value_or_a_fault(self) -> Self:
@@ -295,6 +297,7 @@ def _result(written: _Result, tools: ToolSet, *, exact: bool) -> ToolResult:
         ms=written.ms,
         provenance=made,
         taint=written.taint,
+        notices=written.notices,
     )
 
 

@@ -19,6 +19,7 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Call, Planner, in_unicode, is_turn
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.notices import distinct
 from nuthatch.tools.workbench import Workbench
 from nuthatch.tools.workers import WORKERS, TimeIsUp
 
@@ -120,6 +121,8 @@ class Run:
         now.answer = parts.get("text", "")
         checks = [result for call, result in now.results.items() if call.startswith("check_")]
         defaults = {"text": "", "verified": False, "verdicts": [], "edits": []}
+        observed = [notice for result in now.observed for notice in result.notices]
+        parts["notices"] = distinct([*parts.get("notices", ()), *observed])
         return Answer(
             **{**defaults, **parts},
             draft=self.draft.text if self.draft else "",

@@ -15,8 +15,10 @@ from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.tools.base import ToolResult
+from nuthatch.tools.domain import OUTSIDE
 from nuthatch.tools.exact_json import as_unicode, plain
 from nuthatch.tools.ingest import MediaError, read_audio, read_image
+from nuthatch.tools.notices import texts
 from nuthatch.tools.render import summary
 from nuthatch.tools.verification.absent_judges import NO_JUDGE
 from nuthatch.tools.video import FRAMES, read_video
@@ -24,6 +26,7 @@ from nuthatch.tools.video import FRAMES, read_video
 _STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
 _WHY = {
+    OUTSIDE: "the judges do not know pictures of this kind",
     "judges.author": "said by a model of the judges; no other judge is sure enough",
     "judges.source": "found by tools of the planner's own, which are not known to be sure enough",
     "judges.differ": "one judge speaks for it, another against",
@@ -268,7 +271,7 @@ def _print_event(console: Console, event: Event) -> None:
 
 def _print_answer(console: Console, answer: Answer) -> None:
     console.print()
-    if answer.edits:
+    if answer.edits and not answer.withheld:
         console.print(f"[dim]draft: [/] {escape(answer.draft)}")
     if answer.finished:
         console.print(f"[bold]answer:[/] {escape(str(answer))}")
@@ -278,6 +281,8 @@ def _print_answer(console: Console, answer: Answer) -> None:
             console.print("[dim]not checked: nothing there was read as a claim[/]")
     else:
         console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
+    for text in texts(answer.notices):
+        console.print(f"[yellow]note:[/] {escape(text)}")
     for item in answer.media:
         if item.origin is not None:
             console.print(f"[dim]{item.handle}: {item.origin}[/]")
@@ -299,7 +304,7 @@ def _print_answer(console: Console, answer: Answer) -> None:
 def _undecided(answer: Answer) -> list[str]:
     """Which claims nobody could decide, and why: a line a reason."""
     claims: dict[str, list[str]] = {}
-    for verdict in answer.undecided:
+    for verdict in () if answer.withheld else answer.undecided:
         claims.setdefault(_WHY.get(verdict.rule, verdict.rule), []).append(repr(verdict.claim.text))
     return [f"{', '.join(texts)}: {why}" for why, texts in claims.items()]
 

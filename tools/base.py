@@ -21,6 +21,7 @@ from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, raised
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.ingest import ImageSource
 from nuthatch.tools.media import Detection, Media, MediaStore
+from nuthatch.tools.notices import Notice
 from nuthatch.tools.weights import Weights
 
 
@@ -115,6 +116,7 @@ class ToolResult:
     provenance: Provenance | None = None
     taint: tuple[str, ...] = ()  # fields of the value that hold text read from media
     children: tuple[ToolResult, ...] = ()  # calls made inside this one, in order
+    notices: tuple[Notice, ...] = ()  # what must be known of it, and of calls made inside
 
     @property
     def ok(self) -> bool:

@@ -31,9 +31,12 @@ from nuthatch.tools.detectors import (
     check,
     keep_distinct,
 )
+from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.framing import Framing
+from nuthatch.tools.picture_domain import PictureDomain
 from nuthatch.tools.views import View, views
 from nuthatch.tools.vocabulary import CATEGORIES
+from nuthatch.tools.weights_folder import DOMAIN_FILE
 
 STRIDE = 8
 """Pixels of the network's input from one cell to the next."""
@@ -181,6 +184,7 @@ class HeatmapDetector:
 
     Args:
         duplicate_iou: two boxes of one label that overlap more are one object.
+        domain: tells which pictures the network was trained on; None: nobody has measured.
     """
 
     def __init__(
@@ -192,6 +196,7 @@ class HeatmapDetector:
         model_id: str,
         threshold: float = 0.35,
         duplicate_iou: float = DUPLICATE_IOU,
+        domain: PictureDomain | None = None,
     ) -> None:
         self._network = network
         self._tokenizer = tokenizer
@@ -201,15 +206,17 @@ class HeatmapDetector:
         self.model_id = model_id
         self.threshold = threshold
         self.duplicate_iou = duplicate_iou
+        self.domain = domain
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         """From config.json, model.safetensors, tokenizer.json, preprocessor_config.json, and
-        calibration.json, which may be missing.
+        calibration.json and domain.safetensors, which may be missing.
 
         Raises:
             FileNotFoundError: one of the other files is missing.
             RuntimeError: the weights do not fit the configuration.
+            ToolUnavailable: the domain is damaged, or of other weights.
         """
         names = ("config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json")
         missing = [name for name in names if not (folder / name).is_file()]
@@ -222,6 +229,12 @@ class HeatmapDetector:
         weights = load_file(folder / names[1])
         network.load_state_dict({name: value.float() for name, value in weights.items()})
         digest = hashlib.sha256((folder / names[1]).read_bytes()).hexdigest()[:12]
+        domain = PictureDomain.beside(folder)
+        if domain is not None and domain.weights != digest:
+            raise ToolUnavailable(
+                f"{folder / DOMAIN_FILE} belongs to weights {domain.weights}, but {folder} holds "
+                f"{digest}; fit it anew, or remove it: then no picture is refused"
+            )
         measured = folder / "calibration.json"
         threshold = Calibration.load(measured).threshold if measured.is_file() else 0.35
         return cls(
@@ -231,7 +244,27 @@ class HeatmapDetector:
             shape,
             f"{MODEL_TYPE}-d{shape.width}-{digest}",
             threshold,
+            domain=None if domain is None else domain.to(device),
         )
+
+    @property
+    def backbone(self) -> nn.Sequential:
+        """Pictures (B, 3, H, W) to features (B, D, H / 8, W / 8)."""
+        return self._network.backbone
+
+    @property
+    def framing(self) -> Framing:
+        """How a picture becomes the backbone's input."""
+        return self._framing
+
+    def knows(self, images: Sequence[Image]) -> list[bool]:
+        """Whether each picture (H, W, 3) uint8 RGB is of the kind that the network was trained
+        on; all are where that was never measured."""
+        domain = self.domain
+        return [
+            domain is None or domain.score(self.backbone, self.framing, image) <= domain.threshold
+            for image in images
+        ]
 
     @torch.inference_mode()
     def find(

@@ -1,5 +1,7 @@
 """Notices: what a user must know about a result as a whole, in plain words."""
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -11,3 +13,13 @@ class Notice(BaseModel):
     code: str  # for machines, e.g. "domain.outside"
     text: str
     about: str | None = None  # the handle of the picture or sound that it is about
+
+
+def distinct(notices: Iterable[Notice]) -> list[Notice]:
+    """Each notice once, in order."""
+    return list(dict.fromkeys(notices))
+
+
+def texts(notices: Iterable[Notice]) -> list[str]:
+    """What to print: each text once, whatever media it is about."""
+    return list(dict.fromkeys(notice.text for notice in notices))

@@ -27,6 +27,10 @@ PALETTE: tuple[Colour, ...] = (
     (86, 180, 233),
     (240, 228, 66),
 )
+NOTICE_COLOUR: Colour = (150, 84, 0)
+PAPER: Colour = (250, 250, 248)
+Line = tuple[str, int, Colour]
+"""Text below a picture, the size of its letters in pixels, its colour."""
 SMALLEST = 640
 """A picture is enlarged, by a whole number, until its longer side has as many pixels."""
 
@@ -67,6 +71,29 @@ def overlay(
         if label:
             _write(draw, label, sides, colour, canvas.size, taken)
     return canvas
+
+
+def captioned(drawn: Image.Image, lines: Sequence[Line]) -> Image.Image:
+    """The picture with lines of text on a strip below it."""
+    heights = [round(1.1 * size) + (6 if size > 15 else 5) for _, size, _ in lines]
+    width = _wide_enough(drawn)
+    canvas = Image.new("RGB", (width, drawn.height + sum(heights) + 24), PAPER)
+    canvas.paste(drawn, ((width - drawn.width) // 2, 0))
+    pen = ImageDraw.Draw(canvas)
+    y = drawn.height + 12
+    for (line, size, colour), height in zip(lines, heights, strict=True):
+        pen.text((14, y), line, fill=colour, font=ImageFont.load_default(size=size))
+        y += height
+    return canvas
+
+
+def columns_below(drawn: Image.Image) -> int:
+    """Letters of a line of `captioned` that surely fit."""
+    return _wide_enough(drawn) // 10
+
+
+def _wide_enough(drawn: Image.Image) -> int:
+    return max(drawn.width, 560)
 
 
 def _name(label: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -27,7 +28,8 @@ from nuthatch.tools.base import DetectionSet, ToolCall, ToolResult
 from nuthatch.tools.faults import RetryCall, ToolFault, raised
 from nuthatch.tools.geometry import Mask
 from nuthatch.tools.media import Detection, Media, MediaStore
-from nuthatch.tools.overlay import overlay
+from nuthatch.tools.notices import texts
+from nuthatch.tools.overlay import NOTICE_COLOUR, captioned, columns_below, overlay
 from nuthatch.tools.render import summary
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import ToolLike, ToolSet
@@ -155,7 +157,12 @@ class View:
             for found in self._detections()
             if found.image == shown
         ]
-        return overlay(self.media.image(shown), boxes, list(self._masks().values()))
+        drawn = overlay(self.media.image(shown), boxes, list(self._masks().values()))
+        if not self.result.notices:
+            return drawn
+        columns = columns_below(drawn)
+        told = [wrap(text, columns) for text in texts(self.result.notices)]
+        return captioned(drawn, [(line, 15, NOTICE_COLOUR) for lines in told for line in lines])
 
     def show(self) -> None:
         """Show it: in a notebook below the cell, elsewhere in a window, or as text."""
@@ -209,7 +216,8 @@ class View:
         return export.to_supervision(self._detections(), self._masks())
 
     def __str__(self) -> str:
-        return f"{self.result.call.tool}: {summary(self.result)}"
+        told = "".join(f"\nnote: {text}" for text in texts(self.result.notices))
+        return f"{self.result.call.tool}: {summary(self.result)}{told}"
 
     def _repr_html_(self) -> str:
         picture = self.picture()

@@ -132,6 +132,7 @@ class Weights:
         self._models: OrderedDict[_Key, _Loaded] = OrderedDict()
         self._loading: dict[_Key, threading.Lock] = {}
         self._lock = threading.RLock()
+        self._preset: Weights | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._again, ()
@@ -163,6 +164,28 @@ class Weights:
                         self._evict(device, 0, keep=key)
             return model
 
+    def own(self, name: str) -> Any:
+        """The preset's own model of this name, even where another one takes its place; raises as
+        `get`."""
+        if self.is_own(name):
+            return self.get(name)
+        with self._lock:
+            if self._preset is None:
+                self._preset = Weights(
+                    self.folder, device=self.device, budget_bytes=self.budget_bytes
+                )
+        return self._preset.get(name)
+
+    def is_own(self, name: str) -> bool:
+        """Whether the model of this name is the preset's: neither put in nor given a place."""
+        chosen = any(each in self._places for each in _names(name))
+        return self._key(name)[0] != "given" and not chosen
+
+    @staticmethod
+    def canonical(name: str) -> str:
+        """The name under which these weights are known, where tools ask under their own."""
+        return _names(name)[-1]
+
     def put(self, name: str, model: object, size_bytes: int = 0) -> None:
         """Use `model` under this name: a user's own back end, or a fake. It is never evicted."""
         with self._lock:
@@ -189,8 +212,7 @@ class Weights:
     def offers(self, name: str) -> bool:
         """Whether a model of this name is meant to be had here, even if its files lack: it was
         put in, was given a place, or lies in the preset."""
-        chosen = self._key(name)[0] == "given" or any(each in self._places for each in _names(name))
-        return chosen or self._place_of(name)[0].is_dir()
+        return not self.is_own(name) or self._place_of(name)[0].is_dir()
 
     def fingerprint(self, name: str) -> str:
         """Sha256 of the weights' files; `given` for a model the caller put in, `` if missing."""

@@ -10,6 +10,9 @@ from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.fetching import read_lock, sha256_of
 from nuthatch.tools.released_weights import WEIGHTS, Released
 
+DOMAIN_FILE = "domain.safetensors"
+"""Lies beside weights and belongs to none: what inputs they know (`domain`)."""
+
 
 @dataclass(frozen=True)
 class WeightsStatus:
@@ -54,7 +57,9 @@ def _files(path: Path, endings: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(
         file
         for file in sorted(path.rglob("*"))
-        if file.suffix in endings and not file.relative_to(path).parts[0].startswith(".")
+        if file.suffix in endings
+        and file.name != DOMAIN_FILE
+        and not file.relative_to(path).parts[0].startswith(".")
     )
 
 

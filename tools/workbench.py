@@ -21,6 +21,7 @@ from threading import current_thread, main_thread
 
 from pydantic import BaseModel
 
+from nuthatch.tools.abstain import notices
 from nuthatch.tools.arguments import parameters
 from nuthatch.tools.base import Context, DetectionSet, Provenance, ToolCall, ToolResult
 from nuthatch.tools.devices import is_out_of_memory
@@ -29,6 +30,7 @@ from nuthatch.tools.faults import Fault, ToolFault, clipped, described
 from nuthatch.tools.files import StoreError
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
+from nuthatch.tools.notices import Notice, distinct
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import Weights
@@ -133,6 +135,7 @@ class Workbench:
                 job.tool, job.args, handles = self.tools.check(job.call, self.media)
                 job.provenance = self._provenance(job, handles)
                 self._remember(job, handles)
+                job.notices = notices(self.weights, job.tool.weights, self.media, handles)
         waiting = [job for job in jobs if job.fault is None and job.value is None]
         if len(waiting) == 1:
             with self._faults(waiting[0]):
@@ -315,11 +318,13 @@ class _Job:
     contents: dict[str, str] = field(default_factory=dict)
     value: BaseModel | None = None
     fault: Fault | None = None
+    notices: list[Notice] = field(default_factory=list)
 
     def result(self, ms: float) -> ToolResult:
+        inner, made = tuple(self.context.children), self.provenance
         taint = self.tool.taint if hasattr(self, "tool") else ()
-        inner = tuple(self.context.children)
-        return ToolResult(self.call, self.value, self.fault, ms, self.provenance, taint, inner)
+        told = tuple(distinct([*self.notices, *(each for one in inner for each in one.notices)]))
+        return ToolResult(self.call, self.value, self.fault, ms, made, taint, inner, told)
 
 
 class _Batch:

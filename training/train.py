@@ -14,7 +14,7 @@ from pathlib import Path
 from nuthatch.training.config import ConfigError, load_config
 
 RECIPES = Path(__file__).parent / "recipes" / "embedded"
-PERCEPTION = ("detect", "segment", "tag", "tag_sound", "transcribe")
+PERCEPTION = ("detect", "picture_domain", "segment", "tag", "tag_sound", "transcribe")
 CORE = {
     "see": "2_see",
     "listen": "3_listen",
@@ -46,6 +46,10 @@ def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
             print(f"{name}: finished; its card: {run / 'export' / 'README.md'}")
             continue
         places = [f"out={run}", f"export={run / 'export'}"]
+        # A setting with the name of an earlier model is the folder of what its recipe exported.
+        earlier = [each.name for each in fields(module.Config) if each.name in PERCEPTION]
+        exported = {each: out / "embedded" / each / "export" for each in earlier}
+        places += [f"{each}={path}" for each, path in exported.items() if path.is_dir()]
         module.train(load_config(module.Config, recipe, [*places, *settings]))
 
 

@@ -175,7 +175,8 @@ def test_a_tool_that_worked_at_the_second_call_lacks_nothing(tmp_path):
     script = [("detect", {"image": "image_1", "labels": ["cup"]}), LOOK, "There is a giraffe."]
     answer = ask(tmp_path, *script, tools=[OnceUnavailable(cup=[(1, 1, 9, 9)])], image=PHOTO)
     assert [result.ok for result in answer.calls] == [False, True, True]
-    assert answer.text == "There is a giraffe."
+    assert answer.finished
+    assert answer.draft == "There is a giraffe."
 
 
 class Believer(Judge):

@@ -7,7 +7,9 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nuthatch.tools.domain import outside
 from nuthatch.tools.faults import RetryCall
+from nuthatch.tools.notices import Notice
 from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.claims import Reading, read_claims, split_name
 from nuthatch.tools.verification.edits import make_edits, replay
@@ -55,6 +57,7 @@ def verify_items(
                 reading.claims, findings, policy, item.authors, calibration.sources(item.sources)
             ),
             unread=reading.unread,
+            notices=_notices(item, findings),
         )
         for item, reading, findings in _observed(items, senses, calibration)
     ]
@@ -122,7 +125,14 @@ def _correct(
         edits=taken,
         verdicts=verdicts,
         unread=read_again(revised).unread if taken else reading.unread,
+        notices=_notices(item, findings),
     )
+
+
+def _notices(item: Item, findings: Findings) -> list[Notice]:
+    """What must be known of the media that the judges do not know."""
+    handle = item.picture if isinstance(item.picture, str) else None
+    return [outside("picture", handle)] if findings.unknown_to else []
 
 
 def _choose(

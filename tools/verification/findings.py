@@ -6,7 +6,7 @@ that is said to be written. What was seen (`Findings`) does not depend on the cl
 revised answer is judged from the same findings, without looking again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -27,6 +27,7 @@ from nuthatch.tools.verification.senses import (
     Senses,
     Sighting,
     Sound,
+    T,
     Written,
 )
 from nuthatch.tools.verification.types import WRITTEN, Claim, Evidence
@@ -116,11 +117,17 @@ class Findings:
     detect_call: str = ""
     tagged: Seen[dict[str, float]] | None = None
     heard: Seen[dict[str, float]] | None = None
+    unknown_to: frozenset[str] = frozenset()
+    """Models that do not know the picture and did not look."""
     read: Seen[list[Written]] | None = None
     measured: dict[tuple[str, ...], str] = field(default_factory=dict)
     """(what was measured) -> call id"""
     testified: dict[tuple[str, ...], tuple[Evidence, ...]] = field(default_factory=dict)
     """(what was claimed) -> what the judges said"""
+
+    def abstained(self, claim: Claim) -> bool:
+        """Whether a judge of such claims did not look, for it does not know the picture."""
+        return bool(self.unknown_to) and claim.kind not in ("sound", "text")
 
     def candidates(self, name: str) -> tuple[Instance, ...] | None:
         """What the detector took for one, best first; None: nobody looked."""
@@ -151,7 +158,7 @@ def observe(cases: Sequence[Case], senses: Senses, calibration: Calibration) -> 
     """
     about: dict[Any, list[int]] = {}
     for i, case in enumerate(cases):
-        if case.picture is not None and _names(case.claims):
+        if case.picture is not None:
             key = case.picture if isinstance(case.picture, str) else id(case.picture)
             about.setdefault(key, []).append(i)
     findings = [Findings(calibration) for _ in cases]
@@ -175,29 +182,41 @@ def _see(
     senses: Senses,
     calibration: Calibration,
 ) -> list[Findings]:
-    if not pictures:
-        return []
     labels = [_names(each) for each in claims]
-    found = senses.find(pictures, labels, calibration.floor)
-    tagged = senses.tag(pictures, labels)
+    unknown = [senses.unknown_to(picture) for picture in pictures]
+    found = _looked(senses.find, "detect", pictures, labels, unknown, calibration.floor)
+    tagged = _looked(senses.tag, "tag", pictures, labels, unknown)
     everything = []
     for row, picture in enumerate(pictures):
-        pixels = senses.pixels(picture)
-        height, width = pixels.shape[:2]
-        looks = views(pixels)
-        findings = Findings(
-            calibration,
-            width,
-            height,
-            len(looks) == 1,
-            too_small(looks),
-            tagged=tagged[row] if tagged else None,
-        )
-        if found is not None:
-            case = Case(claims[row], picture)
-            _register(findings, case, labels[row], found[row], senses)
+        findings = Findings(calibration, tagged=tagged[row], unknown_to=unknown[row])
+        sighted = found[row]
+        if sighted is not None:
+            pixels = senses.pixels(picture)
+            looks = views(pixels)
+            findings.height, findings.width = pixels.shape[:2]
+            findings.ordinary, findings.too_small = len(looks) == 1, too_small(looks)
+            _register(findings, Case(claims[row], picture), labels[row], sighted, senses)
         everything.append(findings)
     return everything
+
+
+def _looked(
+    look: Callable[..., list[Seen[T]] | None],
+    model: str,
+    pictures: Sequence[Picture],
+    labels: Sequence[Sequence[str]],
+    unknown: Sequence[frozenset[str]],
+    *settings: float,
+) -> list[Seen[T] | None]:
+    """What a judge sees in the pictures that something is asked of and that its model knows; None
+    for the others."""
+    rows = [row for row, names in enumerate(labels) if names and model not in unknown[row]]
+    seen: list[Seen[T] | None] = [None] * len(pictures)
+    if rows:
+        found = look([pictures[row] for row in rows], [labels[row] for row in rows], *settings)
+        for row, each in zip(rows, found or (), strict=found is not None):
+            seen[row] = each
+    return seen
 
 
 def _names(claims: Iterable[Claim]) -> list[str]:
@@ -235,7 +254,8 @@ def _register(
         for rank, each in enumerate(candidates)
         if rank == 0 or (name in closely and rank < REGIONS_AT_ONCE)
     ]
-    regions = senses.describe(case.picture, looks) if looks else None
+    abstains = "tag" in findings.unknown_to
+    regions = senses.describe(case.picture, looks) if looks and not abstains else None
     seen = dict(zip(looks, regions, strict=True)) if regions else {}
     findings.sighted = {
         name: tuple(_described(each, seen.get(each.sighting), calibration) for each in each_of)

@@ -24,6 +24,7 @@
 | `judges.too_small` | not enough | not seen, in a picture where it may be too small to be seen |
 | `judges.source` | not enough | quoted from a tool that is not known to be right often enough |
 | `judges.none` | not enough | nobody can judge this: no picture, no sound, unknown words |
+| `domain.outside` | not enough | whoever could judge this does not know pictures of this kind |
 
 A denied claim ("no cup") is judged as the claim that it denies, and the verdict is turned round.
 Independent judges' odds multiply. The author of a draft is never its judge: the evidence of those
@@ -36,6 +37,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from nuthatch.tools.domain import OUTSIDE
 from nuthatch.tools.verification.calibration import ALONE
 from nuthatch.tools.verification.claims import split_name
 from nuthatch.tools.verification.evidence import allows, testify
@@ -113,6 +115,8 @@ def judge(
         verdict = decide(judged, testify(judged, findings), policy, authors, verdicts, sources)
         if findings.too_small and _rests_on_absence(verdict):
             verdict = verdict.model_copy(update=_TOO_SMALL)
+        if verdict.rule == "judges.none" and findings.abstained(judged):
+            verdict = verdict.model_copy(update={"rule": OUTSIDE})
         if claim.kind == "sound" and verdict.correction:
             # The loudest event that the answer does not tell already, each put in once.
             untold = [event for event in verdict.correction.split(", ") if event not in told]

@@ -11,11 +11,13 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from nuthatch.tools.abstain import unknown_to
 from nuthatch.tools.base import Context
 from nuthatch.tools.faults import ToolFault, ToolUnavailable
 from nuthatch.tools.geometry import Box
 from nuthatch.tools.ingest import Pixels, Samples
 from nuthatch.tools.lens import COSINE, Contrastive
+from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
 
@@ -24,6 +26,8 @@ Picture = Any
 """A handle or an array, whatever the senses take."""
 Sound = Any
 
+JUDGES = ("detect", "tag")
+"""Weights of those who look at pictures."""
 LABELS_AT_ONCE = 64
 REGIONS_AT_ONCE = 32
 """Boxes of one label that are looked at closely, best first."""
@@ -70,6 +74,10 @@ class Senses(Protocol):
 
     def pixels(self, picture: Picture) -> Pixels: ...
 
+    def unknown_to(self, picture: Picture) -> frozenset[str]:
+        """The judges' models (`detect`, `tag`) that do not know a picture: they must abstain."""
+        ...
+
     def find(
         self, pictures: Sequence[Picture], labels: Sequence[Sequence[str]], floor: float
     ) -> list[Seen[list[Sighting]]] | None:
@@ -109,6 +117,19 @@ class ToolSenses:
 
     def pixels(self, picture: str) -> Pixels:
         return self.context.media.image(picture)
+
+    def unknown_to(self, picture: str) -> frozenset[str]:
+        media, bench = self.context.media, self.context.bench
+        tools = bench.tools if isinstance(bench, Workbench) else ToolSet(())
+        # A tool of the user's own, with models of its own, is bound by nothing of ours.
+        names = [name for name in JUDGES if name in tools and name in tools[name].weights]
+        return unknown_to(
+            self.context.weights,
+            names,
+            "image",
+            lambda: media.image(picture),
+            media[picture].sha256,
+        )
 
     def find(
         self, pictures: Sequence[str], labels: Sequence[Sequence[str]], floor: float
@@ -235,6 +256,9 @@ class ModelSenses:
 
     def pixels(self, picture: Pixels) -> Pixels:
         return picture
+
+    def unknown_to(self, picture: Pixels) -> frozenset[str]:
+        return unknown_to(self.weights, JUDGES, "image", lambda: picture)
 
     def find(
         self, pictures: Sequence[Pixels], labels: Sequence[Sequence[str]], floor: float

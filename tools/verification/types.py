@@ -94,11 +94,11 @@ class Verdict(_Record):
 class Edit(_Record):
     """A typed change of one span of the draft; everything outside the spans stays as it is."""
 
-    op: Literal["replace", "delete", "hedge", "flip_answer"]
+    op: Literal["replace", "delete", "hedge", "flip_answer", "abstain"]
     span: Span
     old_text: str
     new_text: str
-    claim_id: str
+    claim_id: str  # empty where a whole draft is withheld ("abstain")
     evidence_ids: tuple[str, ...]
 
 
