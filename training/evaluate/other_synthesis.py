@@ -7,7 +7,7 @@ rain from single drops, and rooms by comb and all-pass filters (Schroeder 1962).
 a rate of their own and resampled. Nothing may be trained, calibrated or chosen on them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -181,7 +181,9 @@ def _guitar(s: _Synthesiser) -> Wave:
             for n in range(1, int(min(7000, 0.45 * s.rate) / base) + 1):
                 gain = np.sin(np.pi * n * pluck) / n**1.3
                 f = n * base * np.sqrt(1 + stiff * n * n)
-                note += gain * np.exp(-piece * (1.5 + 0.35 * n) / ring) * np.sin(2 * np.pi * f * piece)
+                note += (
+                    gain * np.exp(-piece * (1.5 + 0.35 * n) / ring) * np.sin(2 * np.pi * f * piece)
+                )
             s.place(out, note, at + 0.02 * number, s.between(0.6, 1))
         at += every * (2 if strum else 1)
     return out
@@ -245,7 +247,7 @@ def _cries(
     length: tuple[float, float],
     gap: tuple[float, float],
     bend: list[float],
-    mouth: list[tuple[list[float], float, float]],
+    mouth: Sequence[tuple[Sequence[float], float, float]],
     rough: float,
 ) -> Wave:
     """Cries of one animal: `mouth` has (formant in hertz over the cry, decay, gain)."""
@@ -255,7 +257,7 @@ def _cries(
         piece = s.grid(s.between(*length))
         over = np.linspace(0, 1, len(piece))
 
-        def path(values: list[float], over: Wave = over) -> Wave:
+        def path(values: Sequence[float], over: Wave = over) -> Wave:
             drawn: Wave = np.interp(over, np.linspace(0, 1, len(values)), values)
             return drawn
 
