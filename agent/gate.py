@@ -4,8 +4,8 @@ The check is the tool `correct_answer`, called like any other: its calls are jou
 time limit, and a planner's own tools of the same name take its place. The author of a draft is
 never its judge, and a tool that it quotes is one only as far as that was measured, so the gate says
 whose words and whose findings they may be. What was said for want of a tool that cannot work here
-is a guess; it passes only if the judges support all of it. So is what was said about a picture that
-the models it was seen with do not know: in its place leaves that it cannot be told.
+is a guess; it passes only if the judges support all of it. So is what was said about a picture or a
+sound that the models it was judged with do not know: in its place leaves that it cannot be told.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
 
 CHECK = "correct_answer"
-CANNOT_TELL = "I cannot tell: the models here do not know pictures of this kind."
+CANNOT_TELL = "I cannot tell: the models here do not know {kinds} of this kind."
 JUDGES = {"detect": "detector", "tag": "tagger", "tag_sound": "sound_tagger"}
 """Weights -> the judge whose eyes or ears they are."""
 READERS = {"read_text": "reader"}
@@ -85,26 +85,31 @@ def _without_guesses(
     know and was not judged in all its parts."""
     rests_on = [notice for result in talk.now.observed if result.ok for notice in result.notices]
     if eyes and not any(result.ok for result in talk.now.observed):
-        subject = _subject(talk, "image")
+        subject, sound = _subject(talk, "image"), _subject(talk, "audio")
         about_it = checked.verdicts or subject in talk.now.given
-        rests_on += notices(weights, [eyes], talk.media, [subject] if subject and about_it else [])
+        heard = any(verdict.claim.kind == "sound" for verdict in checked.verdicts)
+        about = [subject] if subject and about_it else []
+        about += [sound] if sound and (heard or not subject) else []
+        rests_on += notices(weights, [eyes], talk.media, about)
     rests_on = [notice for notice in rests_on if notice.code == OUTSIDE]
     names = {verdict.verdict for verdict in checked.verdicts}
     judged = bool(names) and "not_enough_evidence" not in names and not checked.unread
     if not rests_on or judged:
         return checked
+    kinds = {talk.media[each.about].type for each in rests_on if each.about}
+    cannot_tell = CANNOT_TELL.format(kinds="sounds" if kinds == {"audio"} else "pictures")
     withheld = Edit(
         op="abstain",
         span=(0, len(checked.draft)),
         old_text=checked.draft,
-        new_text=CANNOT_TELL,
+        new_text=cannot_tell,
         claim_id="",
         evidence_ids=(),
     )
     return checked.model_copy(
         update={
-            "revised": CANNOT_TELL,
-            "final": CANNOT_TELL,
+            "revised": cannot_tell,
+            "final": cannot_tell,
             "choice": "revised",
             "choice_reason": "the draft rests on media that the models here do not know",
             "edits": [withheld],

@@ -26,7 +26,7 @@ from nuthatch.tools.video import FRAMES, read_video
 _STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
 _WHY = {
-    OUTSIDE: "the judges do not know pictures of this kind",
+    OUTSIDE: "the judges do not know pictures or sounds of this kind",
     "judges.author": "said by a model of the judges; no other judge is sure enough",
     "judges.source": "found by tools of the planner's own, which are not known to be sure enough",
     "judges.differ": "one judge speaks for it, another against",

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from nuthatch.tools.domain import outside
+from nuthatch.tools.domain import InputKind, outside
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.notices import Notice
@@ -22,7 +22,7 @@ from nuthatch.tools.weights import FULL_SIZE_LOADERS, Weights
 MediumKind = Literal["image", "audio"]
 CHECKED_BY: Mapping[MediumKind, Mapping[str, str]] = {
     "image": dict.fromkeys(("core", "detect", "segment", "tag"), "detect"),
-    "audio": {},
+    "audio": {"core": "tag_sound", "tag_sound": "tag_sound", "transcribe": "transcribe"},
 }
 """Kind of medium -> name of weights -> whose `knows` is asked."""
 MOST_KEPT = 4096
@@ -66,13 +66,22 @@ def notices(
 ) -> list[Notice]:
     """What must be known of the media of a call whose tool works with the weights `names`."""
     names = _at_work(weights, names)
-    pictures = set(media.handles("image")) if names else set()
-    return [
-        outside("picture", handle)
-        for handle in dict.fromkeys(handles)
-        if handle in pictures
-        and unknown_to(weights, names, "image", partial(media.image, handle), media[handle].sha256)
-    ]
+    found: list[Notice] = []
+    for handle in dict.fromkeys(handles) if names else ():
+        kind: InputKind
+        if handle in media.handles("image"):
+            look = partial(media.image, handle)
+            unknown = unknown_to(weights, names, "image", look, media[handle].sha256)
+            kind = "picture"
+        elif handle in media.handles("audio"):
+            hear = partial(media.audio, handle)
+            unknown = unknown_to(weights, names, "audio", hear, media[handle].sha256)
+            transcribes = {weights.canonical(name) for name in unknown} == {"transcribe"}
+            kind = "speech" if transcribes else "sound"
+        else:
+            continue
+        found += [outside(kind, handle)] if unknown else []
+    return found
 
 
 def _at_work(weights: Weights, names: Iterable[str]) -> list[str]:

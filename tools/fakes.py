@@ -127,7 +127,7 @@ class FakeSoundTagger:
         scores: Mapping[str, float] | None = None,
         calibration: Mapping[str, Any] | None = None,
     ) -> None:
-        heard = {event: 0.97 if event in events else 0.01 for event in SOUNDS}
+        heard = {event: 0.97 if event in events else 0.002 for event in SOUNDS}
         self.scores = {**heard, **(scores or {})}
         self.calibration = dict(calibration or {})
 

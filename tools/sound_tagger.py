@@ -1,12 +1,13 @@
 """Sound taggers: what all of them do, and the small one for the sounds of the vocabulary.
 
 The published one is in `audioset_tagger`. Sounds are mono float32 at 16 kHz; times are seconds.
+A tagger that has a domain (`sound_domain`) tells by `knows` which sounds it must not judge.
 """
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +25,11 @@ from nuthatch.mllm.encoders.fbank import (
     SAMPLE_RATE,
     beats_filter_bank,
 )
+from nuthatch.tools.sound_domain import SoundDomain
 
 WINDOWS_AT_ONCE = 16
+INAUDIBLE = 1e-4
+"""Peak amplitude below which there is nothing to hear in a window."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,23 @@ class Listener(nn.Module, ABC):
         Raises:
             ValueError: no samples, more than one channel, or samples that are not finite.
         """
+        windows, starts = self._windows(samples)
+        best = self.probabilities(windows).max(dim=0)
+        heard = [
+            HeardEvent(
+                event,
+                float(probability),
+                starts[index] / SAMPLE_RATE,
+                min(len(samples), starts[index] + windows.shape[1]) / SAMPLE_RATE,
+            )
+            for event, probability, index in zip(
+                self.events, best.values, best.indices.tolist(), strict=True
+            )
+        ]
+        return sorted(heard, key=lambda event: -event.probability)
+
+    def _windows(self, samples: npt.NDArray[np.floating]) -> tuple[Tensor, list[int]]:
+        """The sound in overlapping windows (N, samples), and the sample where each begins."""
         sound = np.asarray(samples, dtype=np.float32)
         if sound.ndim != 1 or sound.size == 0:
             raise ValueError(
@@ -111,19 +132,7 @@ class Listener(nn.Module, ABC):
         starts = list(range(0, max(1, len(padded) - window), window // 2))
         if len(padded) > window:
             starts.append(len(padded) - window)
-        best = self.probabilities(torch.stack([padded[s : s + window] for s in starts])).max(dim=0)
-        heard = [
-            HeardEvent(
-                event,
-                float(probability),
-                starts[index] / SAMPLE_RATE,
-                min(len(sound), starts[index] + window) / SAMPLE_RATE,
-            )
-            for event, probability, index in zip(
-                self.events, best.values, best.indices.tolist(), strict=True
-            )
-        ]
-        return sorted(heard, key=lambda event: -event.probability)
+        return torch.stack([padded[s : s + window] for s in starts]), starts
 
     def tag(self, samples: npt.NDArray[np.floating]) -> list[tuple[str, float]]:
         """`listen` without the times: (event, probability), the likeliest first."""
@@ -141,6 +150,7 @@ class SoundTagger(Listener):
         self.events = config.events
         self.window_samples = self.least_samples = config.window_samples
         self.calibration = dict(calibration or {})
+        self.domain: SoundDomain | None = None  # the sounds that it was trained and measured on
         self.beats = Beats(config.beats)
         self.bands = config.num_mel_bins // config.beats.input_patch_size
         # BEATs has relative positions only; the head tells high bands from low by their place.
@@ -173,11 +183,42 @@ class SoundTagger(Listener):
         ]
         return torch.cat(parts).cpu()
 
+    @torch.inference_mode()
+    def knows(self, sounds: Sequence[npt.NDArray[np.floating]]) -> list[bool]:
+        """Whether each sound is of the kind that it was trained on: every window in which something
+        sounds. Raises as `listen`.
+
+        Silence is known, and so is all where there is no domain.
+        """
+        return [self.domain is None or self.odds(each) >= self.domain.threshold for each in sounds]
+
+    @torch.inference_mode()
+    def odds(self, samples: npt.NDArray[np.floating]) -> float:
+        """Lowest log-odds of a window to be of the domain's kind; infinite for silence and where
+        there is no domain. Raises as `listen`."""
+        windows, _ = self._windows(samples)
+        windows = windows[windows.abs().amax(dim=1) >= INAUDIBLE].to(self.head.weight.device)
+        if self.domain is None or not len(windows):
+            return float("inf")
+        found = [
+            self.domain(self.domain.features(self.beats, self._fbank(part)))
+            for part in windows.split(WINDOWS_AT_ONCE)
+        ]
+        crowding = self.domain.crowding(self.probabilities(windows))
+        return float((torch.cat(found).cpu() - crowding).min())
+
+    def _fbank(self, windows: Tensor) -> Tensor:
+        return beats_filter_bank(windows, self.config.num_mel_bins)
+
     def save(self, folder: Path) -> None:
         """Write `config.json`, `model.safetensors` (bf16) and, if measured, `calibration.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / "config.json", asdict(self.config))
-        state = {name: tensor.bfloat16() for name, tensor in self.state_dict().items()}
+        state = {
+            name: tensor.bfloat16()
+            for name, tensor in self.state_dict().items()
+            if not name.startswith("domain.")  # has a file of its own, made after the weights
+        }
         save_file(state, folder / "model.safetensors")
         if self.calibration:
             weights = (folder / "model.safetensors").read_bytes()
@@ -222,6 +263,7 @@ def _load_saved(folder: Path, device: str) -> SoundTagger:
     }
     tagger = SoundTagger(SoundTaggerConfig(events=events, beats=beats, **config), calibration)
     tagger.load_state_dict(load_file(folder / "model.safetensors"))
+    tagger.domain = SoundDomain.beside(folder)
     return tagger.to(device).eval()
 
 

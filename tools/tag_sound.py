@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, Field
 
+from nuthatch.tools.abstain import unknown_to
 from nuthatch.tools.audioset import source_of
 from nuthatch.tools.base import Arguments, AudioRef, Context, Tool
 from nuthatch.tools.vocabulary import SOUNDS, Sound
@@ -28,7 +29,8 @@ class SoundEvent(BaseModel):
 
 
 class SoundEvents(BaseModel):
-    """Ranked sound events, best first; empty when the recording is silent."""
+    """Ranked sound events, best first; empty when the recording is silent, and for sounds that
+    the tagger does not know."""
 
     events: list[SoundEvent]
     score_kind: str = "probability"
@@ -56,6 +58,9 @@ class TagSound(Tool[TagSoundArgs, SoundEvents]):
         if float(np.abs(samples).max()) < SILENCE:
             return SoundEvents(events=[], silent=True)
         tagger: Listener = context.weights.get("tag_sound")
+        sha256 = context.media[args.audio].sha256
+        if unknown_to(context.weights, self.weights, "audio", lambda: samples, sha256):
+            return SoundEvents(events=[])  # the notice of the result says why
         return SoundEvents(events=[_described(*each) for each in tagger.tag(samples)[: args.top_k]])
 
 

@@ -3,8 +3,12 @@
 A long sound is cut at its pauses and the parts are decoded together, none of them conditioned on
 the text before it: an error stays where it is. Sounds are mono float32 at 16 kHz; times are
 seconds of the sound.
+
+A model beside whose weights a domain lies (`domain`), as the miniature's, also tells which windows
+hold no speech of the kind that it was trained on, by how likely it finds the words that it wrote.
 """
 
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,6 +25,7 @@ from whisper.model import Whisper
 from whisper.timing import find_alignment, merge_punctuations
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer, get_tokenizer
 
+from nuthatch.tools.domain import Domain
 from nuthatch.tools.pauses import Stretch, windows
 from nuthatch.tools.whisper_miniature import STRIDE, MiniatureWhisper
 from nuthatch.tools.whisper_weights import read
@@ -37,6 +42,8 @@ NO_SPEECH = 0.6
 """Probability of no speech from which an unlikely text is invented."""
 LANGUAGE_WINDOWS = 8
 """Windows from which the language is told: the package takes the first alone."""
+SURPRISE = 0.02
+"""Nats a token below which a text is as good as certain."""
 PAUSE = SAMPLE_RATE // 2
 """Longest pause inside a window of a model that tells no times of its own."""
 
@@ -71,23 +78,30 @@ class Segment:
     temperature: float
     tokens: tuple[int, ...] = field(repr=False)
     words: tuple[Word, ...] | None = None
+    known: bool = True
+    """Whether the window lies inside the model's domain, if it has one."""
 
     @property
     def reliable(self) -> bool:
-        """Neither a repetition, nor a guess, nor words made up where nobody speaks."""
-        return self.compression_ratio <= REPETITIVE and self.avg_logprob >= UNLIKELY
+        """Neither a repetition, nor a guess, nor words made up where nobody speaks or where speech
+        is of a kind that the model does not know."""
+        likely = self.compression_ratio <= REPETITIVE and self.avg_logprob >= UNLIKELY
+        return self.known and likely
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What is said; `language` is a code such as `en`, and None where nothing sounds.
 
-    `language_prob` is None where the language was given, or the model knows but one.
+    `language_prob` is None where the language was given, or the model knows but one. `windows` is
+    how many were heard, `unknown` how many of them lie outside the model's domain, in words or not.
     """
 
     language: str | None
     language_prob: float | None
     segments: tuple[Segment, ...]
+    windows: int = 0
+    unknown: int = 0
 
 
 class Transcriber:
@@ -97,12 +111,16 @@ class Transcriber:
         model: of the package's class, or the miniature.
         model_id: back end, size, first digits of the weights' SHA-256: the name in evidence.
         batch: windows decoded together.
+        domain: of the features that `window_features` computes.
     """
 
-    def __init__(self, model: Whisper, model_id: str, *, batch: int = 16) -> None:
+    def __init__(
+        self, model: Whisper, model_id: str, *, batch: int = 16, domain: Domain | None = None
+    ) -> None:
         self.model = model.eval()
         self.model_id = model_id
         self.batch = batch
+        self.domain = domain
         self.tells_times = not isinstance(model, MiniatureWhisper)
 
     @property
@@ -159,10 +177,8 @@ class Transcriber:
             task: `transcribe`, or `translate` into English.
             word_timestamps: also tell when each word is said.
         """
-        parts = windows(samples, self._longest, pause=None if self.tells_times else PAUSE)
         probability = None
-        for first in range(0, len(parts), self.batch):
-            some = parts[first : first + self.batch]
+        for some in self._batches(samples):
             with _ONE_AT_A_TIME, torch.inference_mode():
                 mel = spectra(self.model, [samples[start:end] for start, end in some])
                 # Encoded once, whatever is then asked of it; the miniature's windows are cheap.
@@ -172,14 +188,50 @@ class Transcriber:
                 tokenizer = self._tokenizer(language, task)
                 segments: list[Segment] = []
                 results = self._decode(sound, language, task)
-                for part, window, result in zip(some, mel, results, strict=True):
-                    found = _segments(part, result, tokenizer)
+                known = self._known(results)
+                for part, window, result, inside in zip(some, mel, results, known, strict=True):
+                    found = [
+                        replace(one, known=inside) for one in _segments(part, result, tokenizer)
+                    ]
                     if not self.tells_times:  # the miniature knows lower case alone
                         found = [replace(one, text=_as_sentences(one.text)) for one in found]
                     if word_timestamps:
                         found = self._timed(found, part, window, tokenizer)
                     segments += found
-            yield Transcript(language, probability, tuple(segments))
+            yield Transcript(language, probability, tuple(segments), len(known), known.count(False))
+
+    def knows(self, sounds: Sequence[Samples]) -> list[bool]:
+        """Whether each sound holds speech of the kind that the model was trained on, or nothing:
+        whether most of its windows lie inside the domain. All are known where there is none."""
+        if self.domain is None:
+            return [True] * len(sounds)
+        heard = [list(self.hear(sound)) for sound in sounds]
+        return [
+            2 * sum(part.unknown for part in parts) <= sum(part.windows for part in parts)
+            for parts in heard
+        ]
+
+    def features(self, samples: Samples) -> list[list[float]]:
+        """`window_features` of every window of a sound, in order of time."""
+        found: list[list[float]] = []
+        for some in self._batches(samples):
+            with _ONE_AT_A_TIME, torch.inference_mode():
+                mel = spectra(self.model, [samples[start:end] for start, end in some])
+                language, _ = self._language(mel[:LANGUAGE_WINDOWS])
+                found += map(window_features, self._decode(mel, language, "transcribe"))
+        return found
+
+    def _batches(self, samples: Samples) -> list[list[Stretch]]:
+        """The windows that are decoded together."""
+        parts = windows(samples, self._longest, pause=None if self.tells_times else PAUSE)
+        return [parts[first : first + self.batch] for first in range(0, len(parts), self.batch)]
+
+    def _known(self, results: Sequence[DecodingResult]) -> list[bool]:
+        """Whether each window lies inside the domain."""
+        if self.domain is None:
+            return [True] * len(results)
+        inside: list[bool] = self.domain.contains([window_features(r) for r in results]).tolist()
+        return inside
 
     @property
     def _longest(self) -> int:
@@ -270,6 +322,12 @@ class Transcriber:
         return timed
 
 
+def window_features(result: DecodingResult) -> list[float]:
+    """What tells of a window whether the model knows such speech: how surprising it finds what it
+    wrote, in nats a token, on a scale on which short texts of known speech do not spread."""
+    return [math.log(SURPRISE - result.avg_logprob)]
+
+
 def spectra(model: Whisper, sounds: Sequence[Samples]) -> Tensor:
     """(B, n_mels, frames) on the model's device: 30 s, or for the miniature the longest sound."""
     frames = N_FRAMES
@@ -348,4 +406,4 @@ def load(folder: Path, device: str = "cpu") -> Transcriber:
         RuntimeError: the weights do not fit the sizes.
     """
     model, model_id = read(folder)
-    return Transcriber(model.to(device), model_id)
+    return Transcriber(model.to(device), model_id, domain=Domain.beside(folder))

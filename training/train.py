@@ -14,7 +14,10 @@ from pathlib import Path
 from nuthatch.training.config import ConfigError, load_config
 
 RECIPES = Path(__file__).parent / "recipes" / "embedded"
-PERCEPTION = ("detect", "picture_domain", "segment", "tag", "tag_sound", "transcribe")
+PERCEPTION = (
+    *("detect", "picture_domain", "segment", "tag", "tag_sound", "sound_domain", "transcribe"),
+    "speech_domain",
+)
 CORE = {
     "see": "2_see",
     "listen": "3_listen",
@@ -25,7 +28,7 @@ CORE = {
 """Stage -> its recipe, in the order in which they run."""
 STAGES = ("perceive", *CORE)
 FINISHED = "figures.json"
-"""The last thing that a stage of the core writes."""
+"""The last thing that a stage of the core, or the fit of a domain, writes."""
 
 
 def train_perception(only: str | None, out: Path, settings: list[str]) -> None:

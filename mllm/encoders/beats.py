@@ -107,9 +107,7 @@ class Beats(nn.Module):
             ValueError: wrong shape, values that are not finite, or a sound that is all padding.
         """
         self._check(fbank)
-        x = self.patch_embedding(fbank.unsqueeze(1))  # (B, embed_dim, time, band)
-        x = x.flatten(2).transpose(1, 2)  # (B, T, embed_dim)
-        x = self.post_extract_proj(self.layer_norm(x))  # (B, T, D)
+        x = self._patches(fbank)
         hidden = None
         if padding_mask is not None:
             if padding_mask.shape != fbank.shape[:2]:
@@ -122,6 +120,18 @@ class Beats(nn.Module):
                 raise ValueError("the padding mask hides a whole sound; drop it from the batch")
         encoded: Tensor = self.encoder(x, hidden)
         return encoded
+
+    def hidden(self, fbank: Tensor, layers: int) -> list[Tensor]:
+        """What leaves each of the first `layers` layers, each (B, T, D); otherwise as `forward`."""
+        self._check(fbank)
+        return self.encoder.hidden(self._patches(fbank), layers)
+
+    def _patches(self, fbank: Tensor) -> Tensor:
+        """(B, frames, bins) to one vector for each patch, (B, T, D)."""
+        x = self.patch_embedding(fbank.unsqueeze(1))  # (B, embed_dim, time, band)
+        x = x.flatten(2).transpose(1, 2)  # (B, T, embed_dim)
+        embedded: Tensor = self.post_extract_proj(self.layer_norm(x))
+        return embedded
 
     def features(self, segments: Tensor) -> Tensor:
         """What bridges look at: segments (N, F, frames, bins) to (N, F, T, D)."""
@@ -161,6 +171,16 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = layer(x, position_bias, padding_mask)
         return x
+
+    def hidden(self, x: Tensor, layers: int) -> list[Tensor]:
+        """(B, T, D) to what leaves each of the first `layers` layers, each (B, T, D)."""
+        x = self.dropout(self.layer_norm(x + self.pos_conv(x)))
+        position_bias = self.position_bias(x.shape[1], x.device)
+        left = []
+        for layer in self.layers[:layers]:
+            x = layer(x, position_bias, None)
+            left.append(x)
+        return left
 
     def position_bias(self, tokens: int, device: torch.device | None = None) -> Tensor:
         """(H, T, T): what each head adds for a key (last) seen from a query, before the gate."""

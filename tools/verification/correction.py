@@ -131,8 +131,11 @@ def _correct(
 
 def _notices(item: Item, findings: Findings) -> list[Notice]:
     """What must be known of the media that the judges do not know."""
-    handle = item.picture if isinstance(item.picture, str) else None
-    return [outside("picture", handle)] if findings.unknown_to else []
+    picture, sound = (
+        each if isinstance(each, str) else None for each in (item.picture, item.sound)
+    )
+    told = [outside("picture", picture)] if findings.unknown_to else []
+    return told + ([outside("sound", sound)] if findings.sound_unknown else [])
 
 
 def _choose(

@@ -119,6 +119,8 @@ class Findings:
     heard: Seen[dict[str, float]] | None = None
     unknown_to: frozenset[str] = frozenset()
     """Models that do not know the picture and did not look."""
+    sound_unknown: bool = False
+    """Whether the sound tagger does not know the sound and did not listen."""
     read: Seen[list[Written]] | None = None
     measured: dict[tuple[str, ...], str] = field(default_factory=dict)
     """(what was measured) -> call id"""
@@ -126,8 +128,11 @@ class Findings:
     """(what was claimed) -> what the judges said"""
 
     def abstained(self, claim: Claim) -> bool:
-        """Whether a judge of such claims did not look, for it does not know the picture."""
-        return bool(self.unknown_to) and claim.kind not in ("sound", "text")
+        """Whether a judge of such claims did not look, for it does not know the picture, or did
+        not listen, for it does not know the sound."""
+        if claim.kind == "sound":
+            return self.sound_unknown
+        return bool(self.unknown_to) and claim.kind != "text"
 
     def candidates(self, name: str) -> tuple[Instance, ...] | None:
         """What the detector took for one, best first; None: nobody looked."""
@@ -169,8 +174,11 @@ def observe(cases: Sequence[Case], senses: Senses, calibration: Calibration) -> 
         for i in group:
             findings[i] = replace(seen, testified={})
     for i, case in enumerate(cases):
-        if case.sound is not None and any(claim.kind == "sound" for claim in case.claims):
-            findings[i].heard = senses.listen(case.sound)
+        claimed = any(claim.kind == "sound" for claim in case.claims)
+        if case.sound is not None and (claimed or case.picture is None):
+            findings[i].sound_unknown = not senses.knows_sound(case.sound)
+            if claimed and not findings[i].sound_unknown:
+                findings[i].heard = senses.listen(case.sound)
         if case.picture is not None and any(claim.predicate == WRITTEN for claim in case.claims):
             findings[i].read = senses.read(case.picture)
     return findings

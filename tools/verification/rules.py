@@ -24,7 +24,7 @@
 | `judges.too_small` | not enough | not seen, in a picture where it may be too small to be seen |
 | `judges.source` | not enough | quoted from a tool that is not known to be right often enough |
 | `judges.none` | not enough | nobody can judge this: no picture, no sound, unknown words |
-| `domain.outside` | not enough | whoever could judge this does not know pictures of this kind |
+| `domain.outside` | not enough | no judge knows pictures, or sounds, of this kind |
 
 A denied claim ("no cup") is judged as the claim that it denies, and the verdict is turned round.
 Independent judges' odds multiply. The author of a draft is never its judge: the evidence of those

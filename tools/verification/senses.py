@@ -100,6 +100,10 @@ class Senses(Protocol):
         """Put a measurement on record (`count`, `relation`); the id of its call."""
         ...
 
+    def knows_sound(self, sound: Sound) -> bool:
+        """Whether the sound tagger knows sounds of this kind: of others it must not judge."""
+        ...
+
     def listen(self, sound: Sound) -> Seen[dict[str, float]] | None:
         """The sound tagger: a score for each event; an empty answer is silence."""
         ...
@@ -129,6 +133,16 @@ class ToolSenses:
             "image",
             lambda: media.image(picture),
             media[picture].sha256,
+        )
+
+    def knows_sound(self, sound: str) -> bool:
+        media = self.context.media
+        return not unknown_to(
+            self.context.weights,
+            ("tag_sound",),
+            "audio",
+            lambda: media.audio(sound),
+            media[sound].sha256,
         )
 
     def find(
@@ -213,6 +227,8 @@ class ToolSenses:
         if heard is None:
             return None
         assert isinstance(heard.value, SoundEvents)
+        if not heard.value.events and not heard.value.silent:
+            return None  # the tagger named nothing, which is no silence
         return Seen(heard.call_id, {each.event: each.score for each in heard.value.events})
 
     @property
@@ -259,6 +275,9 @@ class ModelSenses:
 
     def unknown_to(self, picture: Pixels) -> frozenset[str]:
         return unknown_to(self.weights, JUDGES, "image", lambda: picture)
+
+    def knows_sound(self, sound: Samples) -> bool:
+        return not unknown_to(self.weights, ("tag_sound",), "audio", lambda: sound)
 
     def find(
         self, pictures: Sequence[Pixels], labels: Sequence[Sequence[str]], floor: float

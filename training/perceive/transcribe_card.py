@@ -73,8 +73,9 @@ with 95 % intervals (over resampled sentences).
 {table}
 
 **Known failures.** Other words than those {words} become the likeliest of them: names, other
-languages and human speech come out as nonsense of the miniature world, and not always with a low
-score. Its sentences are those of some fifty frames: what is said otherwise is bent towards them
+languages and human speech come out as nonsense of the miniature world, nearly always with a score
+that puts them outside of the domain below. Its sentences are those of some fifty frames: what is
+said otherwise is bent towards them
 ("the cat is under the table", of which it knows all but the last word, became "the the bottle").
 Words that sound alike in an unknown accent are confused. Of 60 sounds without speech (noise, tones,
 events of the world) 8 were written down as words. It writes lower case; capitals where sentences

@@ -63,6 +63,12 @@ def test_a_sound_has_one_judge_so_only_its_measure_decides() -> None:
     assert outcome(heard, "a bell ringing", judges=unsure)[0] == "not_enough_evidence"
 
 
+def test_a_low_score_alone_does_not_say_that_a_sound_is_not_there() -> None:
+    low = weights(events={"cow": 0.02})
+    told = outcome("You can hear a cow mooing.", "a cow mooing", judges=low)
+    assert told == ("not_enough_evidence", "judges.unsure")
+
+
 def test_a_sound_is_put_in_once_and_never_beside_itself() -> None:
     told = verdicts("You can hear a bell ringing and a cow mooing.")
     assert told["a cow mooing"].correction is None
