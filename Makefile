@@ -13,10 +13,10 @@ demo: $(READY)
 		--answer "There are two cups and a giraffe."
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest -q
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
 
 test-all: $(READY)
-	$(VENV)/bin/python -m pytest -q -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow"
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

@@ -10,9 +10,13 @@ PAD, BOS, IMAGE, AUDIO = 0, 1, 8, 9
 PICTURE, SOUND = [IMAGE] * 6, [AUDIO] * 6
 
 
-def random_core() -> Core:
+def random_core(width: int = 40) -> Core:
+    """`width` is that of the language model."""
     torch.manual_seed(0)
-    core = Core(CoreConfig.tiny()).eval()
+    config = CoreConfig.tiny()
+    config.text_config.hidden_size, config.text_config.intermediate_size = width, 2 * width
+    config.text_config.head_dim = width // config.text_config.num_attention_heads
+    core = Core(config).eval()
     with torch.no_grad():  # at their first scale the media would hardly matter
         for parameter in (core.bridge.llm_projection.weight, core.get_input_embeddings().weight):
             parameter.mul_(20)

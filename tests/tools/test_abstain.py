@@ -82,7 +82,8 @@ def test_an_answer_is_no_guess(question, weights, astronaut, tmp_path):
     answer = Agent.load(planner=RulesPlanner(), weights=weights, home=tmp_path).ask(
         question, image=astronaut
     )
-    assert (answer.text, str(answer)) == (CANNOT_TELL, CANNOT_TELL)
+    cannot_tell = CANNOT_TELL.format(kinds="pictures")
+    assert (answer.text, str(answer)) == (cannot_tell, cannot_tell)
     assert answer.finished
     assert answer.withheld
     assert [notice.code for notice in answer.notices] == [OUTSIDE]

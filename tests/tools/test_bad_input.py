@@ -20,7 +20,7 @@ MODELS = {
     "segment": {"image": "image_1", "boxes": [[2, 3, 30, 30]]},
     "tag": {"image": "image_1"},
     "ask_region": {"image": "image_1", "question": "What is it?"},
-    "tag_sound": {"audio": "audio_1"},
+    "tag_sound": {"audio": "audio_2"},  # the first is noise, which it does not know
     "transcribe": {"audio": "audio_1"},
     "generate_image": {"prompt": "a cup"},
 }
@@ -36,7 +36,9 @@ REGIONS = {
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     folder: Path = tmp_path_factory.mktemp("bad")
-    return Workbench(TOOLS, little_media(folder), shipped(folder))
+    media = little_media(folder)
+    media.add_audio(make_sound(0, "test").samples)
+    return Workbench(TOOLS, media, shipped(folder))
 
 
 def run(bench: Workbench, tool: str, **arguments: Any) -> ToolResult:

@@ -74,7 +74,7 @@ def test_a_process_gives_its_value_or_says_what_it_raised():
 
 
 def test_the_pool_works_where_there_is_no_fork():
-    code = "import os; del os.register_at_fork; import nuthatch.tools.workers as w; "
+    code = "import os; del os.register_at_fork, os.fork; import nuthatch.tools.workers as w; "
     code += "print(w.WORKERS.run(lambda: 7, 5))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "7", done.stderr

@@ -101,7 +101,7 @@ def test_each_perception_model_has_its_recipe_that_opens_with_its_command():
 def test_each_recipe_fits_the_settings_of_its_module(name):
     module = import_module(f"nuthatch.training.perceive.{name}")
     config = load_config(module.Config, RECIPES / f"1_perceive_{name}.yaml", ["out=o", "export=e"])
-    assert config.schedule.steps > 100
+    assert not hasattr(config, "schedule") or config.schedule.steps > 100
 
 
 def test_settings_need_to_know_their_recipe(tmp_path):
