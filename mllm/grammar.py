@@ -85,8 +85,9 @@ def _text_rules(read: Sequence[str]) -> list[str]:
     if not read:
         return ["text: TEXT", f"TEXT: /[^{_BLANK}](.|\\n)*/"]
     quotes = " | ".join(json.dumps(f'"{each}"', ensure_ascii=False) for each in read)
+    most = max(2, len(read))  # a small model may say one quotation again and again
     return [
-        "text: PLAIN (quote MORE?)* | (quote MORE?)+",
+        f"text: PLAIN (quote MORE?){{0,{most}}} | (quote MORE?){{1,{most}}}",
         f"quote: {quotes}",
         f'PLAIN: /[^"{_BLANK}][^"]*/',
         'MORE: /[^"]+/',

@@ -25,6 +25,9 @@ LEAST = 48
 THINNEST = 16
 """and to this share of its longer side, 1 in 16: the package enlarges what is thinner beyond all
 bounds."""
+SUREST = 0.99
+"""The highest score of a line: the package rounds up to certainty, which no reader has, and planners
+have learnt from scores below it."""
 _ENGINE = threading.Lock()
 """The engine keeps the settings of its last call, so there is one, used by one call at a time."""
 
@@ -82,7 +85,7 @@ def _run(engine: Any, picture: Pixels) -> list[tuple[np.ndarray[Any, Any], str, 
     if found.boxes is None or found.txts is None or found.scores is None:
         return []
     rows = zip(found.boxes, found.txts, found.scores, strict=True)
-    return [(np.asarray(corners), text, float(score)) for corners, text, score in rows]
+    return [(np.asarray(box), text, min(float(score), SUREST)) for box, text, score in rows]
 
 
 @cache

@@ -82,6 +82,13 @@ def test_where_something_was_read_a_text_may_begin_with_it_or_quote_it_twice_and
     assert fits(said(CALLS[0], CALLS[4]), grammar)
 
 
+def test_a_text_quotes_no_more_often_than_there_are_readings_or_twice():
+    for read, most in ((READ[:1], 2), (READ, 3)):
+        grammar = turn_grammar(SCHEMAS, HANDLES, read=read)
+        assert fits(" and ".join([f'"{READ[0]}"'] * most), grammar)
+        assert not fits(" and ".join([f'"{READ[0]}"'] * (most + 1)), grammar)
+
+
 def test_only_so_many_calls_fit_in_a_turn():
     grammar = turn_grammar(SCHEMAS, HANDLES, max_calls=2)
     assert fits(said(*CALLS[:2]), grammar)
