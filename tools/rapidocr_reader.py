@@ -26,8 +26,8 @@ THINNEST = 16
 """and to this share of its longer side, 1 in 16: the package enlarges what is thinner beyond all
 bounds."""
 SUREST = 0.99
-"""The highest score of a line: the package rounds up to certainty, which no reader has, and planners
-have learnt from scores below it."""
+"""The highest score of a line: the package comes near to certainty, which no reader has, and the
+shipped planner has learnt from scores below it."""
 _ENGINE = threading.Lock()
 """The engine keeps the settings of its last call, so there is one, used by one call at a time."""
 
