@@ -38,6 +38,7 @@ from nuthatch.tools.ingest import AudioSource, ImageSource
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import ToolLike, ToolSet
+from nuthatch.tools.verification.absent_judges import NO_JUDGE
 from nuthatch.tools.verification.edits import is_marked
 from nuthatch.tools.video import VideoSource
 from nuthatch.tools.weights import EMBEDDED, Weights
@@ -383,9 +384,10 @@ class Agent:
             run.timing.verify = time.perf_counter() - began
         for verdict in correction.verdicts:
             run.emit(ClaimChecked(verdict))
+        unjudged = any(notice.code == NO_JUDGE for notice in correction.notices)
         return run.answer(
             finished=True,
-            verified=not is_marked(correction.final, correction),
+            verified=not unjudged and not is_marked(correction.final, correction),
             text=correction.final,
             verdicts=correction.verdicts,
             edits=correction.edits,

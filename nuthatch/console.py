@@ -18,7 +18,7 @@ from nuthatch.tools.base import ToolResult
 from nuthatch.tools.domain import OUTSIDE
 from nuthatch.tools.exact_json import as_unicode, plain
 from nuthatch.tools.ingest import MediaError, read_audio, read_image
-from nuthatch.tools.notices import texts
+from nuthatch.tools.notices import Notice, texts
 from nuthatch.tools.render import summary
 from nuthatch.tools.verification.absent_judges import NO_JUDGE
 from nuthatch.tools.video import FRAMES, read_video
@@ -65,15 +65,14 @@ def converse(
     except (MediaError, QuestionError, JournalError, PlannerFailed) as error:
         refuse(error.code, str(error), as_json)
         return 1 if error.code in ("planner_failed", "write_failed") else 2
-    unchecked = [notice.text for notice in answer.notices if notice.code == NO_JUDGE]
+    failed = [each for each in answer.notices if only_checked and each.code == NO_JUDGE]
     if as_json:
         print(json.dumps(answer_json(answer)))
     else:
-        _print_answer(console, answer)
-    if only_checked and unchecked:
-        print(f"nuthatch: {unchecked[0]}", file=sys.stderr)
-        return 1
-    return 0 if answer.finished else 1
+        _print_answer(console, answer, [each for each in answer.notices if each not in failed])
+        for text in texts(failed):
+            print(f"nuthatch: {text}", file=sys.stderr)
+    return 0 if answer.finished and not failed else 1
 
 
 def _check(
@@ -236,7 +235,7 @@ def _runs(action: str, run_id: str | None, *, keep: int, home: Path | None, as_j
         if as_json:
             print(json.dumps(answer_json(answer)))
         else:
-            _print_answer(Console(highlight=False), answer)
+            _print_answer(Console(highlight=False), answer, answer.notices)
         return 0
     runs = list_runs(home)
     if as_json:
@@ -269,7 +268,7 @@ def _print_event(console: Console, event: Event) -> None:
             )
 
 
-def _print_answer(console: Console, answer: Answer) -> None:
+def _print_answer(console: Console, answer: Answer, notices: Sequence[Notice]) -> None:
     console.print()
     if answer.edits and not answer.withheld:
         console.print(f"[dim]draft: [/] {escape(answer.draft)}")
@@ -281,7 +280,7 @@ def _print_answer(console: Console, answer: Answer) -> None:
             console.print("[dim]not checked: nothing there was read as a claim[/]")
     else:
         console.print(f"[red]the run could not finish:[/] {escape(answer.reason or '')}")
-    for text in texts(answer.notices):
+    for text in texts(notices):
         console.print(f"[yellow]note:[/] {escape(text)}")
     for item in answer.media:
         if item.origin is not None:

@@ -5,6 +5,7 @@ Only the lack of such a module is told so; an import error inside the package sh
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from nuthatch.tools.faults import ToolUnavailable
 
@@ -37,6 +38,14 @@ def advice(what: str, error: ImportError, extra: str | None = None) -> str | Non
         f"{what} needs a package that is missing ({module}): "
         f"pip install 'nuthatch[{extra or EXTRA_OF[module]}]'"
     )
+
+
+def installed(*modules: str) -> bool:
+    """Whether modules could be imported, as far as can be told without doing so."""
+    try:
+        return all(find_spec(module) is not None for module in modules)
+    except ValueError:  # in sys.modules without a spec, or as None
+        return False
 
 
 @contextmanager

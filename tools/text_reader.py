@@ -4,9 +4,8 @@ RapidOCR comes by pip with its models and reads Latin letters, Chinese and Japan
 Tesseract is a program of the system and reads the languages that are installed for it.
 """
 
-from importlib.util import find_spec
-
 from nuthatch.tools import rapidocr_reader, tesseract_reader
+from nuthatch.tools.extras import installed
 from nuthatch.tools.faults import RetryCall, ToolUnavailable
 from nuthatch.tools.ingest import Pixels
 from nuthatch.tools.text_lines import TextLine
@@ -32,11 +31,12 @@ def read(pixels: Pixels, language: str | None = None, *, seconds: float = 100.0)
         ToolUnavailable: the reader's package or program is missing.
         ToolFailed: reading took too long (`timeout`), or the reader gave up.
     """
-    if language is None and _installed("rapidocr", "onnxruntime"):
+    if language is None and installed("rapidocr", "onnxruntime"):
         return rapidocr_reader.read(pixels)
-    if language is None and not _installed("pytesseract"):
+    if language is None and not installed("pytesseract"):
         raise ToolUnavailable(
-            "reading text needs packages that are missing: pip install rapidocr onnxruntime",
+            "reading text needs packages that are missing (rapidocr, onnxruntime): "
+            "pip install 'nuthatch[vision]'",
             "dependency_missing",
         )
     known = tesseract_reader.languages()
@@ -48,10 +48,3 @@ def read(pixels: Pixels, language: str | None = None, *, seconds: float = 100.0)
         )
     usual = USUAL if USUAL in known else known[0]
     return tesseract_reader.read(pixels, language or usual, seconds=seconds)
-
-
-def _installed(*packages: str) -> bool:
-    try:
-        return all(find_spec(package) is not None for package in packages)
-    except ValueError:  # in sys.modules without a spec, or as None
-        return False

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nuthatch.tools.devices import budget, footprint, give_back, is_out_of_memory, roomiest_gpu
+from nuthatch.tools.extras import installed
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.released_weights import (
     RELEASED,
@@ -239,6 +240,17 @@ class Weights:
         path, entry = self._place_of(name)
         return look(name, path, entry)
 
+    def lack(self, name: str) -> str:
+        """What keeps the model of this name from loading, as far as can be told without trying:
+        files or packages that are missing; empty: nothing."""
+        if self._key(name)[0] == "given":
+            return ""
+        status = self.status(name)
+        if not status.present:
+            return self._missing(status)
+        missing = next((each for each in ("safetensors", "torch") if not installed(each)), None)
+        return _needs(name, missing) if missing else ""
+
     # -- inside ---------------------------------------------------------------------------------
 
     def _key(self, name: str) -> _Key:
@@ -348,6 +360,11 @@ def _place(name: str, where: str | Path, home: str | Path | None) -> tuple[Path,
     return path, None
 
 
+def _needs(name: str, package: str | None) -> str:
+    extra = EXTRAS[_names(name)[-1]]
+    return f"'{name}' needs a package that is missing ({package}): pip install 'nuthatch[{extra}]'"
+
+
 def _call_loader(status: WeightsStatus, device: str) -> Any:
     name = status.name
     module, _, function = _loader(name).partition(":")
@@ -361,12 +378,7 @@ def _call_loader(status: WeightsStatus, device: str) -> Any:
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "nuthatch":
             raise  # a bug of ours, no lack of a package
-        extra = EXTRAS[_names(name)[-1]]
-        raise ToolUnavailable(
-            f"'{name}' needs a package that is missing ({error.name}): "
-            f"pip install 'nuthatch[{extra}]'",
-            "dependency_missing",
-        ) from error
+        raise ToolUnavailable(_needs(name, error.name), "dependency_missing") from error
     except (
         *(OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, MemoryError),
         *(SafetensorError, pickle.UnpicklingError),

@@ -410,3 +410,13 @@ def test_where_no_judge_works_the_answer_says_so(tmp_path):
     assert notice.code == NO_JUDGE
     assert notice.text.startswith("no judge works here, nothing was checked: ")
     assert "detect" in notice.text
+
+
+@pytest.mark.parametrize("said", ["Hello.", "There is a cup.", "It was painted in 1889."])
+def test_where_no_judge_works_nothing_is_verified(tmp_path, said):
+    house = Agent(
+        ScriptedPlanner([said, said]), [], weights=Weights(tmp_path / "nothing"), home=tmp_path
+    )
+    answer = house.ask("?", image=PHOTO)
+    assert not answer.verified
+    assert [notice.code for notice in answer.notices] == [NO_JUDGE]

@@ -261,7 +261,7 @@ def test_missing_packages_are_said_with_how_to_install_them(
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     fault = fault_of(call(tmp_path, written()[0]))
     assert fault.code == "dependency_missing"
-    assert "pip install rapidocr onnxruntime" in fault.message
+    assert "pip install 'nuthatch[vision]'" in fault.message
 
 
 @HERE

@@ -1,17 +1,18 @@
 """The verifier as tools: `verify_answer` and `correct_answer`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
+from nuthatch.tools.notices import Notice
 from nuthatch.tools.verification.absent_judges import absent_judges
 from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.correction import Item, correct_items, verify_items
 from nuthatch.tools.verification.rules import POLICIES
 from nuthatch.tools.verification.senses import ToolSenses
-from nuthatch.tools.verification.types import Correction, Report
+from nuthatch.tools.verification.types import Correction, Report, Verdict
 
 
 class CheckArgs(Arguments):
@@ -54,7 +55,7 @@ class VerifyAnswer(Tool[CheckArgs, Report]):
             Calibration(context.weights),
             POLICIES[args.policy],
         )
-        missing = absent_judges(context.children, report.verdicts)
+        missing = _absent(context, report.verdicts, args)
         return report.model_copy(update={"notices": [*report.notices, *missing]})
 
 
@@ -85,8 +86,13 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
             Calibration(context.weights),
             POLICIES[args.policy],
         )
-        missing = absent_judges(context.children, correction.verdicts)
+        missing = _absent(context, correction.verdicts, args)
         return correction.model_copy(update={"notices": [*correction.notices, *missing]})
+
+
+def _absent(context: Context, verdicts: Sequence[Verdict], args: CheckArgs) -> list[Notice]:
+    image, audio = args.image is not None, args.audio is not None
+    return absent_judges(context, verdicts, image=image, audio=audio)
 
 
 def _item(args: CheckArgs, authors: frozenset[str], sources: frozenset[str]) -> Item:
