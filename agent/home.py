@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.files import StoreError, try_to_lock, unlock
 
 FORMAT = 3
@@ -81,7 +82,7 @@ def run_folders(home: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        message = f"the runs under {home} cannot be listed: {error.strerror}"
+        message = f"the runs under {shown(home)} cannot be listed: {error.strerror}"
         raise JournalError(message, "run_unreadable") from error
     return [home / "runs" / name for name in sorted(names, reverse=True)]
 

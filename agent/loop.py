@@ -31,6 +31,7 @@ from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.blobs import Blobs
 from nuthatch.tools.extras import needed_for
 from nuthatch.tools.files import adding
@@ -106,7 +107,9 @@ class Agent:
         from nuthatch.tools.catalogue import default_tools
 
         if preset not in PRESETS:
-            raise ValueError(f"there is no preset '{preset}'; there is: {', '.join(PRESETS)}")
+            raise ValueError(
+                f"there is no preset '{shown(preset)}'; there is: {', '.join(PRESETS)}"
+            )
         if not isinstance(weights, Weights):
             weights = Weights(PRESETS[preset], weights, device=device)
         return cls(

@@ -19,6 +19,7 @@ from pydantic import (
 
 from nuthatch.agent.answer import Answer, Timing
 from nuthatch.agent.home import JOURNAL, READABLE, RUN_ID, JournalError, run_folder
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.base import Provenance, Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
@@ -195,7 +196,7 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
     events = read_events(folder)
     if events[0].get("event") != "run" or events[0].get("format") not in READABLE:
         formats = " or ".join(map(str, READABLE))
-        raise JournalError(f"{path} is no journal of format {formats}", "run_damaged")
+        raise JournalError(f"{shown(path)} is no journal of format {formats}", "run_damaged")
     record: Record | None = None
     ended: dict[str, ToolResult] = {}
     for number, event in enumerate(events, start=1):
@@ -210,7 +211,7 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
                 exact = events[0]["format"] != 2
                 _add(line, record, ended, tools, home, exact=exact)
         except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-            message = f"{path}, line {number} is damaged: {_said(error)}"
+            message = f"{shown(path)}, line {number} is damaged: {_said(error)}"
             raise JournalError(message, "run_damaged") from error
     assert record is not None
     _sort_in(record, ended)
@@ -340,11 +341,13 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
             if len(line) == LONGEST_LINE:
                 raise ValueError(f"it has more than {LONGEST_LINE:,} bytes")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise JournalError(f"there is no run {folder.name} under {folder.parent}") from error
+        raise JournalError(f"there is no run {folder.name} under {shown(folder.parent)}") from error
     except OSError as error:
-        raise JournalError(f"{path} cannot be read: {error.strerror}", "run_unreadable") from error
+        raise JournalError(
+            f"{shown(path)} cannot be read: {error.strerror}", "run_unreadable"
+        ) from error
     except (ValueError, RecursionError) as error:
-        message = f"{path}, line {len(events) + 1} is damaged: {error}"
+        message = f"{shown(path)}, line {len(events) + 1} is damaged: {error}"
         raise JournalError(message, "run_damaged") from error
     if not events:
         message = f"run {folder.name} was stopped before anything was recorded"

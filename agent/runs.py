@@ -22,6 +22,7 @@ from nuthatch.agent.home import (
     run_folders,
 )
 from nuthatch.agent.record import LONGEST_LINE, read_run
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.blobs import Blobs, named_in
 from nuthatch.tools.files import (
     HAS_LOCKS,
@@ -106,8 +107,8 @@ def delete_run(run_id: str, home: str | Path | None = None) -> int:
     """
     root = home_folder(home)
     folder = run_folder(root, run_id)
-    if not folder.is_dir():
-        raise JournalError(f"there is no run {run_id} under {folder.parent}")
+    if not os.path.isdir(folder):  # neither if the name is too long for any file
+        raise JournalError(f"there is no run {run_id} under {shown(folder.parent)}")
     with as_journal_errors(), removing(root):
         named = _named(folder) or set()
         with _alone_at(folder):
@@ -127,7 +128,7 @@ def prune_runs(home: str | Path | None = None, *, keep: int = 20) -> list[str]:
     if keep < 0:
         raise ValueError(f"keep={keep}: expected 0 or more runs to keep")
     root = home_folder(home)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         return []
     removed = []
     with as_journal_errors(), removing(root):

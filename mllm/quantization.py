@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from transformers import BitsAndBytesConfig
 
+from nuthatch.mllm.messages import shown
+
 KEPT_WHOLE = ["vision_tower", "audio_tower", "bridge", "audio_bridge", "lm_head"]
 
 
@@ -28,7 +30,7 @@ def quantized(bits: Literal[4, 8], *, dtype: torch.dtype = torch.bfloat16) -> Bi
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=KEPT_WHOLE)
     if bits != 4:
-        raise ValueError(f"given {bits} bits, expected 4 or 8")
+        raise ValueError(f"given {shown(bits)} bits, expected 4 or 8")
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

@@ -66,7 +66,7 @@ def _with_rate(source: Any) -> tuple[NDArray[Any], int]:
             samples, rate = rate, samples
     array = array_of(samples, _NAME)
     if array is None or array.ndim == 0 or array.dtype == np.bool_:
-        kind = type(samples).__name__ if array is None else f"{array.dtype} array"
+        kind = shown(type(samples).__name__) if array is None else f"{array.dtype} array"
         raise MediaError(
             "unsupported_media",
             f"a sound cannot be of type {kind}; expected a path, bytes, an open binary file, a "

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.files import (
     PARTIAL,
     StoreError,
@@ -154,7 +155,7 @@ def read_mask(path: Path) -> Mask:
     except ValueError as error:
         if isinstance(error, MediaError):
             raise
-        raise MediaError("unsupported_media", f"{path} is no mask: {error}") from error
+        raise MediaError("unsupported_media", f"{shown(path)} is no mask: {error}") from error
 
 
 def encode_png(pixels: Pixels, texts: Mapping[str, str] = MappingProxyType({})) -> bytes:
@@ -176,5 +177,5 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
+        message = f"{shown(path)} cannot be read: {error.strerror}"
         raise MediaError("asset_not_found", message) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Label, Tool
 from nuthatch.tools.faults import RetryCall, ToolFault
 from nuthatch.tools.geometry import Box
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nuthatch.tools import detectors
 
 MAX_TILES = 8
+LONGEST_LABEL = 200  # characters
 
 
 class DetectArgs(Arguments):
@@ -40,8 +42,11 @@ class DetectArgs(Arguments):
     def _are_short_phrases(cls, labels: list[str]) -> list[str]:
         cleaned = [" ".join(label.lower().split()) for label in labels]
         for label in cleaned:
-            if not label or "." in label or len(label.split()) > 8:
-                raise ValueError(f"label {label[:80]!r}: write 1 to 8 words without a full stop")
+            if not label or "." in label or len(label) > LONGEST_LABEL or len(label.split()) > 8:
+                raise ValueError(
+                    f"label '{shown(label)}': write 1 to 8 words without a full stop, at most "
+                    f"{LONGEST_LABEL} characters"
+                )
         return list(dict.fromkeys(cleaned))
 
 

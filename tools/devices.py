@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.faults import ToolUnavailable, described
 
 PROCESSOR_SHARE = 0.5
@@ -89,7 +90,7 @@ def budget(device: str) -> int:
         if device not in here:
             built = "" if torch.backends.cuda.is_built() else ", which is built without CUDA"
             raise ToolUnavailable(
-                f"there is no device '{device}' here: torch {torch.__version__}{built} sees "
+                f"there is no device '{shown(device)}' here: torch {torch.__version__}{built} sees "
                 f'{", ".join(["cpu", *here])}. Give device="cpu", or "auto" for a GPU where '
                 "there is one; `nuthatch doctor` lists the devices",
                 "dependency_missing",

@@ -270,7 +270,10 @@ def plain(value: Any) -> Any:
     as text, bytes as base64, `NaN` and `Infinity` as text, models by the names of their fields.
     What has no such form becomes its `repr`."""
     if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist())
+        listed = value.tolist()
+        if not isinstance(listed, np.generic):
+            return plain(listed)
+        value = float(listed) if isinstance(listed, np.floating) else str(listed)  # long doubles
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Enum):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.released_weights import (
     LOCK,
@@ -72,10 +73,10 @@ def fetch(name: str, home: str | Path | None = None) -> Path:
         with FileLock(folder / ".fetching.lock", timeout=0):
             _fetch(entry, folder)
     except Timeout as error:
-        raise FetchFailed(f"another process is fetching '{name}' into {folder}") from error
+        raise FetchFailed(f"another process is fetching '{name}' into {shown(folder)}") from error
     except OSError as error:
         raise FetchFailed(
-            f"cannot write to {folder}: {error.strerror or error}; make room there, or name "
+            f"cannot write to {shown(folder)}: {error.strerror or error}; make room there, or name "
             "another folder in NUTHATCH_WEIGHTS; what has come is kept"
         ) from error
     return folder
@@ -340,8 +341,8 @@ def _check_room(errands: list[_Errand]) -> None:
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise FetchFailed(
-            f"'{name}' needs {missing:,} bytes more, {folder} has room for {free:,}; make room, or "
-            "name another folder in NUTHATCH_WEIGHTS"
+            f"'{name}' needs {missing:,} bytes more, {shown(folder)} has room for {free:,}; make "
+            "room, or name another folder in NUTHATCH_WEIGHTS"
         )
 
 

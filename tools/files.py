@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from nuthatch.mllm.messages import shown
+
 try:
     import fcntl
 except ImportError:  # a system without locks that end with the process
@@ -48,7 +50,7 @@ def writing(path: Path) -> Iterator[None]:
         else:
             advice, code = "set NUTHATCH_HOME to a folder of yours", "home_not_writable"
         said = error.strerror or str(error)
-        raise StoreError(f"cannot write {path}: {said}; {advice}", code) from error
+        raise StoreError(f"cannot write {shown(path)}: {said}; {advice}", code) from error
 
 
 @contextmanager
@@ -86,7 +88,9 @@ def adding(home: Path) -> Iterator[None]:
         held = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if not try_to_lock(held, shared=True, seconds=60.0):
-            raise HomeBusy(f"another process is removing files from {home}; try again", "run_busy")
+            raise HomeBusy(
+                f"another process is removing files from {shown(home)}; try again", "run_busy"
+            )
         yield
     finally:
         unlock(held)
@@ -105,7 +109,9 @@ def removing(home: Path, seconds: float = 10.0) -> Iterator[None]:
         held = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if not try_to_lock(held, seconds=seconds):
-            raise HomeBusy(f"another process is adding files to {home}; try again", "run_busy")
+            raise HomeBusy(
+                f"another process is adding files to {shown(home)}; try again", "run_busy"
+            )
         yield
     finally:
         unlock(held)

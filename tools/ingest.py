@@ -8,6 +8,7 @@ decoder may take in time and memory is limited whatever a file claims (`nuthatch
 import numpy as np
 from PIL import Image
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.arrays import array_of
 from nuthatch.tools.audio_arrays import samples_of_array
 from nuthatch.tools.audio_files import read_audio_file
@@ -69,8 +70,8 @@ def read_image(source: ImageSource, name: str = "the picture") -> tuple[Pixels, 
     if array is None:
         raise MediaError(
             "unsupported_media",
-            f"a picture cannot be of type {type(source).__name__}; expected {EXPECTED}, a PIL "
-            "image, or an array (height, width, 3) of uint8",
+            f"a picture cannot be of type {shown(type(source).__name__)}; expected {EXPECTED}, a "
+            "PIL image, or an array (height, width, 3) of uint8",
         )
     return pixels_of_array(array)
 
@@ -113,7 +114,7 @@ def read_file(source: File, name: str) -> tuple[str, bytes]:
     if file is None:
         raise MediaError(
             "unsupported_media",
-            f"{name} cannot be of type {type(source).__name__}; expected {EXPECTED}",
+            f"{name} cannot be of type {shown(type(source).__name__)}; expected {EXPECTED}",
         )
     return name_of(file, name), bytes_of(file)
 

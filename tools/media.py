@@ -43,6 +43,7 @@ from nuthatch.tools.ingest import (
     read_file,
     read_image,
 )
+from nuthatch.tools.sources import is_file
 from nuthatch.tools.video import FRAMES, VideoSource, read_video, video_file
 
 MediaKind = Literal["image", "audio", "video", "mask"]
@@ -204,7 +205,7 @@ class MediaStore:
             MediaError: missing, empty, broken, too large or too small; nothing is stored then.
             StoreError: it cannot be written.
         """
-        if isinstance(source, (str, Path, bytes)) and made_by is None and not texts:
+        if made_by is None and not texts and is_file(source):
             name, content = read_file(source, "the picture")
             pixels, note = read_image(content, name)
             ending = suffix_of(content, "image")
@@ -239,7 +240,7 @@ class MediaStore:
             MediaError: missing, empty, broken, not finite or too long; nothing is stored then.
             StoreError: it cannot be written.
         """
-        if isinstance(source, (str, Path, bytes)) and made_by is None:
+        if made_by is None and is_file(source):
             name, content = read_file(source, "the sound")
             samples, note = read_audio(content, name)
             ending = suffix_of(content, "sound")
@@ -344,7 +345,9 @@ class MediaStore:
         """
         for item in items:
             if not item.path.is_file():
-                raise MediaError("asset_not_found", f"{item.handle}: its file {item.path} is gone")
+                raise MediaError(
+                    "asset_not_found", f"{item.handle}: its file {shown(item.path)} is gone"
+                )
             self._items[item.handle] = item
         self._detections.update(groups)
 

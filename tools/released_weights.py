@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.faults import ToolUnavailable
 
 WEIGHTS = (".safetensors", ".pth", ".pt")
@@ -101,7 +102,7 @@ def released(name: str) -> Released:
     if name not in RELEASED:
         near = get_close_matches(name, RELEASED, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(RELEASED)}"
-        raise ToolUnavailable(f"there are no released weights '{name}'; {hint}")
+        raise ToolUnavailable(f"there are no released weights '{shown(name)}'; {hint}")
     return RELEASED[name]
 
 

@@ -8,16 +8,23 @@ import binascii
 import os
 import re
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import unquote_to_bytes
 from urllib.request import url2pathname
 
 from nuthatch.mllm.messages import shown
-from nuthatch.tools.media_types import MediaError
+from nuthatch.tools.media_types import File, MediaError
 
 EXPECTED = "a path, bytes, an open binary file, a data: address"
 # Scheme, user and password, host, rest; `Path` makes one slash of two.
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+([^/?#]*@)?([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{256,}=*\s*")
+
+
+def is_file(source: object) -> TypeGuard[File]:
+    """Whether a medium is given as a file, whether or not that can be read."""
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview)
+    return isinstance(source, kinds) or hasattr(source, "read")
 
 
 def file_of(source: object, name: str, most: int) -> bytes | Path | None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nuthatch.mllm.messages import shown
 from nuthatch.mllm.video_types import Clip
 from nuthatch.tools.decoding import decode
 from nuthatch.tools.ingest import MIN_SIDE, MediaError, Samples, read_audio
@@ -24,7 +25,7 @@ def video_file(source: VideoSource) -> bytes | Path:
     if file is None:
         raise MediaError(
             "unsupported_media",
-            f"a video cannot be of type {type(source).__name__}; expected {EXPECTED}",
+            f"a video cannot be of type {shown(type(source).__name__)}; expected {EXPECTED}",
         )
     return file
 

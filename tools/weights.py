@@ -10,7 +10,9 @@ Names that lead to the same folder and loader share one model. A model is retire
 used it was given up: the abandoned worker may still hold it, so the next call gets a fresh one.
 """
 
+import os
 import pickle
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -21,6 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.devices import budget, footprint, give_back, is_out_of_memory, roomiest_gpu
 from nuthatch.tools.extras import installed
 from nuthatch.tools.faults import ToolUnavailable
@@ -89,6 +92,7 @@ class _Loaded:
         return sum(self.sizes.values())
 
 
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps|xpu)(:\d{1,3})?")
 _Key = tuple[str, str]  # loader and folder; ("given", name) for what a caller put in
 
 
@@ -106,7 +110,8 @@ class Weights:
     Pickled, it crosses to another process as these settings, without the models.
 
     Raises:
-        ValueError: a place of `folders` is a file, or neither a folder's path nor a released name.
+        ValueError: no name of a device; a place of `folders` is a file, or neither a folder's path
+            nor a released name.
     """
 
     def __init__(
@@ -118,6 +123,11 @@ class Weights:
         budget_bytes: int | None = None,
         home: str | Path | None = None,
     ) -> None:
+        if not _DEVICE.fullmatch(device):
+            raise ValueError(
+                f"given the device '{shown(device)}', expected 'cpu', 'cuda', one such as "
+                "'cuda:1', or 'auto'"
+            )
         self.folder = Path(folder)
         self.device = "cuda:0" if device == "cuda" else device
         self.budget_bytes = budget_bytes
@@ -213,7 +223,7 @@ class Weights:
     def offers(self, name: str) -> bool:
         """Whether a model of this name is meant to be had here, even if its files lack: it was
         put in, was given a place, or lies in the preset."""
-        return not self.is_own(name) or self._place_of(name)[0].is_dir()
+        return not self.is_own(name) or os.path.isdir(self._place_of(name)[0])
 
     def fingerprint(self, name: str) -> str:
         """Sha256 of the weights' files; `given` for a model the caller put in, `` if missing."""
@@ -327,8 +337,8 @@ class Weights:
                 f"nuthatch weights --fetch {one}, then Weights(folders={{'{canonical}': '{one}'}})"
             )
         else:
-            way = f"train them with: {training_command(canonical)}"
-        return f"the weights '{status.name}' are not at {status.path}; {way}"
+            way = f"train them with: {training_command(shown(canonical))}"
+        return f"the weights '{shown(status.name)}' are not at {shown(status.path)}; {way}"
 
 
 def _names(name: str) -> tuple[str, ...]:
@@ -347,16 +357,18 @@ def _place(name: str, where: str | Path, home: str | Path | None) -> tuple[Path,
         entry = RELEASED[where]
         if _loader(entry.serves) != _loader(name):
             fitting = ", ".join(each.name for each in serving(_names(name)[-1])) or "none"
-            raise ValueError(f"'{where}' is for '{entry.serves}', not '{name}'; for it: {fitting}")
+            raise ValueError(
+                f"'{where}' is for '{entry.serves}', not '{shown(name)}'; for it: {fitting}"
+            )
         return weights_folder(entry.name, home), entry
     path = Path(where).expanduser()
-    if path.is_file():
-        raise ValueError(f"'{name}' is given the file {path}; give the folder that holds it")
-    if isinstance(where, str) and not path.is_dir() and path.name == where:
+    if os.path.isfile(path):  # not so if the name is too long for any file
+        raise ValueError(f"'{name}' is given the file {shown(path)}; give the folder that holds it")
+    if isinstance(where, str) and not os.path.isdir(path) and path.name == where:
         try:
             released(where)
         except ToolUnavailable as unknown:
-            raise ValueError(f"'{where}' is no folder, and {unknown.message}") from unknown
+            raise ValueError(f"'{shown(where)}' is no folder, and {unknown.message}") from unknown
     return path, None
 
 
@@ -389,5 +401,5 @@ def _call_loader(status: WeightsStatus, device: str) -> Any:
                 "out_of_memory",
             ) from error
         raise ToolUnavailable(
-            f"the weights '{name}' at {status.path} cannot be loaded: {error}"
+            f"the weights '{name}' at {shown(status.path)} cannot be loaded: {error}"
         ) from error

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from nuthatch.mllm.messages import shown
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.fetching import read_lock, sha256_of
 from nuthatch.tools.released_weights import WEIGHTS, Released
@@ -47,13 +49,15 @@ def check_calibration(status: WeightsStatus) -> None:
     measured_with = json.loads(path.read_text(encoding="utf-8"))["weights"]
     if not status.sha256.startswith(measured_with):
         raise ToolUnavailable(
-            f"{path} was measured with weights {measured_with}, but {status.path} holds "
-            f"{status.sha256[:12]}; measure it anew, or remove it: then the scores of "
-            f"'{status.name}' decide nothing alone"
+            f"{shown(path)} was measured with weights {measured_with}, but "
+            f"{shown(status.path)} holds {status.sha256[:12]}; measure it anew, or remove "
+            f"it: then the scores of '{status.name}' decide nothing alone"
         )
 
 
 def _files(path: Path, endings: tuple[str, ...]) -> tuple[Path, ...]:
+    if not os.path.isdir(path):  # neither if the name is too long for any file
+        return ()
     return tuple(
         file
         for file in sorted(path.rglob("*"))
@@ -66,12 +70,12 @@ def _files(path: Path, endings: tuple[str, ...]) -> tuple[Path, ...]:
 def _is_whole(path: Path, files: tuple[Path, ...], entry: Released | None) -> bool:
     """Whether all that belongs into a folder is there."""
     if entry is not None:
-        return all((path / name).is_file() for name, _, _ in entry.files)
+        return all(os.path.isfile(path / name) for name, _, _ in entry.files)
     if wanted := read_lock(path).get("wanted"):
-        return all((path / name).is_file() for name in wanted)
+        return all(os.path.isfile(path / name) for name in wanted)
     if any(file.suffix in (".pth", ".pt") for file in files):
         return True  # released files that stand alone
-    described = any((path / name).is_file() for name in ("config.json", "model_index.json"))
+    described = any(os.path.isfile(path / name) for name in ("config.json", "model_index.json"))
     return bool(files) and described
 
 

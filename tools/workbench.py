@@ -10,11 +10,10 @@ by a kill starts anew, but gets what its inner calls had found out (`remembered`
 import asyncio
 import hashlib
 import math
-import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import current_thread, main_thread
@@ -24,6 +23,7 @@ from pydantic import BaseModel
 from nuthatch.tools.abstain import notices
 from nuthatch.tools.arguments import parameters
 from nuthatch.tools.base import Context, DetectionSet, Provenance, ToolCall, ToolResult
+from nuthatch.tools.batch import Batch, Listener
 from nuthatch.tools.devices import is_out_of_memory
 from nuthatch.tools.exact_json import dumps
 from nuthatch.tools.faults import Fault, ToolFault, clipped, described
@@ -34,9 +34,8 @@ from nuthatch.tools.notices import Notice, distinct
 from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights import Weights
-from nuthatch.tools.workers import WORKERS, RemoteBug, TimeIsUp, Worker, run_in_process
+from nuthatch.tools.workers import WORKERS, RemoteBug, TimeIsUp, run_in_process
 
-Listener = Callable[[ToolResult], None]
 LONGEST_LOG = 20_000
 """Characters of a traceback that are recorded."""
 LOADING = 120.0
@@ -68,7 +67,7 @@ class Workbench:
         self.on_inner = on_inner
         self.remembered = remembered or {}
         self.cache = cache
-        self._hearing = threading.Lock()
+        self.hearing = threading.Lock()  # held while a result is made known
 
     def run(
         self,
@@ -86,7 +85,7 @@ class Workbench:
         """
         self._load(calls, seconds)
         batches = [
-            _Batch(self, group, seconds, on_result, together=together)
+            Batch(self, group, seconds, on_result, together=together)
             for group, together in self._side_by_side([self._prepare(call) for call in calls])
         ]
         for batch in batches:
@@ -117,7 +116,7 @@ class Workbench:
             return known
         _, context = self._prepare(call, parent)
         (result,) = self.work([(call, context)])
-        with self._hearing:
+        with self.hearing:
             if parent is not None and self.on_inner and not parent.cancelled:
                 self.on_inner(result)
         return result
@@ -288,7 +287,7 @@ class Workbench:
         if self.cache is not None and job.key and not (job.provenance and job.provenance.cached):
             self.cache.put(job.key, value, job.contents)
         job.value = value
-        with self._hearing:  # not while the call is being given up
+        with self.hearing:  # not while the call is being given up
             job.context.check()
             if job.context.group and isinstance(value, DetectionSet):
                 named = self.media.add_detections(job.context.group, value.detections)
@@ -325,90 +324,6 @@ class _Job:
         taint = self.tool.taint if hasattr(self, "tool") else ()
         told = tuple(distinct([*self.notices, *(each for one in inner for each in one.notices)]))
         return ToolResult(self.call, self.value, self.fault, ms, made, taint, inner, told)
-
-
-class _Batch:
-    """Calls handed to one worker, one after the other, and the waiting for them."""
-
-    def __init__(
-        self,
-        bench: Workbench,
-        calls: list[tuple[ToolCall, Context]],
-        seconds: float | None,
-        on_result: Listener | None,
-        *,
-        together: bool,
-    ) -> None:
-        self.bench = bench
-        self.calls = calls
-        self.seconds = seconds
-        self.on_result = on_result
-        self.known: dict[str, ToolResult] = {}
-        self.error: BaseException | None = None
-        self.began = time.monotonic()
-        self.worker: Worker = WORKERS.take()
-        self.parts = [calls] if together else [[entry] for entry in calls]
-        self.pending = [self.worker.submit(self._job(part)) for part in self.parts]
-
-    def wait(self) -> None:
-        """Until all calls have a result; those that do not end in time are given up."""
-        end = self.began + (math.inf if self.seconds is None else self.seconds)
-        deadline = self.began
-        for index, (part, done) in enumerate(zip(self.parts, self.pending, strict=True)):
-            deadline = min(deadline + self.bench.limit(part[0][0]), end)
-            left = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
-            try:
-                outcome = done.get(timeout=left)
-            except queue.Empty:
-                self._give_up(index)
-                return
-            self.error = self.error or outcome.error
-        WORKERS.give_back(self.worker)
-
-    def _job(self, part: list[tuple[ToolCall, Context]]) -> Callable[[], None]:
-        def job() -> None:
-            results = self.bench.work(part)
-            with self.bench._hearing:
-                for (_, context), result in zip(part, results, strict=True):
-                    if not context.given_up:
-                        self._hear(result)
-
-        return job
-
-    def _hear(self, result: ToolResult) -> None:
-        self.known[result.call.id] = result
-        if self.on_result:
-            try:
-                self.on_result(result)
-            except Exception as error:  # raised again where the calls are waited for
-                self.error = self.error or error
-
-    def _give_up(self, index: int) -> None:
-        """Nobody waits for the calls of part `index` and those behind it any more."""
-        with self.bench._hearing:
-            late = [
-                (call, context, part is self.parts[index])
-                for part in self.parts[index:]
-                for call, context in part
-                if call.id not in self.known
-            ]
-            for call, context, was_at_work in late:
-                context.given_up = True
-                if was_at_work:
-                    limit = self.bench.limit(call, self.seconds)
-                    message = f"{call.tool} did not end within {limit:g} s and was given up"
-                    fault = Fault("timeout", message)
-                    spent = (time.monotonic() - self.began) * 1000
-                else:
-                    fault = Fault("cancelled", f"{call.tool} was not started: its time was used up")
-                    spent = 0.0
-                inner = tuple(context.children)
-                self._hear(ToolResult(call, None, fault, spent, children=inner))
-        self.worker.retire()
-        for call, *_ in late:
-            if call.tool in self.bench.tools:
-                for name in self.bench.tools[call.tool].weights:
-                    self.bench.weights.retire(name)
 
 
 def _run_alone(
