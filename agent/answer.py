@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict
 
-from nuthatch.agent.home import as_journal_errors
+from nuthatch.agent.home import JournalError, as_journal_errors
 from nuthatch.agent.picture import draw
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.files import whole_file
@@ -107,11 +107,14 @@ class Answer(BaseModel):
 
         Raises:
             MediaError: as `picture`.
-            JournalError: the folder cannot be written to.
+            JournalError: the folder cannot be written to, or is gone: the run was deleted.
         """
         picture = self.picture()
         if picture is None:
             return None
+        if not self.run_folder.is_dir():
+            message = f"run {self.run_id} was deleted; save picture() where you want it"
+            raise JournalError(message, "run_not_found")
         path = self.run_folder / "answer.png"
         with as_journal_errors(), whole_file(path) as file:
             picture.save(file, "PNG")

@@ -239,9 +239,10 @@ def test_no_more_calls_are_made_at_once_than_the_budget_has(tmp_path):
 
 
 def test_a_whole_run_with_random_weights_ends_in_an_answer_or_in_its_budget(tmp_path):
-    budget = Budget(steps=2, calls=4)
+    budget = Budget(steps=2, calls=2)
     for seed in range(3):
-        lost = planner(seed, budget=budget, eager=True, temperature=1.0, seed=seed)
+        options = {"temperature": 1.0, "seed": seed, "max_new_tokens": 30}
+        lost = planner(seed, budget=budget, eager=True, **options)
         tools = [Say(), Find(cup=CUPS), Cut()]
         agent = Agent(lost, tools, budget=budget, verify=False, home=tmp_path)
         answer = agent.ask("How many cups?", image=PHOTO, audio=TONE)

@@ -23,6 +23,7 @@ from nuthatch.agent.journal import (
 )
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
+from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Cut, Find, Judge, Say, Trouble
@@ -310,3 +311,31 @@ def forked(job: Callable[[], None]) -> int:
         status = 0
     finally:
         os._exit(status)
+
+
+def test_the_picture_of_a_deleted_run_brings_no_folder_back(tmp_path: Path) -> None:
+    answer = Agent(ScriptedPlanner(["Hello."]), [], home=tmp_path).ask("?", image=PHOTO)
+    delete_run(answer.run_id, tmp_path)
+    with pytest.raises((JournalError, MediaError)):
+        answer.save_picture()
+    again = Agent(ScriptedPlanner(["Hello."]), [], home=tmp_path).ask("?", image=PHOTO)
+    with pytest.raises(JournalError, match="was deleted"):  # its picture is another run's too
+        answer.save_picture()
+    assert [line["run_id"] for line in list_runs(tmp_path)] == [again.run_id]
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda home: load_run("x" * 8000, home),
+        lambda home: list_runs(home / ("x" * 8000)),
+        lambda home: delete_run("20260101-000000000000-aaaaaa", home / ("x" * 8000)),
+        lambda home: Agent(ScriptedPlanner(["?"]), [], home=home / ("x" * 8000)).ask("?"),
+        lambda home: Agent.load("x" * 8000),
+    ],
+)
+def test_messages_show_little_of_names_and_homes(
+    attempt: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"^.{1,200}$"):
+        attempt(tmp_path)

@@ -105,6 +105,7 @@ def boxes(value: Any) -> list[Box4]:
         ([], "at least 1"),
         ([" "], "1 to 8 words"),
         (["word " * 500], "1 to 8 words"),
+        (["x" * 8000], "at most 200 characters"),
         (["a.b"], "without a full stop"),
         (["200"] * 65, "at most 64"),
         (["кошка"], "cannot be read"),

@@ -187,3 +187,8 @@ def test_what_has_no_form_is_written_as_it_shows_itself():
 
 def test_text_that_is_no_unicode_is_cleaned_wherever_it_stands():
     assert cleaned({"a\udc80": ["\ud800", ("x", 1)]}) == {"a?": ["?", ("x", 1)]}
+
+
+def test_long_doubles_are_plain_numbers_for_people():
+    value = [np.longdouble(0.5), np.array([0.5], np.longdouble), np.clongdouble(1)]
+    assert plain(value) == [0.5, [0.5], "(1+0j)"]

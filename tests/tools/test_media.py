@@ -1,6 +1,8 @@
 """Handles name content; bytes lie once in the store."""
 
 import hashlib
+import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from nuthatch.tools.geometry import Box, Mask
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import Detection, MediaStore
 from tests.mllm.little_videos import seen, write_video
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture
@@ -47,6 +51,26 @@ def test_what_comes_out_is_what_went_in(tmp_path, store):
     fresh.restore([image, audio], {})
     assert np.array_equal(fresh.image("image_1"), noise)
     assert np.allclose(fresh.audio("audio_1"), samples, atol=1 / 32000)
+
+
+def as_files(content, path):
+    path.write_bytes(content)
+    return [
+        path,
+        content,
+        bytearray(content),
+        memoryview(content),
+        io.BytesIO(content),
+        path.open("rb"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["kitchen.png", "kitchen.wav"])
+def test_a_file_stays_as_it_is_whichever_way_it_is_given(name, tmp_path, store):
+    content = (EXAMPLES / name).read_bytes()
+    add = store.add_image if name.endswith("png") else store.add_audio
+    hashes = {add(source).sha256 for source in as_files(content, tmp_path / name)}
+    assert hashes == {hashlib.sha256(content).hexdigest()}
 
 
 def test_content_cannot_be_changed_behind_its_name(store):

@@ -305,3 +305,32 @@ def test_two_threads_may_hear_with_one_model():
 )
 def test_what_the_miniature_hears_is_written_as_sentences(heard, written):
     assert transcriber._as_sentences(heard) == written
+
+
+class Everything:
+    """A domain that holds all there is."""
+
+    def contains(self, features):
+        return np.ones(len(features), bool)
+
+
+def test_what_was_heard_to_tell_whether_it_is_known_is_not_heard_again():
+    one = Scripted(tiny_miniature(), TOKENS)
+    one.domain = Everything()
+    sound = hum(3)
+    sound.flags.writeable = False
+    assert one.knows([sound]) == [True]
+    decoded = list(one.batches)
+    assert [each.known for each in heard(one, sound)] == [True] * len(heard(one, sound))
+    assert one.batches == decoded
+    heard(one, sound, language="en")
+    assert len(one.batches) > len(decoded)
+
+
+def test_a_sound_that_may_have_changed_is_heard_again():
+    one = Scripted(tiny_miniature(), TOKENS)
+    one.domain = Everything()
+    sound = hum(3)
+    one.knows([sound])
+    sound[:] = 0
+    assert not heard(one, sound)

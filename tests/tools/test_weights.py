@@ -5,6 +5,7 @@ import pickle
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -393,3 +394,45 @@ def test_a_pickle_in_the_place_of_weights_is_a_fault_of_the_weights_not_a_bug(
     monkeypatch.setattr(sys.modules[BACK_ENDS], "load_tag", load)
     with pytest.raises(ToolUnavailable, match=r"'tag' at .* cannot be loaded"):
         Weights(shelf).get("tag")
+
+
+LONG = "x" * 8000
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: Weights(device=LONG),
+        lambda: Weights(device="cuda:" + "9" * 8000),
+        lambda: Weights(folders={"detect": LONG}),
+        lambda: Weights(folders={LONG: "grounding-dino-tiny"}),
+        lambda: Weights().get(LONG),
+        lambda: Weights(f"/tmp/{LONG}").get("detect"),
+        lambda: Weights(folders={"detect": f"/tmp/{LONG}"}).get("detect"),
+    ],
+)
+def test_messages_show_little_of_what_was_given(attempt: Callable[[], object]) -> None:
+    with pytest.raises((ValueError, ToolUnavailable)) as raised:
+        attempt()
+    assert "x" * 80 not in str(raised.value)
+    assert "9" * 80 not in str(raised.value)
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "CPU", "cpu\n", "cuda:-1"])
+def test_what_is_no_device_is_refused_at_once(device: str) -> None:
+    with pytest.raises(ValueError, match="expected 'cpu', 'cuda', one such as 'cuda:1', or 'auto'"):
+        Weights(device=device)
+
+
+def test_what_a_model_lacks_is_told_without_loading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = Weights()
+    assert weights.lack("detect") == ""
+    assert "not at" in Weights(tmp_path).lack("detect")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "(torch): pip install 'nuthatch[vision]'" in weights.lack("detect")
+    assert "(torch): pip install 'nuthatch[audio]'" in weights.lack("tag_sound")
+    weights.put("detect", object())
+    assert weights.lack("detect") == ""
+    assert not weights.loaded[1:]
