@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nuthatch.mllm.messages import shown
-from nuthatch.tools.files import StoreError, try_to_lock, unlock
+from nuthatch.tools.files import StoreError, open_file, try_to_lock, unlock
 
 FORMAT = 3
 READABLE = (2, 3)
@@ -78,7 +78,7 @@ def run_folders(home: Path) -> list[Path]:
     """
     try:
         with os.scandir(home / "runs") as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
+            names = [entry.name for entry in entries if os.path.isdir(entry)]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -90,11 +90,11 @@ def run_folders(home: Path) -> list[Path]:
 def is_at_work(folder: Path) -> bool:
     """Somebody holds its journal open for writing."""
     try:
-        file = os.open(folder / JOURNAL, os.O_RDONLY)
+        file = open_file(folder / JOURNAL)
     except OSError:
         return False
-    try:
-        return not try_to_lock(file)
-    finally:
-        unlock(file)
-        os.close(file)
+    with file:
+        try:
+            return not try_to_lock(file.fileno())
+        finally:
+            unlock(file.fileno())

@@ -23,6 +23,7 @@ from nuthatch.mllm.messages import shown
 from nuthatch.tools.base import Provenance, Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
+from nuthatch.tools.files import open_file
 from nuthatch.tools.media import Detection, Media
 from nuthatch.tools.notices import Notice
 from nuthatch.tools.toolset import ToolSet
@@ -335,7 +336,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
     path = folder / JOURNAL
     events: list[dict[str, Any]] = []
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             while (line := file.readline(LONGEST_LINE)).endswith(b"\n"):  # else it is torn
                 events.append(_event(line))
             if len(line) == LONGEST_LINE:

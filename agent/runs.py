@@ -26,6 +26,7 @@ from nuthatch.mllm.messages import shown
 from nuthatch.tools.blobs import Blobs, named_in
 from nuthatch.tools.files import (
     HAS_LOCKS,
+    open_file,
     remove_partial_files,
     removing,
     try_to_lock,
@@ -175,7 +176,8 @@ def _remove_blobs(root: Path, names: set[str], newer: float) -> int:
 def _named(folder: Path) -> set[str] | None:
     """The blobs that a run names, however damaged it is; None: its journal cannot be opened."""
     try:
-        return named_in((folder / JOURNAL).read_bytes())
+        with open_file(folder / JOURNAL) as file:
+            return named_in(file.read())
     except (FileNotFoundError, IsADirectoryError):
         return set()
     except OSError:
@@ -185,7 +187,7 @@ def _named(folder: Path) -> set[str] | None:
 def _first(folder: Path) -> dict[str, Any]:
     """The first line of a journal; empty where it cannot be read."""
     try:
-        with (folder / JOURNAL).open("rb") as file:
+        with open_file(folder / JOURNAL) as file:
             first = json.loads(file.readline(LONGEST_LINE))
     except (OSError, ValueError, RecursionError):
         return {}
@@ -220,15 +222,15 @@ def _alone_at(folder: Path) -> Iterator[None]:
         JournalError: another process is at it.
     """
     try:
-        file = os.open(folder / JOURNAL, os.O_RDONLY)
+        file = open_file(folder / JOURNAL)
     except OSError:  # there is none
         yield
         return
-    try:
-        if not try_to_lock(file):
-            message = f"a process is at run {folder.name}; wait for its end, or end it"
-            raise JournalError(message, "run_busy")
-        yield
-    finally:
-        unlock(file)
-        os.close(file)
+    with file:
+        try:
+            if not try_to_lock(file.fileno()):
+                message = f"a process is at run {folder.name}; wait for its end, or end it"
+                raise JournalError(message, "run_busy")
+            yield
+        finally:
+            unlock(file.fileno())

@@ -17,6 +17,7 @@ from nuthatch.tools.files import (
     PARTIAL,
     StoreError,
     adding,
+    open_file,
     remove_partial_files,
     removing,
     whole_file,
@@ -175,7 +176,8 @@ _WAV = encode_wav(np.zeros(0, np.float32))
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            return file.read()
     except OSError as error:
         message = f"{shown(path)} cannot be read: {error.strerror}"
         raise MediaError("asset_not_found", message) from error

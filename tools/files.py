@@ -53,6 +53,17 @@ def writing(path: Path) -> Iterator[None]:
         raise StoreError(f"cannot write {shown(path)}: {said}; {advice}", code) from error
 
 
+def open_file(path: Path) -> BinaryIO:
+    """An ordinary file, opened for reading; a pipe or a device in its place might never end.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    if not (path.is_file() or path.is_dir()) and path.exists():
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    return path.open("rb")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which appears at `path` when all is written, and not at all otherwise.

@@ -1,9 +1,11 @@
 """A journal that is damaged or foreign is told with one kind of error, and hides no other run."""
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.agent.run import PlannerFailed
 from nuthatch.console import print_runs
+from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Judge, Say, Trouble
 
@@ -306,3 +309,46 @@ def test_nothing_but_a_journal_error_comes_of_any_damage(part, recorded, tmp_pat
         assert not any((place / "runs").iterdir())
         shutil.rmtree(place)
     assert refused > 50
+
+
+def loop(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to(folder)
+
+
+def pipe(folder: Path) -> None:
+    (folder / JOURNAL).unlink()
+    os.mkfifo(folder / JOURNAL)
+
+
+def device(folder: Path) -> None:
+    (folder / JOURNAL).unlink()
+    (folder / JOURNAL).symlink_to("/dev/zero")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("damage", [loop, pipe, device])
+def test_what_is_no_file_hides_no_other_run_and_is_not_waited_for(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    house = Agent(ScriptedPlanner(["Hello.", "Bye."]), [], home=tmp_path, verify=False)
+    bad, good = house.ask("?"), house.ask("?")
+    damage(bad.run_folder)
+    states = {line["run_id"]: line["state"] for line in list_runs(tmp_path)}
+    assert states[good.run_id] == "answered"
+    assert states.get(bad.run_id) in (None, "unreadable")
+    for attempt in (house.resume, partial(load_run, home=tmp_path)):
+        with pytest.raises(JournalError):
+            attempt(bad.run_id)
+    assert house.resume(good.run_id).text == good.text
+    prune_runs(tmp_path, keep=0)
+    assert not list_runs(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> None:
+    answer = Agent(ScriptedPlanner(["Hello."]), [], home=tmp_path).ask("?", image=PHOTO)
+    answer.media[0].path.unlink()
+    os.mkfifo(answer.media[0].path)
+    with pytest.raises(MediaError, match="no ordinary file"):
+        load_run(answer.run_id, tmp_path).picture()
