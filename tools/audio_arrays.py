@@ -76,7 +76,7 @@ def _with_rate(source: Any) -> tuple[NDArray[Any], int]:
     if not is_number or isinstance(rate, bool) or rate % 1 != 0:
         raise MediaError(
             "unsupported_media",
-            f"the sound has {shown(rate)} samples a second; give a whole number",
+            f"the sound has {shown(repr(rate))} samples a second; give a whole number",
         )
     return array, int(rate)
 

@@ -95,8 +95,8 @@ def _engine() -> Any:
         from rapidocr import RapidOCR
     except ImportError as error:
         raise ToolUnavailable(
-            f"reading text needs a package that is missing ({error.name}): pip install rapidocr "
-            "onnxruntime",
+            f"reading text needs a package that is missing ({error.name}): "
+            "pip install 'nuthatch[vision]'",
             "dependency_missing",
         ) from error
     return RapidOCR(

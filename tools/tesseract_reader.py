@@ -139,7 +139,8 @@ def _tesseract() -> Any:
         import pytesseract
     except ImportError as error:
         raise ToolUnavailable(
-            "reading text needs a package that is missing: pip install pytesseract",
+            "reading text needs a package that is missing (pytesseract): "
+            "pip install 'nuthatch[vision]'",
             "dependency_missing",
         ) from error
     return pytesseract
