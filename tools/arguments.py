@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema, to_jsonable_python
@@ -148,7 +148,9 @@ def _json(value: Any) -> Any:
 
 
 def _parts(value: Any) -> Any:
-    """A model's or a dataclass's fields as a dict; anything else as it is."""
+    """A model's or a dataclass's fields as a dict; anything else as it is, in a root model too."""
+    if isinstance(value, RootModel):
+        return _parts(value.root)
     if isinstance(value, BaseModel):
         return dict(value)
     if is_dataclass(value) and not isinstance(value, type):

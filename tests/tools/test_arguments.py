@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     HttpUrl,
     NaiveDatetime,
+    RootModel,
     StringConstraints,
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -77,6 +78,10 @@ class Pair(BaseModel):
 class Album(BaseModel):
     pairs: list[Pair]
     sounds: dict[str, AudioRef] = {}
+
+
+class Gallery(RootModel[list[ImageRef]]):
+    pass
 
 
 class Renamed(BaseModel):
@@ -161,6 +166,7 @@ SLOW: list[Any] = [
     Pair,
     list[list[Pair]],
     list[set[int]],
+    list[Gallery],
     dict[str, list[dict[str, int]]],
     ImageRef | None,
     list[ImageRef] | ImageRef,
@@ -329,6 +335,8 @@ NESTS: list[tuple[Any, Any, Callable[[Any], Any]]] = [
         lambda p: (p.left, p.right),
     ),
     (set[ImageRef], ["image_1", "image_2"], sorted),
+    (Gallery, ["image_1", "image_2"], lambda p: p.root),
+    (dict[str, Gallery | Pair], {"a": ["image_1", "image_2"]}, lambda p: p["a"].root),
     (
         Renamed | tuple[int, str, ImageRef, ImageRef],
         [1, "image_1", "image_1", "image_2"],
