@@ -50,7 +50,6 @@ class Chunk(NamedTuple):
 
 _OWN = w.words_of("my your our")
 """What is mine or yours need not be in the picture."""
-_ELSEWHERE = w.words_of("another other previous next first second last original")
 _SEEN_OR_SAW = w.words_of("found spotted noticed counted detected identified")
 """`I found a dog`, `a dog was found`"""
 
@@ -248,7 +247,8 @@ class _Chunker:
         first = at + 1 if led else at
         if first in self.phrases:
             phrase = self.phrases[first]
-            if _is_scene(text, phrase) and not phrase.denied:
+            own = phrase.determiner in _OWN and text.lower(phrase.last - 1) not in w.PICTURE
+            if _is_scene(text, phrase) and not (phrase.denied or own):
                 return "q" if led else "P", phrase.last + (text.lower(phrase.last) in w.PICTURE)
         last = first + 1 if text.lower(first) in w.DETERMINERS - {"no", "another"} else first
         while text.lower(last) in lexicon.ADJECTIVES | {"whole", "entire"}:
@@ -256,7 +256,8 @@ class _Chunker:
         near = led or text.lower(at) in ("at", "near")
         if near and text.lower(at + 1) == "the" and text.lower(at + 2) in w.DEPTHS:
             return "q", at + 3
-        named = text.lower(last) in w.PICTURE | lexicon.SCENES and last > first
+        scenes = w.PICTURE if text.lower(first) in _OWN else w.PICTURE | lexicon.SCENES
+        named = text.lower(last) in scenes and last > first
         if named:
             return "q" if led else "P", last + 1
         heard = text.lower(last) in w.HEARD_IN and last > first
@@ -301,6 +302,10 @@ class _Chunker:
 
     def _compares(self, at: int) -> bool:
         words = [self.text.lower(i) for i in range(at, at + 4)]
+        if words[0] == "like" and any(
+            each.last == at and each.plural for each in self.sentence.phrases
+        ):
+            return False  # cats like milk
         return words[0] in ("as", "like", "unlike") or words[1] == "than" or (
             words[0] in ("more", "less", "much", "no", "far") and "than" in words
         )  # fmt: skip
@@ -361,7 +366,7 @@ class _Chunker:
             return "V", at + 1
         if at == self.sentence.first and word in lexicon.SHOWING:
             return "$", at + 1
-        if word == "could" and after in ("be", "not"):
+        if word == "could" and "be" in (after, after == "not" and self.text.lower(at + 2)):
             return "M", at + 1
         if word == "instead" and after == ",":
             return "A", at + 1

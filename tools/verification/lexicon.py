@@ -43,6 +43,8 @@ def _inflected(base: str) -> tuple[str, str, str]:
     return third, f"{stem}ing", f"{stem}ed"
 
 
+BASES = _VERBS | words_of("set cut hit put show find look")
+"""Verbs that are nouns behind a singular: `a horse fly`, `a dog show`."""
 THIRD = frozenset(_inflected(verb)[0] for verb in _VERBS)
 """`carries`"""
 PARTICIPLES = frozenset(form for verb in _VERBS for form in _inflected(verb)[1:])
@@ -119,6 +121,13 @@ SCENES = words_of(
     "bedroom bathroom market harbour harbor station forest"
 )
 """What stands for all that can be seen: what it lacks is not there."""
+PARTS = SCENES | words_of(
+    "left right top bottom side half edge part corner middle center centre it them background "
+    "foreground distance front back table counter countertop desk floor ground grass wall shelf "
+    "tray plate rug carpet mat cloth tablecloth sky water snow sand sidewalk pavement lawn hill "
+    "roof surface row end ledge stove sill windowsill window fence path track platform stage"
+)
+"""What a picture shows somewhere: what is on these is in it, unlike what is `at the zoo`."""
 SHOWING = words_of("shows depicts contains features displays showing depicting featuring")
 """At the start of a sentence these are said of the picture."""
 ABSTRACT = words_of(
