@@ -115,44 +115,6 @@ def _codes() -> dict[str, str]:
 
 
 _CODES = _codes()
-_PHRASES: dict[tuple[str, ...], str] = {
-    ("in", "view"): "v",
-    ("in", "sight"): "v",
-    ("on", "display"): "v",
-    ("on", "show"): "v",
-    ("to", "be", "seen"): "v",
-    ("to", "be", "found"): "v",
-    ("nowhere", "to", "be", "seen"): "x",
-    ("nowhere", "to", "be", "found"): "x",
-    ("to", "be"): "B",
-    ("at", "all"): "A",
-    ("in", "total"): "A",
-    ("in", "addition"): "A",
-    ("'d", "say"): "t",
-    ("a", "total", "of"): "A",
-    ("as", "far", "as", "i", "can", "see"): "q",
-    ("from", "what", "i", "can", "see"): "q",
-    ("as", "well"): "A",
-    ("of", "them"): "q",
-    ("each", "other"): "q",
-    ("one", "of", "whom"): "R",
-    ("some", "of", "whom"): "R",
-    ("some", "of", "which"): "R",
-    ("one", "of", "which"): "R",
-    ("will", "not", "find"): "!",
-    ("will", "not", "see"): "!",
-    ("won't", "find"): "!",
-    ("won't", "see"): "!",
-    ("unable", "to", "find"): "!",
-    ("unable", "to", "see"): "!",
-    ("instead", "of"): "%",
-    ("rather", "than"): "%",
-    ("in", "place", "of"): "%",
-    ("as", "opposed", "to"): "%",
-    ("fails", "to"): "d",
-    ("fail", "to"): "d",
-    ("failed", "to"): "d",
-}
 _NEGATIONS = w.NOT | w.NOT_DO | w.words_of("isn't aren't wasn't weren't can't fails fail failed")
 _HANDLES = w.words_of("detection mask image audio region crop track")
 _INTO = w.words_of("in of on across within from throughout")
@@ -213,12 +175,14 @@ class _Chunker:
     def _fixed(self, at: int) -> tuple[str, int] | None:
         text = self.text
         for length in (6, 5, 4, 3, 2):
-            code = _PHRASES.get(tuple(text.lower(i) for i in range(at, at + length)))
+            code = lexicon.PHRASES.get(tuple(text.lower(i) for i in range(at, at + length)))
             if code and at + length <= self.sentence.last:
                 return code, at + length
         word, after = text.lower(at), text.lower(at + 1)
         if word == "(":
             return self._aside(at)
+        if word in ("a", "the", "another") and "one" in (after, text.lower(at + 2)):
+            return self._other_one(at)
         if word in ("'ll", "will") and after in ("find", "see") and text.lower(at - 1) == "you":
             return "S", at + 2
         if word == "based" and after == "on":
@@ -230,6 +194,17 @@ class _Chunker:
         if word == "the" and after in w.COLOUR and text.lower(at + 2) == "of":
             return "F", at + 3
         return None
+
+    def _other_one(self, at: int) -> tuple[str, int] | None:
+        """`... and a red one on the left`: which thing it is is not read, nor what follows."""
+        one = at + 1 if self.text.lower(at + 1) == "one" else at + 2
+        word = self.text.lower(at + 1)
+        end = self._end(at)
+        said = {self.text.lower(i) for i in range(at, end)}
+        told = word in w.COLOURS or word in w.PICKING or word == "other"
+        if not (told or word == "one") or one >= end or not said.isdisjoint(w.TURNING):
+            return None
+        return ">", end
 
     def _aside(self, at: int) -> tuple[str, int] | None:
         """Words in brackets, unless they deny or count: `dogs (none)`."""
@@ -360,7 +335,7 @@ class _Chunker:
             return ">", self._end(at)
         if word == "none" and after == "of" and self.text.lower(at + 2) in lexicon.POINTERS:
             return "U", at + 3
-        if word == "but" and self.text.lower(at - 1) in w.ALL_OR_NOTHING:
+        if word == "but" and self.text.lower(at - 1) in w.ALL_OR_NOTHING | {"one"}:
             return "?", at + 1
         if word == "nor" and after in w.BE | w.DO | w.NOT_DO:
             return "V", at + 1
@@ -378,6 +353,10 @@ class _Chunker:
             return _CODES[word], at + 1
         if number_at(self.text, at) is not None:
             return "#", at + 1
+        if word in lexicon.VERBS and any(
+            each.last == at and each.plural and each.number for each in self.sentence.phrases
+        ):
+            return "G", at + 1  # two cars drive past
         if lexicon.is_doing(word):
             return "g", at + 1
         if word.endswith("ly") and word.isalpha():

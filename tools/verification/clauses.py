@@ -18,11 +18,11 @@ from nuthatch.tools.verification.text import Clause, Text
 from nuthatch.tools.vocabulary import singular
 
 _PLACE = r"(?:[pq]|r[NDLXP])"
-_REST = r"[Aag]*(?:[NDLXPZJ]|\?\??)"
+_REST = r"[AagC]*(?:[NDLXPZJ]|\?\??)"
 _HOLE = rf"(?:[+%o]{_REST}|r[Aag]*\?\??|w[NDLXP])"
 _DOING = r"(?:gA*(?:[NDLXJ]|Q|a?\?)?)"
 _WHICH = rf"(?:(?:[BbcM]n?B?)?A*(?:C|a|v|s|{_PLACE}|{_DOING}|G[NDLX]?))"
-_AFTER = rf"(?:,?A*(?:{_PLACE}|{_DOING}|R{_WHICH}|{_HOLE}|~))*"
+_AFTER = rf"(?:,?A*(?:{_PLACE}(?:&[ND](?!A*[BbMckGgSfslH]))?|{_DOING}|R{_WHICH}|{_HOLE}|~))*"
 _JOIN = r"(?:,&?|&)"
 _ITEM = rf"[Ah]*[NDLZX]{_AFTER}"
 _LIST = rf"(?:{_ITEM}(?:{_JOIN}{_ITEM})*)"
@@ -31,7 +31,7 @@ _SOME = _LIST.replace("Z", "")
 _LEAD = rf"(?:(?:{_PLACE}+|w[NDL]),?)?[Ah]*,?"
 _TAIL = (
     rf"(?:,?[Ah]*(?:{_PLACE}|{_HOLE}|~|v))*(?:,?[Ah]+)*(?:,It)?"
-    rf"(?:,[BbckidM]n?[TJIq])?(?:,?[>K].*|,?R[^xnkbdOZW]*|{_JOIN}f.*)?(?::@(?:{_JOIN}@)*)?"
+    rf"(?:,[BbckidM]n?[TJIq])?(?:(?:,|{_JOIN}|\+)?[>K].*|,?R[^xnkbdOZW]*|{_JOIN}f.*)?(?::@(?:{_JOIN}@)*)?"
 )
 _BE = r"(?:[Bb]|Mn?B|[ck]B|(?:d|in)?lB)[Ahn]*"
 _BE_SO = r"(?:M?B|lB)[Ah]*"
@@ -93,7 +93,7 @@ _HOLES = re.compile(
     r"|(?<=[NDLXZpqCGgav]),?w[NDLXP]"
 )
 _AT = frozenset({"in", "on", "at", "inside", "across", "along", "around", "by"})
-_PICKS_OUT = re.compile(r"[NDLXZ]R|[p+orgGaCK~%s>]")
+_PICKS_OUT = re.compile(r"[NDLXZ]R|[NLZ],?w|[p+orgGaCK~%s>]")
 """Codes by which a negation may deny some of the things only: `no dog by the bus`."""
 _FRAME = re.compile(r"P[q~]*(?:Bq?)?[o+]|,>.*")
 _ANSWER = re.compile(r"y[,:]?")
@@ -168,16 +168,19 @@ def _sentence(text: Text, row: Sequence[Chunk]) -> Iterator[Clause]:
             found += clauses
             whole &= complete
         start = end + 1
-    if not whole and _takes_back(text, row):
+    if _takes_back(text, row):
         return
     yield from (clause for clause, fragment in found if whole or not fragment)
 
 
 def _takes_back(text: Text, row: Sequence[Chunk]) -> bool:
     """Whether what is denied may come back: `there is no dog here, but there is one there`."""
-    last = row[-1].last
-    joint = next((i for i in range(row[0].first, last) if text.lower(i) in w.BOUNDARIES), last)
-    return any(text.lower(i) in ("one", "ones", "some", "another") for i in range(joint, last))
+    words = [text.lower(i) for i in range(row[0].first, row[-1].last)] if row else []
+    joint = next((i for i, word in enumerate(words) if word in w.BOUNDARIES), len(words))
+    denied = any(word in w.DENYING or word.endswith("n't") for word in words[:joint])
+    if denied and words[-1] in w.NUMBERS and joint < len(words):
+        return True
+    return denied and not {"one", "ones", "some", "another"}.isdisjoint(words[joint:])
 
 
 def _segment(text: Text, row: Sequence[Chunk]) -> tuple[list[tuple[Clause, bool]], bool]:
@@ -191,7 +194,8 @@ def _segment(text: Text, row: Sequence[Chunk]) -> tuple[list[tuple[Clause, bool]
         if meant is None and not _turns(text, row[colon:]):
             said = codes[:colon]
             if _is_understood(said, False) and _is_of_kinds(text, row[:colon]):
-                return [(_clause(text, row[:colon], said), False)], False
+                told = _counted_up(text, row, colon)
+                return [(_clause(text, row[:colon], said), False), *told], bool(told)
         listed = [] if meant is None else _listed(row[colon + 1 :], denied=not meant)
         whole = [replace(each, first=row[0].first) for each in listed]
         return [(each, False) for each in whole], bool(listed)
@@ -208,6 +212,16 @@ def _segment(text: Text, row: Sequence[Chunk]) -> tuple[list[tuple[Clause, bool]
             return found, False
         found.append((_clause(text, part, said), fragment))
     return found, True
+
+
+def _counted_up(text: Text, row: Sequence[Chunk], colon: int) -> list[tuple[Clause, bool]]:
+    """The list behind `there are two vehicles:`, whose things are of the kind named before it."""
+    before = row[:colon]
+    kind = singular(text.lower(before[-1].last - 1)) in lexicon.CLASSES
+    codes = "".join(chunk.code for chunk in before)
+    if not kind or re.search("[bkdnwxOUWV!ZMhlt]", codes):
+        return []
+    return [(clause, False) for clause in _listed(row[colon + 1 :], denied=False)]
 
 
 def _turns(text: Text, row: Sequence[Chunk]) -> bool:
@@ -238,6 +252,8 @@ def _is_of_kinds(text: Text, row: Sequence[Chunk]) -> bool:
         holder = next(chunk for chunk in row if chunk.code in "ND")
         named = name_at(text, holder.last - 1, holder.last)
         return named is not None and named[1].category == "person"
+    if codes[0] == "U" and text.lower(row[0].last - 1) in lexicon.POINTERS:
+        return codes.rstrip("pqA")[-1] in "NL"  # none of them is red
     if _is_elsewhere(text, row) or _is_general(text, row):
         return False
     if re.fullmatch(r".*L[A]*s", codes) and not text.lower(row[-1].first).endswith("ing"):
