@@ -50,7 +50,6 @@ class Chunk(NamedTuple):
 
 _OWN = w.words_of("my your our")
 """What is mine or yours need not be in the picture."""
-_ELSEWHERE = w.words_of("another other previous next first second last original")
 _SEEN_OR_SAW = w.words_of("found spotted noticed counted detected identified")
 """`I found a dog`, `a dog was found`"""
 
@@ -116,44 +115,6 @@ def _codes() -> dict[str, str]:
 
 
 _CODES = _codes()
-_PHRASES: dict[tuple[str, ...], str] = {
-    ("in", "view"): "v",
-    ("in", "sight"): "v",
-    ("on", "display"): "v",
-    ("on", "show"): "v",
-    ("to", "be", "seen"): "v",
-    ("to", "be", "found"): "v",
-    ("nowhere", "to", "be", "seen"): "x",
-    ("nowhere", "to", "be", "found"): "x",
-    ("to", "be"): "B",
-    ("at", "all"): "A",
-    ("in", "total"): "A",
-    ("in", "addition"): "A",
-    ("'d", "say"): "t",
-    ("a", "total", "of"): "A",
-    ("as", "far", "as", "i", "can", "see"): "q",
-    ("from", "what", "i", "can", "see"): "q",
-    ("as", "well"): "A",
-    ("of", "them"): "q",
-    ("each", "other"): "q",
-    ("one", "of", "whom"): "R",
-    ("some", "of", "whom"): "R",
-    ("some", "of", "which"): "R",
-    ("one", "of", "which"): "R",
-    ("will", "not", "find"): "!",
-    ("will", "not", "see"): "!",
-    ("won't", "find"): "!",
-    ("won't", "see"): "!",
-    ("unable", "to", "find"): "!",
-    ("unable", "to", "see"): "!",
-    ("instead", "of"): "%",
-    ("rather", "than"): "%",
-    ("in", "place", "of"): "%",
-    ("as", "opposed", "to"): "%",
-    ("fails", "to"): "d",
-    ("fail", "to"): "d",
-    ("failed", "to"): "d",
-}
 _NEGATIONS = w.NOT | w.NOT_DO | w.words_of("isn't aren't wasn't weren't can't fails fail failed")
 _HANDLES = w.words_of("detection mask image audio region crop track")
 _INTO = w.words_of("in of on across within from throughout")
@@ -214,12 +175,14 @@ class _Chunker:
     def _fixed(self, at: int) -> tuple[str, int] | None:
         text = self.text
         for length in (6, 5, 4, 3, 2):
-            code = _PHRASES.get(tuple(text.lower(i) for i in range(at, at + length)))
+            code = lexicon.PHRASES.get(tuple(text.lower(i) for i in range(at, at + length)))
             if code and at + length <= self.sentence.last:
                 return code, at + length
         word, after = text.lower(at), text.lower(at + 1)
         if word == "(":
             return self._aside(at)
+        if word in ("a", "the", "another") and "one" in (after, text.lower(at + 2)):
+            return self._other_one(at)
         if word in ("'ll", "will") and after in ("find", "see") and text.lower(at - 1) == "you":
             return "S", at + 2
         if word == "based" and after == "on":
@@ -231,6 +194,17 @@ class _Chunker:
         if word == "the" and after in w.COLOUR and text.lower(at + 2) == "of":
             return "F", at + 3
         return None
+
+    def _other_one(self, at: int) -> tuple[str, int] | None:
+        """`... and a red one on the left`: which thing it is is not read, nor what follows."""
+        one = at + 1 if self.text.lower(at + 1) == "one" else at + 2
+        word = self.text.lower(at + 1)
+        end = self._end(at)
+        said = {self.text.lower(i) for i in range(at, end)}
+        told = word in w.COLOURS or word in w.PICKING or word == "other"
+        if not (told or word == "one") or one >= end or not said.isdisjoint(w.TURNING):
+            return None
+        return ">", end
 
     def _aside(self, at: int) -> tuple[str, int] | None:
         """Words in brackets, unless they deny or count: `dogs (none)`."""
@@ -248,7 +222,8 @@ class _Chunker:
         first = at + 1 if led else at
         if first in self.phrases:
             phrase = self.phrases[first]
-            if _is_scene(text, phrase) and not phrase.denied:
+            own = phrase.determiner in _OWN and text.lower(phrase.last - 1) not in w.PICTURE
+            if _is_scene(text, phrase) and not (phrase.denied or own):
                 return "q" if led else "P", phrase.last + (text.lower(phrase.last) in w.PICTURE)
         last = first + 1 if text.lower(first) in w.DETERMINERS - {"no", "another"} else first
         while text.lower(last) in lexicon.ADJECTIVES | {"whole", "entire"}:
@@ -256,7 +231,8 @@ class _Chunker:
         near = led or text.lower(at) in ("at", "near")
         if near and text.lower(at + 1) == "the" and text.lower(at + 2) in w.DEPTHS:
             return "q", at + 3
-        named = text.lower(last) in w.PICTURE | lexicon.SCENES and last > first
+        scenes = w.PICTURE if text.lower(first) in _OWN else w.PICTURE | lexicon.SCENES
+        named = text.lower(last) in scenes and last > first
         if named:
             return "q" if led else "P", last + 1
         heard = text.lower(last) in w.HEARD_IN and last > first
@@ -301,6 +277,10 @@ class _Chunker:
 
     def _compares(self, at: int) -> bool:
         words = [self.text.lower(i) for i in range(at, at + 4)]
+        if words[0] == "like" and any(
+            each.last == at and each.plural for each in self.sentence.phrases
+        ):
+            return False  # cats like milk
         return words[0] in ("as", "like", "unlike") or words[1] == "than" or (
             words[0] in ("more", "less", "much", "no", "far") and "than" in words
         )  # fmt: skip
@@ -355,13 +335,13 @@ class _Chunker:
             return ">", self._end(at)
         if word == "none" and after == "of" and self.text.lower(at + 2) in lexicon.POINTERS:
             return "U", at + 3
-        if word == "but" and self.text.lower(at - 1) in w.ALL_OR_NOTHING:
+        if word == "but" and self.text.lower(at - 1) in w.ALL_OR_NOTHING | {"one"}:
             return "?", at + 1
         if word == "nor" and after in w.BE | w.DO | w.NOT_DO:
             return "V", at + 1
         if at == self.sentence.first and word in lexicon.SHOWING:
             return "$", at + 1
-        if word == "could" and after in ("be", "not"):
+        if word == "could" and "be" in (after, after == "not" and self.text.lower(at + 2)):
             return "M", at + 1
         if word == "instead" and after == ",":
             return "A", at + 1
@@ -373,6 +353,10 @@ class _Chunker:
             return _CODES[word], at + 1
         if number_at(self.text, at) is not None:
             return "#", at + 1
+        if word in lexicon.VERBS and any(
+            each.last == at and each.plural and each.number for each in self.sentence.phrases
+        ):
+            return "G", at + 1  # two cars drive past
         if lexicon.is_doing(word):
             return "g", at + 1
         if word.endswith("ly") and word.isalpha():

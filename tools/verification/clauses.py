@@ -15,13 +15,14 @@ from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.chunks import Chunk, chunks
 from nuthatch.tools.verification.noun_phrases import name_at
 from nuthatch.tools.verification.text import Clause, Text
+from nuthatch.tools.vocabulary import singular
 
 _PLACE = r"(?:[pq]|r[NDLXP])"
-_REST = r"[Aag]*(?:[NDLXPZJ]|\?\??)"
+_REST = r"[AagC]*(?:[NDLXPZJ]|\?\??)"
 _HOLE = rf"(?:[+%o]{_REST}|r[Aag]*\?\??|w[NDLXP])"
 _DOING = r"(?:gA*(?:[NDLXJ]|Q|a?\?)?)"
 _WHICH = rf"(?:(?:[BbcM]n?B?)?A*(?:C|a|v|s|{_PLACE}|{_DOING}|G[NDLX]?))"
-_AFTER = rf"(?:,?A*(?:{_PLACE}|{_DOING}|R{_WHICH}|{_HOLE}|~))*"
+_AFTER = rf"(?:,?A*(?:{_PLACE}(?:&[ND](?!A*[BbMckGgSfslH]))?|{_DOING}|R{_WHICH}|{_HOLE}|~))*"
 _JOIN = r"(?:,&?|&)"
 _ITEM = rf"[Ah]*[NDLZX]{_AFTER}"
 _LIST = rf"(?:{_ITEM}(?:{_JOIN}{_ITEM})*)"
@@ -30,7 +31,7 @@ _SOME = _LIST.replace("Z", "")
 _LEAD = rf"(?:(?:{_PLACE}+|w[NDL]),?)?[Ah]*,?"
 _TAIL = (
     rf"(?:,?[Ah]*(?:{_PLACE}|{_HOLE}|~|v))*(?:,?[Ah]+)*(?:,It)?"
-    rf"(?:,[BbckidM]n?[TJIq])?(?:,?[>K].*|,?R[^xnkbdOZW]*|{_JOIN}f.*)?(?::@(?:{_JOIN}@)*)?"
+    rf"(?:,[BbckidM]n?[TJIq])?(?:(?:,|{_JOIN}|\+)?[>K].*|,?R[^xnkbdOZW]*|{_JOIN}f.*)?(?::@(?:{_JOIN}@)*)?"
 )
 _BE = r"(?:[Bb]|Mn?B|[ck]B|(?:d|in)?lB)[Ahn]*"
 _BE_SO = r"(?:M?B|lB)[Ah]*"
@@ -91,6 +92,10 @@ _HOLES = re.compile(
     rf"~|[>K].*$|[,&]+f.*$|R(?!{_WHICH}).*$|(?<=Q)[^Q]+$|%{_REST}|(?<!P)(?<!Pq)(?<!PBg)(?<!PBa)[+o]{_REST}|r[Aag]*\?\??"
     r"|(?<=[NDLXZpqCGgav]),?w[NDLXP]"
 )
+_AT = frozenset({"in", "on", "at", "inside", "across", "along", "around", "by"})
+_PICKS_OUT = re.compile(r"[NDLXZ]R|[NLZ],?w|[p+orgGaCK~%s>]")
+"""Codes by which a negation may deny some of the things only: `no dog by the bus`."""
+_FRAME = re.compile(r"P[q~]*(?:Bq?)?[o+]|,>.*")
 _ANSWER = re.compile(r"y[,:]?")
 _ECHO = re.compile(r"(?:[TJIBbkdicn,]|NO?|v)*")
 """`Yes, there is.`"""
@@ -163,7 +168,19 @@ def _sentence(text: Text, row: Sequence[Chunk]) -> Iterator[Clause]:
             found += clauses
             whole &= complete
         start = end + 1
+    if _takes_back(text, row):
+        return
     yield from (clause for clause, fragment in found if whole or not fragment)
+
+
+def _takes_back(text: Text, row: Sequence[Chunk]) -> bool:
+    """Whether what is denied may come back: `there is no dog here, but there is one there`."""
+    words = [text.lower(i) for i in range(row[0].first, row[-1].last)] if row else []
+    joint = next((i for i, word in enumerate(words) if word in w.BOUNDARIES), len(words))
+    denied = any(word in w.DENYING or word.endswith("n't") for word in words[:joint])
+    if denied and words[-1] in w.NUMBERS and joint < len(words):
+        return True
+    return denied and not {"one", "ones", "some", "another"}.isdisjoint(words[joint:])
 
 
 def _segment(text: Text, row: Sequence[Chunk]) -> tuple[list[tuple[Clause, bool]], bool]:
@@ -177,7 +194,8 @@ def _segment(text: Text, row: Sequence[Chunk]) -> tuple[list[tuple[Clause, bool]
         if meant is None and not _turns(text, row[colon:]):
             said = codes[:colon]
             if _is_understood(said, False) and _is_of_kinds(text, row[:colon]):
-                return [(_clause(row[:colon], said), False)], False
+                told = _counted_up(text, row, colon)
+                return [(_clause(text, row[:colon], said), False), *told], bool(told)
         listed = [] if meant is None else _listed(row[colon + 1 :], denied=not meant)
         whole = [replace(each, first=row[0].first) for each in listed]
         return [(each, False) for each in whole], bool(listed)
@@ -192,8 +210,18 @@ def _segment(text: Text, row: Sequence[Chunk]) -> tuple[list[tuple[Clause, bool]
         fragment = _FRAGMENT.fullmatch(said) is not None
         if not (_is_understood(said, fragment) and _is_of_kinds(text, part)):
             return found, False
-        found.append((_clause(part, said), fragment))
+        found.append((_clause(text, part, said), fragment))
     return found, True
+
+
+def _counted_up(text: Text, row: Sequence[Chunk], colon: int) -> list[tuple[Clause, bool]]:
+    """The list behind `there are two vehicles:`, whose things are of the kind named before it."""
+    before = row[:colon]
+    kind = singular(text.lower(before[-1].last - 1)) in lexicon.CLASSES
+    codes = "".join(chunk.code for chunk in before)
+    if not kind or re.search("[bkdnwxOUWV!ZMhlt]", codes):
+        return []
+    return [(clause, False) for clause in _listed(row[colon + 1 :], denied=False)]
 
 
 def _turns(text: Text, row: Sequence[Chunk]) -> bool:
@@ -202,10 +230,16 @@ def _turns(text: Text, row: Sequence[Chunk]) -> bool:
     return not said.isdisjoint(w.TURNING)
 
 
-def _clause(row: Sequence[Chunk], codes: str) -> Clause:
+def _clause(text: Text, row: Sequence[Chunk], codes: str) -> Clause:
     denied = codes[0] == "x" or (codes[0] in "UO" and codes.rstrip("pqA")[-1] in "NL")
     holes = [(row[m.start()].first, row[m.end() - 1].last) for m in _HOLES.finditer(codes)]
-    return Clause(row[0].first, row[-1].last, denied, tuple(holes))
+    deep = any(
+        not w.DEPTHS.isdisjoint(text.lower(i) for i in range(chunk.first, chunk.last))
+        for chunk in row
+        if chunk.code == "q"
+    )
+    bare = not deep and _PICKS_OUT.search(_FRAME.sub("", codes)) is None
+    return Clause(row[0].first, row[-1].last, denied, tuple(holes), bare)
 
 
 def _is_of_kinds(text: Text, row: Sequence[Chunk]) -> bool:
@@ -218,11 +252,38 @@ def _is_of_kinds(text: Text, row: Sequence[Chunk]) -> bool:
         holder = next(chunk for chunk in row if chunk.code in "ND")
         named = name_at(text, holder.last - 1, holder.last)
         return named is not None and named[1].category == "person"
+    if codes[0] == "U" and text.lower(row[0].last - 1) in lexicon.POINTERS:
+        return codes.rstrip("pqA")[-1] in "NL"  # none of them is red
+    if _is_elsewhere(text, row) or _is_general(text, row):
+        return False
     if re.fullmatch(r".*L[A]*s", codes) and not text.lower(row[-1].first).endswith("ing"):
         return False  # dogs bark
     if not re.match(rf"[XU].*{_BE}[NL]", codes):
         return True
     return text.lower(row[0].last - 1) in lexicon.CLASSES | lexicon.POINTERS
+
+
+def _is_elsewhere(text: Text, row: Sequence[Chunk]) -> bool:
+    """Whether a clause begins with a place that need not be in the picture: `at the zoo`."""
+    first, last = row[0].first, row[len(row) > 1 and row[0].code == "r"].last
+    if row[0].code not in "pr" or text.lower(first) not in _AT:
+        return False
+    words = [text.lower(i) for i in range(first, last)]
+    if not w.MANY.isdisjoint(words):
+        return True
+    named = (name_at(text, i, last) for i in range(first + 1, last))
+    known = any(found is not None and found[0] == last for found in named)
+    return not known and singular(words[-1]) not in lexicon.PARTS
+
+
+def _is_general(text: Text, row: Sequence[Chunk]) -> bool:
+    """Whether a verb in the simple present has no place and no object with an article, so that it
+    may be said of all such things: `the dog eats meat`, `a bear sleeps through winter`."""
+    codes = "".join(chunk.code for chunk in row)
+    verb = codes.find("G")
+    if verb <= 0 or text.lower(row[verb].first) in w.POSTURES or re.fullmatch("DA*GA*", codes):
+        return False  # the dog sleeps
+    return re.search(r"[NDXpQ]", codes[verb:]) is None
 
 
 def _split(codes: str) -> Iterator[tuple[int, int]]:

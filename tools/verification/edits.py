@@ -165,6 +165,8 @@ _SWAPPED = {
     "right": "left",
     "top": "bottom",
     "bottom": "top",
+    "upper": "lower",
+    "lower": "upper",
     "above": "below",
     "below": "above",
     "over": "under",

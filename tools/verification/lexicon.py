@@ -6,7 +6,7 @@ costs a claim and never makes a wrong one.
 
 from nuthatch.tools.verification.words import words_of
 
-_VERBS = words_of(
+VERBS = words_of(
     "bark beat bend bite blow bounce browse brush burn carry catch chase chat chew chop clean "
     "climb clutch cook crawl cross cuddle cut cycle dance dig dine dive drag drink drip drive eat "
     "embrace enjoy enter fall feed fill flap fly fold follow frolic fry gallop gather gaze gleam "
@@ -19,7 +19,7 @@ _VERBS = words_of(
     "travel trot walk wander wait wash watch wave wear wink work yawn dock moor anchor prepare "
     "bake boil decorate frame attach mount lock place reflect sort stack talk top use wrap "
     "arrange cluster connect grill cover line dress equip cast strap tuck pave type focus peek "
-    "hide wade huddle crouch peer snuggle"
+    "hide wade huddle crouch peer snuggle tower wield circle flank adorn border"
 )
 """What somebody or something does there; both it and what it is done to are in the picture."""
 _IRREGULAR = words_of(
@@ -43,18 +43,20 @@ def _inflected(base: str) -> tuple[str, str, str]:
     return third, f"{stem}ing", f"{stem}ed"
 
 
-THIRD = frozenset(_inflected(verb)[0] for verb in _VERBS)
+BASES = VERBS | words_of("set cut hit put show find look")
+"""Verbs that are nouns behind a singular: `a horse fly`, `a dog show`."""
+THIRD = frozenset(_inflected(verb)[0] for verb in VERBS)
 """`carries`"""
-PARTICIPLES = frozenset(form for verb in _VERBS for form in _inflected(verb)[1:])
+PARTICIPLES = frozenset(form for verb in VERBS for form in _inflected(verb)[1:])
 """`carrying`, `carried`"""
-DOING = THIRD | PARTICIPLES | _VERBS | _IRREGULAR
+DOING = THIRD | PARTICIPLES | VERBS | _IRREGULAR
 """Every form of these verbs."""
 NOT_DOING = words_of(
     "missing lacking resembling excluding representing depicting imagining seeking wanting "
     "needing looking pretending hoping avoiding replacing meaning saying asking suggesting "
     "omitting naming mentioning being having going nothing something anything everything during "
     "including regarding concerning considering assuming supposing failing trying vanishing "
-    "disappearing"
+    "disappearing raining"
 )
 """Words in -ing that show nobody doing anything."""
 
@@ -119,6 +121,13 @@ SCENES = words_of(
     "bedroom bathroom market harbour harbor station forest"
 )
 """What stands for all that can be seen: what it lacks is not there."""
+PARTS = SCENES | words_of(
+    "left right top bottom side half edge part corner middle center centre it them background "
+    "foreground distance front back table counter countertop desk floor ground grass wall shelf "
+    "tray plate rug carpet mat cloth tablecloth sky water snow sand sidewalk pavement lawn hill "
+    "roof surface row end ledge stove sill windowsill window fence path track platform stage"
+)
+"""What a picture shows somewhere: what is on these is in it, unlike what is `at the zoo`."""
 SHOWING = words_of("shows depicts contains features displays showing depicting featuring")
 """At the start of a sentence these are said of the picture."""
 ABSTRACT = words_of(
@@ -140,3 +149,44 @@ TAILS = words_of(
     "allowing providing enjoying"
 )
 """Words by which more is told that takes nothing back: only what stands before them is read."""
+PHRASES: dict[tuple[str, ...], str] = {
+    ("in", "view"): "v",
+    ("in", "sight"): "v",
+    ("on", "display"): "v",
+    ("on", "show"): "v",
+    ("to", "be", "seen"): "v",
+    ("to", "be", "found"): "v",
+    ("nowhere", "to", "be", "seen"): "x",
+    ("nowhere", "to", "be", "found"): "x",
+    ("to", "be"): "B",
+    ("at", "all"): "A",
+    ("here", "we", "have"): "$",
+    ("here", "we", "see"): "$",
+    ("in", "total"): "A",
+    ("in", "addition"): "A",
+    ("'d", "say"): "t",
+    ("a", "total", "of"): "A",
+    ("as", "far", "as", "i", "can", "see"): "q",
+    ("from", "what", "i", "can", "see"): "q",
+    ("as", "well"): "A",
+    ("of", "them"): "q",
+    ("each", "other"): "q",
+    ("one", "of", "whom"): "R",
+    ("some", "of", "whom"): "R",
+    ("some", "of", "which"): "R",
+    ("one", "of", "which"): "R",
+    ("will", "not", "find"): "!",
+    ("will", "not", "see"): "!",
+    ("won't", "find"): "!",
+    ("won't", "see"): "!",
+    ("unable", "to", "find"): "!",
+    ("unable", "to", "see"): "!",
+    ("instead", "of"): "%",
+    ("rather", "than"): "%",
+    ("in", "place", "of"): "%",
+    ("as", "opposed", "to"): "%",
+    ("fails", "to"): "d",
+    ("fail", "to"): "d",
+    ("failed", "to"): "d",
+}
+"""Several words that are one chunk -> its code in `chunks`."""

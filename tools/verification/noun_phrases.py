@@ -285,7 +285,7 @@ def _is_noun(
     word = text.lower(at)
     if not word[:1].isalpha() or not (led or parts):
         return False
-    if parts and alone and word in _BASES:  # a hot dog stand
+    if parts and alone and word in _BASES | lexicon.BASES:  # a hot dog stand, a horse fly
         return True
     if parts and word in lexicon.ADJECTIVES:
         return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nuthatch.tools.verification import lexicon
 from nuthatch.tools.verification import words as w
 from nuthatch.tools.verification.text import Mention, Sentence, Text
 from nuthatch.tools.vocabulary import TINTS
@@ -39,6 +40,8 @@ class Place:
 
 
 _SIDES = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}
+_LEVELS = {"upper": "above", "lower": "below"}
+"""`in the upper left corner`; alone they pick out: `the upper shelf`."""
 
 
 def places(text: Text, sentence: Sentence) -> Iterator[Place]:
@@ -57,7 +60,10 @@ def _side(text: Text, first: int, end: int, starts: dict[int, Mention]) -> Place
     """`left of X`, `to the left of X`, `on the left side of the picture`, `at the top`."""
     at = first
     led = text.lower(at) in ("to", "on", "at", "in", "near", "toward", "towards")
-    corner = text.lower(at - 1) in ("top", "bottom")  # at the top left: that is two places
+    before = text.lower(at - 1)
+    corner = before in ("top", "bottom", *_LEVELS)  # at the top left: that is two places
+    moves = text.lower(at) in ("to", "toward", "towards") and before not in w.POSTURES
+    moves = moves and (before in lexicon.DOING or lexicon.is_doing(before))
     if led:
         at += 1
     if corner:
@@ -70,6 +76,8 @@ def _side(text: Text, first: int, end: int, starts: dict[int, Mention]) -> Place
         at += 1
     side = text.lower(at)
     predicate = _SIDES.get(side)
+    if text.lower(at + 1) in ("left", "right"):
+        predicate = predicate or _LEVELS.get(side)
     if predicate is None or at >= end:
         return None
     at += 1
@@ -86,7 +94,7 @@ def _side(text: Text, first: int, end: int, starts: dict[int, Mention]) -> Place
         if text.lower(at + 1) in ("it", "them"):
             return Place(first, at + 2, at + 1, predicate, None, "it")
     several = text.lower(at) == "and" and text.lower(at + 1) in _SIDES  # on the left and right
-    if not led or several or text.lower(at) in ("corner", "hand") or (
+    if not led or moves or several or text.lower(at) in ("corner", "hand") or (
         text.lower(at) == "of" and text.lower(at + 2) not in w.PICTURE
     ):  # fmt: skip
         return None

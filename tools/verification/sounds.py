@@ -97,7 +97,9 @@ def _of_things(
             continue
         if not denied:
             heard.add(event)
-        seen = verb and not cues and not asked and not mention.denied
+        # "a dog barks" may be said of all dogs, "a dog is barking" of one that is there
+        now = text.lower(at).endswith("ing")
+        seen = verb and now and not cues and not asked and not mention.denied
         yield Sounding((mention.first, end), event, not denied, mention, seen)
 
 

@@ -127,10 +127,11 @@ class Statements:
                 continue
             denied = self.scopes.absent[index]
             tint = tint_of(self.text, mention)
-            # "no red cup", "not three cups", "no cup on the left" do not deny all cups.
+            # "no red cup", "not three cups", "no cup on the left", "no old cup" deny not all cups.
             single = mention.number and self.text.lower(mention.number[1] - 1) == "single"
             number = None if denied and single else mention.value  # without a single cup
             special = tint or number or mention.part or self._predicated(mention)
+            special = special or self._picked_out(each, mention)
             unsaid = mention.value == "0" or mention.determiner in w.NONE
             said = not unsaid and not (denied and special)
             parents = (self._exists(mention, not denied),) if said else ()
@@ -164,6 +165,12 @@ class Statements:
                 mention.number and self.text.lower(mention.number[0]) in w.QUANTITIES
             ):  # many cups: how many?
                 self._claim("other", mention.number, mention.name, "count", depends_on=parents)
+
+    @staticmethod
+    def _picked_out(each: Sentence, mention: Mention) -> bool:
+        """Whether a denial may be of some such things only: `no old cup`, `no cup with a lid`."""
+        clause = next((c for c in each.clauses if c.holds(mention.first, mention.last)), None)
+        return bool(mention.adjectives) or (clause is not None and not clause.bare)
 
     def _predicated(self, mention: Mention) -> bool:
         """Whether a place or a colour follows: `no cup on the left`, `no cup is red`."""

@@ -74,6 +74,8 @@ class Clause:
     """What it lists is said not to be there, by words before the list."""
     holes: tuple[tuple[int, int], ...] = ()
     """Tokens in it from which nothing is claimed: `with a handle`, `instead of a spoon`."""
+    bare: bool = True
+    """Nothing in it picks out some of the things that it names, as in `no dog with a collar`."""
 
     def holds(self, first: int, last: int) -> bool:
         """Whether tokens stand in it, and in no hole."""

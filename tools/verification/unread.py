@@ -107,6 +107,9 @@ def _claimed_tokens(text: Text, sentence: Sentence, claims: Sequence[Claim]) -> 
         start = text.tokens[mention.first].start
         if not any(first <= start < last for first, last in sounds):
             taken -= set(mention.adjectives)
+        said_of = any(mention.name in (c.subject + (c.value or "")) for c in claims)
+        if mention.denied and mention.known and not said_of:  # no dog by the bus
+            taken -= set(range(mention.first, mention.last))
     return taken
 
 

@@ -283,6 +283,8 @@ SOUND_NOUNS = {
 }
 """Words that name an event without its object."""
 MAKE = _set("make makes made making produce produces")
+MANY = _set("many most some every all my our")
+"""Before a place by which nothing of this picture is meant: `in many kitchens`."""
 SPEAKERS = _set("i we you")
 ALL_OR_NOTHING = _set(
     "nothing anything everything all none nobody anybody everybody anyone everyone"

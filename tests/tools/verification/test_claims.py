@@ -264,7 +264,7 @@ def test_where_and_what_is_there_are_answered_in_few_words() -> None:
         ("A giraffe is missing from the picture.", {"giraffe"}),
         ("The giraffe is not missing.", set()),
         ("The cup is missing a handle.", set()),
-        ("The giraffe that eats isn't there.", {"giraffe"}),
+        ("The giraffe that eats isn't there.", set()),
         ("The picture lacks a clock.", {"clock"}),
         ("Without the giraffe, there is a cup.", {"giraffe"}),
         ("Not only a cup but a bell.", set()),
