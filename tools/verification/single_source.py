@@ -32,9 +32,10 @@ READER = Measured(
     on="lines that RapidOCR read in 60 drawn pictures with one to three signs",
 )
 """The reader has no weights of ours, so that no file lies beside them; see `bench_read_text`."""
-COUNTS = ("count", "three", "many")
-"""Kinds of numbers, one or two, three, and more: the more there are, the easier one is overlooked,
-and of three it is least clear."""
+FEW = 3
+"""Objects of a name up to which a number is told at a glance, and seldom wrong."""
+COUNTS = ("count", "many")
+"""Kinds of numbers: up to `FEW`, and more."""
 _FROM_BOXES = frozenset({"geometry", "pixels"})
 """Judges that look where the detector's boxes are."""
 
@@ -107,10 +108,10 @@ NO_SOURCES = Sources()
 
 def kind_of(claim: Claim) -> str:
     """The kind under which quotations are measured: that of the claim; `absence` where something
-    is said not to be there, of `COUNTS` where objects are counted."""
+    is said not to be there, `many` where more than `FEW` are counted."""
     number = (claim.value or "").lstrip("<>=").partition("-")[0]
-    if claim.kind == "count" and number.isdigit() and int(number) >= 3:
-        return "three" if int(number) == 3 else "many"
+    if claim.kind == "count" and number.isdigit() and int(number) > FEW:
+        return "many"
     denied = claim.kind == "existence" and not claim.polarity
     none = claim.kind == "count" and claim.value == "0" and claim.polarity
     return "absence" if denied or none else claim.kind

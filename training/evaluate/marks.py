@@ -68,7 +68,7 @@ NUMBERS = "numbers"
 FURTHER, TIMES = 4 * SEEDS_APART, 3
 """Scenes in which only numbers are measured begin so far behind, and are so many times as many."""
 _COUNTING = Sources(frozenset({"detector", "tagger"}))
-RELIABLE = 0.97
+RELIABLE = 0.975
 """Share of quotations that must have been right, for a threshold to be set."""
 FEWEST, NEAR = 20, 0.9
 """Quotations that a table rests on, at least; and of so many just above a threshold the share that
