@@ -185,11 +185,15 @@ def _quoted(
     others: _Ruling,
 ) -> _Ruling:
     """The ruling on what is quoted from a source: that of the other judges, where they decide and
-    the source does not gainsay them; else as `measured`."""
+    the source does not gainsay them; else as `measured`.
+
+    A number is always the source's: the others look at the objects that it found, and cannot tell
+    how many it overlooked.
+    """
     ruling: _Ruling = _RULES[claim.kind](claim, evidence, policy, authors)
     if ruling.rule in ("judges.differ", "judges.author"):
         return ruling
-    if others.verdict != "not_enough_evidence":
+    if others.verdict != "not_enough_evidence" and not others.rule.startswith("count."):
         return others
     holds = ruling.probability >= 0.5
     # What a tool said may stand as surely as it was measured; to gainsay the planner's words, the

@@ -34,6 +34,8 @@ READER = Measured(
 """The reader has no weights of ours, so that no file lies beside them; see `bench_read_text`."""
 FEW = 3
 """Objects of a name up to which a number is told at a glance, and seldom wrong."""
+COUNTS = ("count", "many")
+"""Kinds of numbers: up to `FEW`, and more."""
 _FROM_BOXES = frozenset({"geometry", "pixels"})
 """Judges that look where the detector's boxes are."""
 

@@ -131,6 +131,24 @@ def test_a_number_is_as_sure_as_the_objects_are_clear() -> None:
     assert (verdict.verdict, verdict.rule) == ("supported", "count.single_source")
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_who_looks_at_the_objects_that_the_source_found_is_no_other_judge_of_their_number(
+    known: bool,
+) -> None:
+    seen = verdicts("There are three cups.")["three"]
+    two = seen.claim.model_copy(update={"value": "2"})
+    world = [item for item in seen.evidence if item.judge != "geometry"]
+    (geometry,) = (item for item in seen.evidence if item.judge == "geometry")
+    sure = {"probability": 0.97, "value": "2", "score": 2.0}
+    evidence = (
+        *(item.model_copy(update=sure) for item in world),
+        geometry.model_copy(update=sure),
+    )
+    by = sources(measured("detector", "count")) if known else sources(names=("detector",))
+    verdict = decide(two, evidence, POLICIES["conservative"], sources=by)
+    assert verdict.rule == ("count.single_source" if known else "judges.source")
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "polarity", "measured_as"),
     [

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from nuthatch.tools.verification.single_source import COUNTS
 from nuthatch.tools.verification.types import Claim
+from nuthatch.tools.verification.verifier import Verifier
 from nuthatch.training.evaluate import marks
 from nuthatch.training.evaluate.writer import Truth
 from nuthatch.training.world.scenes import make_scene
@@ -29,6 +31,7 @@ def answer(text: str, *, printed: str | None = None, finished: bool = True) -> A
         text=text,
         draft=text,
         finished=finished,
+        withheld=False,
         printed=text if printed is None else printed,
         verdicts=[],
         calls=[],
@@ -74,6 +77,14 @@ def test_an_answer_is_marked_where_it_is_printed_otherwise_or_stops() -> None:
         "marked"
     ]
     assert recorded("", "count", 2, finished=False)["marked"]
+
+
+def test_an_answer_that_is_withheld_is_no_answer_without_a_mark() -> None:
+    given = answer("I cannot tell.")
+    given.withheld = True
+    scene = make_scene(0, "test")
+    clip = SimpleNamespace(events=("bell",))
+    assert marks.record(given, "count", 2, scene, clip)["marked"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +146,27 @@ def test_few_wrong_or_unsure_quotations_set_no_threshold() -> None:
     assert marks.reliability(quotes((0.99, 30, 10))) is None
     assert marks.reliability(quotes((0.7, 100, 0))) is None
     assert marks.reliability([]) is None
+
+
+def test_numbers_are_what_the_judges_see_of_all_that_a_scene_shows() -> None:
+    scene = make_scene(9_000_000, "calibrate")
+    quotes = list(marks.numbers(scene, Verifier()))
+    assert {quote["text"].partition(" ")[2] for quote in quotes} <= set(scene.counts())
+    for quote in quotes:
+        number, _, name = quote["text"].partition(" ")
+        assert quote["right"] == (scene.counts()[name] == int(number))
+        assert quote["kind"] in COUNTS
+    assert quotes
+
+
+def test_numbers_are_measured_on_scenes_of_their_own() -> None:
+    def said(right: bool) -> list[dict[str, Any]]:
+        quote = {"judges": ["detector"], "kind": "count", "holds": True, "right": right}
+        return [{**quote, "sure": 0.9 + i / 1000} for i in range(40)]
+
+    asked, counted = {"asked": [{"quotes": said(right=False)}]}, {"quotes": said(right=True)}
+    rate = marks.calibrate([asked], [counted], 1, 0)["detector"].kinds["count"]
+    assert (rate.n, rate.threshold) == (40, 0.9)
 
 
 # -- the whole ------------------------------------------------------------------------------------
