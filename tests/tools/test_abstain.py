@@ -17,7 +17,7 @@ from nuthatch.tools.verification.correction import Item
 from nuthatch.tools.verification.verifier import Verifier
 from nuthatch.tools.vocabulary import CATEGORIES, with_article
 from nuthatch.tools.weights import Weights
-from nuthatch.training.world.outside import PHOTOGRAPHS, photographs, read
+from nuthatch.training.world.photographs import PHOTOGRAPHS, photographs, read
 
 KITCHEN = Path(__file__).resolve().parents[2] / "examples" / "kitchen.png"
 EVERY_NAME = " ".join(f"There is {with_article(name)}." for name in CATEGORIES)

@@ -1,7 +1,7 @@
 """Pictures of kinds that no domain was fitted on: what a domain check is measured with.
 
 Pictures are (H, W, 3) uint8 RGB. Photographs are those of scikit-image and scikit-learn that
-`world.outside` leaves out, whole and in windows.
+`world.photographs` leaves out, whole and in windows.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.world import atlas
 from nuthatch.training.world.changes import cropped
-from nuthatch.training.world.outside import PHOTOGRAPHS, chart, photographs, read, sides
+from nuthatch.training.world.documents import chart
+from nuthatch.training.world.photographs import PHOTOGRAPHS, photographs, read
+from nuthatch.training.world.random_shapes import sides
 from nuthatch.training.world.typesetting import colour, face, words
 
 Pixels = NDArray[np.uint8]

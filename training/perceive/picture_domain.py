@@ -37,18 +37,21 @@ from nuthatch.training.perceive.picture_domain_quality import measure, write_sec
 from nuthatch.training.world.changes import changed
 from nuthatch.training.world.crowds import crowd
 from nuthatch.training.world.outside import KINDS
+from nuthatch.training.world.restyled import restyled
 from nuthatch.training.world.scenes import make_scene
 from nuthatch.training.world.splits import Split
 
 FIRST_SEED = 60_000_000
 """Keeps the scenes apart from those that the models are trained on."""
+RESTYLED_SEED = 61_000_000
 SIDES = (128, 128, 96, 192, 320)
 """Of the scenes, in pixels."""
-INSIDE = ("scenes", "crowds")
-LIKE_PHOTOGRAPHS = ("photograph", "scenery", "leaves")
+INSIDE = ("scenes", "restyled", "crowds")
+LIKE_PHOTOGRAPHS = ("photograph", "wallpaper", "scenery", "leaves")
 LARGEST = 192
 """Pixels a side of pictures whose appearance is varied."""
-PHOTOGRAPHS_COUNT = 4
+COUNTS = {"photograph": 4, "wallpaper": 3, "few colours": 2}
+"""How many times as many of these as of any other kind are drawn, and shown."""
 SMOOTHING = 0.02
 """Of the labels (Szegedy et al. 2016): no picture is to be scored without bounds."""
 Pixels = NDArray[np.uint8]
@@ -60,9 +63,10 @@ class Config:
 
     seed: int = 0
     scenes: int = 1500
+    restyled: int = 700
     crowds: int = 150
     others: int = 160
-    """Pictures of each other kind; of photographs more (`PHOTOGRAPHS_COUNT`)."""
+    """Pictures of each other kind; of some more (`COUNTS`)."""
     vary: float = 0.4
     """Share of scenes with another appearance, and of photographs and what resembles them."""
     change: float = 0.4
@@ -155,9 +159,11 @@ def _pictures(kind: str, config: Config, rng: np.random.Generator) -> tuple[int,
     """How many pictures of a kind, and these."""
     if kind == "scenes":
         return config.scenes, scenes(config, "train")
+    if kind == "restyled":
+        return config.restyled, restyled_scenes(config)
     if kind == "crowds":
         return config.crowds, (changed(crowd(rng).image, rng) for _ in range(config.crowds))
-    number = config.others * (PHOTOGRAPHS_COUNT if kind == "photograph" else 1)
+    number = config.others * COUNTS.get(kind, 1)
     return number, (_other(kind, KINDS[kind](rng), config, rng) for _ in range(number))
 
 
@@ -171,6 +177,15 @@ def scenes(config: Config, split: Split) -> Iterator[Pixels]:
         if learning and rng.random() < config.vary:
             picture = varied(picture, rng)
         yield changed(picture, rng)
+
+
+def restyled_scenes(config: Config) -> Iterator[Pixels]:
+    """Scenes of the split "train" in a style of their own, changed."""
+    for index in range(config.restyled):
+        rng = np.random.default_rng((0xD0A5, config.seed, index))
+        size = SIDES[int(rng.integers(len(SIDES)))]
+        scene = make_scene(RESTYLED_SEED + index, "train", size=2 * size)
+        yield changed(restyled(scene, rng), rng)
 
 
 def varied(picture: Pixels, rng: np.random.Generator) -> Pixels:
@@ -234,12 +249,11 @@ def _some(every: Tensor, number: int, rng: np.random.Generator) -> Tensor:
 
 
 def _loss(domain: PictureDomain, lessons: Lessons, config: Config, step: int) -> Losses:
-    """Half of a batch from inside; half from outside, a photograph `PHOTOGRAPHS_COUNT` times as
-    often as any other kind."""
+    """Half of a batch from inside; half from outside, some kinds more often (`COUNTS`)."""
     rng = np.random.default_rng((0xD0A3, config.seed, step))
     half = config.batch // 2
     inside = lessons.inside[torch.from_numpy(rng.integers(len(lessons.inside), size=half))]
-    often = np.array([PHOTOGRAPHS_COUNT if kind == "photograph" else 1 for kind in KINDS])
+    often = np.array([COUNTS.get(kind, 1) for kind in KINDS])
     kinds = rng.choice(len(often), half, p=often / often.sum())
     outside = [lessons.outside[kind][rng.integers(len(lessons.outside[kind]))] for kind in kinds]
     batch = torch.cat([inside, torch.stack(outside)])

@@ -74,12 +74,13 @@ SECTION = (
     + """ `domain.safetensors` tells pictures of the miniature world from others, by the cells
 of this network (`tools/picture_domain.py`). Outside of it the models of this preset do not judge.
 Learnt from scenes of the split `train`, changed in size, shape, margins, compression and lettering,
-and from noise, textured shapes, line, bar and area charts, pages, flat shapes, strokes, screens,
-empty backgrounds, emoji on plain ground, scenery, and windows of 18 photographs of scikit-image and
-scikit-learn. The threshold keeps {kept:.2%} of changed scenes of the split `calibrate`. Measured
-on scenes of the split `test`, and on kinds of pictures that nothing was learnt from (the
-photographs are others, from the same
-packages); 95 % intervals.
+some of them drawn anew in flat colours with dark contours; and from noise, textured shapes, charts,
+maps, pages (some before a camera), flat shapes, strokes, screens, figures on plain ground, empty
+backgrounds, emoji on plain ground, scenery, windows of 18 photographs of scikit-image and
+scikit-learn and of 30 of Debian's wallpapers, and these in few colours. The threshold keeps
+{kept:.2%} of changed scenes of the split `calibrate`. Measured on scenes of the split `test`, and
+on kinds of pictures that nothing was learnt from (the photographs are others, from the same two
+packages; a chart with contours resembles a map); 95 % intervals.
 Command: `nuthatch train embedded --stage perceive --only picture_domain`.
 
 | | share | n |

@@ -24,6 +24,7 @@ def trained(tmp_path_factory) -> Path:
     few = {kind: KINDS[kind] for kind in ("noise", "page", "scenery")}
     config = Config(
         scenes=12,
+        restyled=4,
         crowds=2,
         others=8,
         cells=16,
