@@ -110,6 +110,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "draft": answer.draft,
         "finished": answer.finished,
+        "verified": answer.verified,
         "claims": [
             {
                 "text": verdict.claim.text,

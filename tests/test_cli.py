@@ -30,6 +30,7 @@ KEYS = {
     "edits",
     "notices",
     "unread",
+    "verified",
     "calls",
     "media",
     "timing",
@@ -65,6 +66,7 @@ def test_ask_looks_listens_and_answers_with_evidence(capsys):
     assert set(record) == KEYS
     assert "three" in record["answer"].lower() or "3" in record["answer"]
     assert "clock" in record["answer"].lower()
+    assert record["verified"]
     called = {call["tool"] for call in record["calls"]}
     assert called >= {"detect", "locate_sound_source", "correct_answer"}
     assert all(call["ok"] for call in record["calls"])

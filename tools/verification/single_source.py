@@ -40,15 +40,21 @@ _FROM_BOXES = frozenset({"geometry", "pixels"})
 """Judges that look where the detector's boxes are."""
 
 
-class Rate(BaseModel):
-    """Of `n` quotations that were as likely as `threshold` at least the share `precision` was
-    right, (right + 1/2) / (n + 1)."""
+class Share(BaseModel):
+    """Of `n` quotations the share `precision` was right, (right + 1/2) / (n + 1)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    threshold: float
     precision: float
     n: int
+
+
+class Rate(Share):
+    """The same of those that were as likely as `threshold` at least; of counts also for each number
+    by itself, where enough were met."""
+
+    threshold: float
+    numbers: dict[int, Share] = {}
 
 
 class Table(BaseModel):
@@ -97,9 +103,14 @@ class Sources:
         return self.names & judges
 
     def measured(self, quoted: Iterable[str], claim: Claim) -> Measured | None:
-        """What is known of quotations such as this claim; the least reliable source counts."""
+        """What is known of quotations such as this claim, of a number where it is known for that
+        number; the least reliable source counts."""
         kind = kind_of(claim)
-        known = [self.known[name, kind] for name in quoted if (name, kind) in self.known]
+        found = [
+            self.known.get((name, f"{kind} {number_of(claim)}")) or self.known.get((name, kind))
+            for name in quoted
+        ]
+        known = [each for each in found if each is not None]
         return min(known, key=lambda each: each.precision, default=None)
 
 
@@ -109,12 +120,17 @@ NO_SOURCES = Sources()
 def kind_of(claim: Claim) -> str:
     """The kind under which quotations are measured: that of the claim; `absence` where something
     is said not to be there, `many` where more than `FEW` are counted."""
-    number = (claim.value or "").lstrip("<>=").partition("-")[0]
+    number = number_of(claim)
     if claim.kind == "count" and number.isdigit() and int(number) > FEW:
         return "many"
     denied = claim.kind == "existence" and not claim.polarity
     none = claim.kind == "count" and claim.value == "0" and claim.polarity
     return "absence" if denied or none else claim.kind
+
+
+def number_of(claim: Claim) -> str:
+    """The number that a count says, the first of a range; empty: none."""
+    return (claim.value or "").lstrip("<>=").partition("-")[0] if claim.kind == "count" else ""
 
 
 def sureness(claim: Claim, evidence: Iterable[Evidence], probability: float) -> float:
@@ -142,10 +158,20 @@ def _beside(judge: str, weights: Weights) -> dict[str, Measured]:
     if any(not _is(weights, name, digits) for name, digits in table.weights.items()):
         return {}
     on = f"{table.scenes:,} scenes of the split {table.split}"
-    return {
-        kind: Measured(judge=judge, kind=kind, on=on, **rate.model_dump())
-        for kind, rate in table.kinds.items()
-    }
+    found = {}
+    for kind, rate in table.kinds.items():
+        shares: dict[str, Share] = {kind: rate}
+        shares |= {f"{kind} {number}": share for number, share in rate.numbers.items()}
+        for name, share in shares.items():
+            found[name] = Measured(
+                judge=judge,
+                kind=name,
+                threshold=rate.threshold,
+                precision=share.precision,
+                n=share.n,
+                on=on,
+            )
+    return found
 
 
 def _is(weights: Weights, name: str, digits: str) -> bool:

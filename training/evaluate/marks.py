@@ -36,9 +36,11 @@ from nuthatch.tools.verification.single_source import (
     FILE,
     WEIGHTS_OF,
     Rate,
+    Share,
     Sources,
     Table,
     kind_of,
+    number_of,
     sureness,
 )
 from nuthatch.tools.verification.types import Claim
@@ -213,6 +215,7 @@ def _quotes(answer: Answer, facts: Truth) -> Iterable[Row]:
             yield {
                 "judges": sorted(sources.of(again.evidence)),
                 "kind": kind_of(claim),
+                "number": number_of(claim),
                 "holds": again.probability >= 0.5,
                 "sure": round(sureness(claim, again.evidence, again.probability), 6),
                 "right": true,
@@ -244,6 +247,7 @@ def numbers(scene: Scene, verifier: Verifier) -> Iterable[Row]:
             yield {
                 "judges": sorted(_COUNTING.names),
                 "kind": kind_of(claim),
+                "number": number_of(claim),
                 "holds": True,
                 "sure": round(sureness(claim, verdict.evidence, 0.5), 6),
                 "right": is_true(claim, facts),
@@ -349,8 +353,26 @@ def reliability(quotes: Sequence[Mapping[str, Any]]) -> Rate | None:
         if precision >= RELIABLE and near >= NEAR:
             # Rounded down, so that the quotation it was taken from passes.
             threshold = floor(ranked[n - 1]["sure"] * 1_000_000) / 1_000_000
-            best = Rate(threshold=threshold, precision=round(precision, 4), n=n)
+            best = Rate(
+                threshold=threshold,
+                precision=round(precision, 4),
+                n=n,
+                numbers=_by_number(ranked[:n]),
+            )
     return best
+
+
+def _by_number(quotes: Sequence[Mapping[str, Any]]) -> dict[int, Share]:
+    """Of counts how often each number was right."""
+    right: dict[int, list[bool]] = {}
+    for quote in quotes:
+        if (number := quote.get("number", "")).isdigit():
+            right.setdefault(int(number), []).append(bool(quote["right"]))
+    return {
+        number: Share(precision=round((sum(r) + 0.5) / (len(r) + 1), 4), n=len(r))
+        for number, r in sorted(right.items())
+        if len(r) >= FEWEST
+    }
 
 
 # -- what a process needs once --------------------------------------------------------------------

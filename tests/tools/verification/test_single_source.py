@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nuthatch.tools.verification.claims import extract_claims
 from nuthatch.tools.verification.rules import POLICIES, decide
 from nuthatch.tools.verification.single_source import (
     FILE,
@@ -52,6 +53,15 @@ def test_a_quoted_tool_that_nobody_measured_decides_nothing() -> None:
     verdict = judged(SOUND, "a bell ringing", sources(names=("sound_tagger",)))
     assert (verdict.verdict, verdict.rule) == ("not_enough_evidence", "judges.source")
     assert verdict.measured is None
+
+
+def test_a_number_is_as_sure_as_that_number_was_measured_to_be() -> None:
+    counts = measured("detector", "count", precision=0.975)
+    threes = measured("detector", "count 3", precision=0.91)
+    by = sources(counts, threes)
+    for said, known in (("two", counts), ("three", threes)):
+        claim = next(c for c in extract_claims(f"There are {said} cups.") if c.kind == "count")
+        assert by.measured({"detector"}, claim) == known
 
 
 def test_another_kind_was_not_measured() -> None:

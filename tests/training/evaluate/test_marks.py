@@ -210,3 +210,14 @@ def test_senseless_numbers_are_refused(given, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected n of at least 1"):
         marks.evaluate(**given, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_each_number_that_was_met_often_enough_has_its_own_share() -> None:
+    def met(number: str, right: bool) -> dict[str, object]:
+        return {"kind": "count", "number": number, "holds": True, "sure": 1.0, "right": right}
+
+    threes = [met("3", n > 3) for n in range(40)]
+    rate = marks.reliability([met("2", True)] * 400 + threes + [met("1", True)] * 3)
+    assert rate is not None
+    assert {number: share.n for number, share in rate.numbers.items()} == {2: 400, 3: 40}
+    assert rate.numbers[3].precision < 0.92 < rate.precision
