@@ -34,6 +34,7 @@ def outcome(read: Callable[[Any], object], source: object, name: str) -> bool:
 def test_hostile_files_are_read_or_refused_within_time_and_memory(tmp_path: Path):
     decoding._DECODERS.close()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of tests before this one
     store = MediaStore(tmp_path / "store")
     files = read = 0
     for name, data in hostile_files(tmp_path):
@@ -48,4 +49,5 @@ def test_hostile_files_are_read_or_refused_within_time_and_memory(tmp_path: Path
     assert read > 20  # some are hardly damaged
     decoding._DECODERS.close()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_KILOBYTES
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1.5 * MOST_KILOBYTES
+    decoders = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert decoders < max(others + 1, 1.5 * MOST_KILOBYTES)
