@@ -1,11 +1,12 @@
 """The verifier as tools: `verify_answer` and `correct_answer`."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
+from nuthatch.tools.exact_json import as_unicode
 from nuthatch.tools.notices import Notice
 from nuthatch.tools.verification.absent_judges import absent_judges
 from nuthatch.tools.verification.calibration import Calibration
@@ -14,10 +15,15 @@ from nuthatch.tools.verification.rules import POLICIES
 from nuthatch.tools.verification.senses import ToolSenses
 from nuthatch.tools.verification.types import Correction, Report, Verdict
 
+Text = Annotated[str, AfterValidator(as_unicode)]
+"""Lone surrogates, which are no Unicode, become `?`: the result holds the text."""
+
 
 class CheckArgs(Arguments):
-    answer: str = Field(description="the answer to check, as text")
-    question: str | None = Field(None, description="what was asked; gives a bare 'yes' its meaning")
+    answer: Text = Field(description="the answer to check, as text")
+    question: Text | None = Field(
+        None, description="what was asked; gives a bare 'yes' its meaning"
+    )
     image: ImageRef | None = None
     audio: AudioRef | None = None
     policy: Literal["conservative", "balanced", "strict"] = Field(

@@ -12,7 +12,7 @@ from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.ingest import MediaError
 from nuthatch.tools.media import MediaStore
 from nuthatch.tools.verification.correction import Item
-from nuthatch.tools.verification.tools import CorrectAnswer
+from nuthatch.tools.verification.tools import CheckArgs, CorrectAnswer
 from nuthatch.tools.verification.types import Correction
 from nuthatch.tools.weights import Weights
 from nuthatch.tools.workbench import Workbench
@@ -134,3 +134,9 @@ def test_whoever_wrote_the_answer_is_named_to_the_tool(tmp_path: Path) -> None:
         assert isinstance(result.value, Correction)
         finals.append(result.value.final)
     assert finals == ["You hear a bell ringing.", "You hear a cow mooing."]
+
+
+def test_an_answer_that_is_no_unicode_is_checked_with_question_marks() -> None:
+    assert CheckArgs(answer="a \ud800 cup", question="\udfff").model_dump(include={"answer"}) == {
+        "answer": "a ? cup"
+    }
