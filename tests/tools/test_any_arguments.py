@@ -118,7 +118,7 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work
 
 
 @pytest.mark.parametrize(("models", "name"), CASES)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_arguments_bring_out_a_bug(
     benches: dict[str, Workbench], models: str, name: str, data: st.DataObject
