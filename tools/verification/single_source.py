@@ -66,6 +66,8 @@ class Table(BaseModel):
     """Name -> first twelve digits of the SHA-256 of all weights that it was measured with."""
     split: str
     scenes: int
+    counted: int = 0
+    """Scenes of their own on which the kinds of `COUNTS` were measured."""
     seed: int
     kinds: dict[str, Rate]
 
@@ -157,9 +159,10 @@ def _beside(judge: str, weights: Weights) -> dict[str, Measured]:
     table = _read(path, path.stat().st_mtime_ns)
     if any(not _is(weights, name, digits) for name, digits in table.weights.items()):
         return {}
-    on = f"{table.scenes:,} scenes of the split {table.split}"
     found = {}
     for kind, rate in table.kinds.items():
+        scenes = table.counted if kind in COUNTS else table.scenes
+        on = f"{scenes:,} scenes of the split {table.split}"
         shares: dict[str, Share] = {kind: rate}
         shares |= {f"{kind} {number}": share for number, share in rate.numbers.items()}
         for name, share in shares.items():

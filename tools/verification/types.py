@@ -67,8 +67,8 @@ class Measured(_Record):
     """How often claims that quote one tool's findings were right where no other judge could tell.
 
     `judge` is the quoted tool's, `kind` that of the claims (`absence`: that something is not
-    there). Of `n` such claims that were as likely as `threshold` at least, by all evidence, the
-    share `precision` was right. `on` says what it was measured on.
+    there; `count 3`: of that number). Of `n` such claims that were as likely as `threshold` at
+    least, by all evidence, the share `precision` was right. `on` says what it was measured on.
     """
 
     judge: str

@@ -331,7 +331,12 @@ def calibrate(
             looks = ("tag_sound",) if judge == "sound_tagger" else ("detect", "tag")
             used = {name: weights[name] for name in looks}
             tables[judge] = Table(
-                weights=used, split="calibrate", scenes=scenes, seed=seed, kinds=rates
+                weights=used,
+                split="calibrate",
+                scenes=scenes,
+                counted=len(counted),
+                seed=seed,
+                kinds=rates,
             )
     return tables
 

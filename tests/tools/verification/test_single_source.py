@@ -217,3 +217,11 @@ def test_with_other_weights_nothing_is_known(tmp_path: Path) -> None:
 
 def test_judges_that_a_caller_put_in_are_not_known() -> None:
     assert not Sources.load(WEIGHTS_OF, weights()).known
+
+
+def test_shipped_numbers_say_that_they_were_measured_on_scenes_of_their_own() -> None:
+    known = Sources.load({"detector"}, Weights(EMBEDDED)).known
+    table = json.loads((EMBEDDED / "detect" / FILE).read_text(encoding="utf-8"))
+    assert known["detector", "count 3"].on.startswith(f"{table['counted']} scenes")
+    assert known["detector", "relation"].on.startswith(f"{table['scenes']} scenes")
+    assert table["counted"] != table["scenes"]
