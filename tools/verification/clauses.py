@@ -30,7 +30,7 @@ _OR_NEITHER = rf"(?:{_LIST}|W{_ITEM.replace('D', '')}(?:{_JOIN}{_ITEM})+)"
 _SOME = _LIST.replace("Z", "")
 _LEAD = rf"(?:(?:{_PLACE}+|w[NDL]),?)?[Ah]*,?"
 _TAIL = (
-    rf"(?:,?[Ah]*(?:{_PLACE}|{_HOLE}|~|v))*(?:,?[Ah]+)*(?:,It)?"
+    rf"(?:,?[Ah]*(?:{_PLACE}|{_HOLE}|~|v))*(?:,?[Ah])*(?:,It)?"
     rf"(?:,[BbckidM]n?[TJIq])?(?:(?:,|{_JOIN}|\+)?[>K].*|,?R[^xnkbdOZW]*|{_JOIN}f.*)?(?::@(?:{_JOIN}@)*)?"
 )
 _BE = r"(?:[Bb]|Mn?B|[ck]B|(?:d|in)?lB)[Ahn]*"
