@@ -17,12 +17,14 @@ from nuthatch.tools.verification.noun_phrases import name_at
 from nuthatch.tools.verification.text import Clause, Text
 from nuthatch.tools.vocabulary import singular
 
+# Possessive quantifiers (`*+`) where a repeated part could be matched in several ways: their number
+# would double with every repetition.
 _PLACE = r"(?:[pq]|r[NDLXP])"
 _REST = r"[AagC]*(?:[NDLXPZJ]|\?\??)"
 _HOLE = rf"(?:[+%o]{_REST}|r[Aag]*\?\??|w[NDLXP])"
-_DOING = r"(?:gA*(?:[NDLXJ]|Q|a?\?)?)"
+_DOING = r"(?:gA*+(?:[NDLXJ]|Q|a?\?)?)"
 _WHICH = rf"(?:(?:[BbcM]n?B?)?A*(?:C|a|v|s|{_PLACE}|{_DOING}|G[NDLX]?))"
-_AFTER = rf"(?:,?A*(?:{_PLACE}(?:&[ND](?!A*[BbMckGgSfslH]))?|{_DOING}|R{_WHICH}|{_HOLE}|~))*"
+_AFTER = rf"(?:,?A*(?:{_PLACE}(?:&[ND](?!A*[BbMckGgSfslH]))?|{_DOING}|R{_WHICH}|{_HOLE}|~))*+"
 _JOIN = r"(?:,&?|&)"
 _ITEM = rf"[Ah]*[NDLZX]{_AFTER}"
 _LIST = rf"(?:{_ITEM}(?:{_JOIN}{_ITEM})*)"
@@ -33,10 +35,10 @@ _TAIL = (
     rf"(?:,?[Ah]*(?:{_PLACE}|{_HOLE}|~|v))*(?:,?[Ah])*(?:,It)?"
     rf"(?:,[BbckidM]n?[TJIq])?(?:(?:,|{_JOIN}|\+)?[>K].*|,?R[^xnkbdOZW]*|{_JOIN}f.*)?(?::@(?:{_JOIN}@)*)?"
 )
-_BE = r"(?:[Bb]|Mn?B|[ck]B|(?:d|in)?lB)[Ahn]*"
-_BE_SO = r"(?:M?B|lB)[Ah]*"
+_BE = r"(?:[Bb]|Mn?B|[ck]B|(?:d|in)?lB)[Ahn]*+"
+_BE_SO = r"(?:M?B|lB)[Ah]*+"
 _IS = (
-    rf"[Ah]*(?:C(?:&C)*|{_PLACE}+|v|a|x|s"
+    rf"[Ah]*(?:C(?:&C)*+|{_PLACE}+|v|a|x|s"
     rf"|{_DOING}{_AFTER}(?:{_JOIN}[NDLX]{_AFTER})*){_HOLE}*"
 )
 _NOISE = r"(?:[NDLZ](?:s|E|e)?|E|z)"

@@ -2,7 +2,9 @@
 
 import pytest
 
+from nuthatch.tools.verification import clauses
 from nuthatch.tools.verification.reading import read
+from nuthatch.tools.workers import run_in_process
 
 
 def understood(source: str) -> list[str]:
@@ -69,3 +71,17 @@ def test_what_takes_nothing_back_is_a_hole() -> None:
     (clause,) = sentence.clauses
     assert clause.holes
     assert [mention.name for mention in sentence.mentions] == ["person", "bus"]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["A", "h", "Ag", "&C", "C&", ",g", "gD,", "bAC,", "gAR", "pgAp", "goN&"],
+)
+def test_long_rows_of_parts_are_matched_without_trying_every_way(unit: str) -> None:
+    rows = [f"{start}{unit * 80}\\" for start in ("N", "D", "TBN", "NBC", "JB", "IS")]
+    assert len(run_in_process(matched, rows, timeout=20)) == len(rows)
+
+
+def matched(rows: list[str]) -> list[bool]:
+    patterns = (clauses._UNDERSTOOD, clauses._FRAGMENT)
+    return [any(pattern.fullmatch(row) for pattern in patterns) for row in rows]
