@@ -50,8 +50,8 @@ class Answer(BaseModel):
     `finished` is False when the run had to stop; `reason` says why, and `text` is then empty.
     `verified` is True only if every part of `text` was read and judged, so that nothing in it is
     marked; a text that states nothing about its media (`I cannot tell.`, a greeting) holds nothing
-    to mark. It is False when the gate was left open (`verify=False`) or never reached, and where no
-    judge works here.
+    to mark. It is False when the gate was left open (`verify=False`) or never reached, where no
+    judge works here, and where the draft was withheld.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

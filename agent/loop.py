@@ -388,9 +388,11 @@ class Agent:
         for verdict in correction.verdicts:
             run.emit(ClaimChecked(verdict))
         unjudged = any(notice.code == NO_JUDGE for notice in correction.notices)
+        withheld = any(edit.op == "abstain" for edit in correction.edits)
+        marked = is_marked(correction.final, correction)
         return run.answer(
             finished=True,
-            verified=not unjudged and not is_marked(correction.final, correction),
+            verified=not (unjudged or withheld or marked),
             text=correction.final,
             verdicts=correction.verdicts,
             edits=correction.edits,

@@ -86,6 +86,7 @@ def test_an_answer_is_no_guess(question, weights, astronaut, tmp_path):
     assert (answer.text, str(answer)) == (cannot_tell, cannot_tell)
     assert answer.finished
     assert answer.withheld
+    assert not answer.verified
     assert [notice.code for notice in answer.notices] == [OUTSIDE]
 
 
