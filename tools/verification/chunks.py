@@ -286,9 +286,9 @@ class _Chunker:
         )  # fmt: skip
 
     def _end(self, at: int) -> int:
-        """Where the clause ends, for what swallows the rest of it."""
+        """Where the clause ends, for what swallows the rest of it; behind the token in any case."""
         last = self.sentence.last
-        return next((i for i in range(at, last) if self.text.lower(i) in w.ENDS), last)
+        return next((i for i in range(at + 1, last) if self.text.lower(i) in w.ENDS), last)
 
     def _verb(self, at: int, word: str, after: str) -> str:
         """Verbs that mean something else before an object, or with it."""

@@ -32,9 +32,8 @@ def labels(text: Text) -> dict[int, Label]:
     for table in _tables(text):
         rows = {number: list(_cells(text, text.sentences[number])) for number in table}
         ruled = [number for number in table if not any(any(row) for row in rows[number])]
-        for number in ruled[:1]:
-            if number == table[1]:
-                text.sentences[table[0]].is_heading = True
+        if ruled and ruled[:1] == table[1:2]:
+            text.sentences[table[0]].is_heading = True
         for number in ruled:
             text.sentences[number].is_heading = True
         if text.sentences[table[0]].is_heading and not _is_understood(text, rows[table[0]]):
