@@ -11,13 +11,16 @@ from nuthatch.tools.verification.rules import POLICIES
 from nuthatch.tools.verification.types import Verdict
 from nuthatch.tools.workers import run_in_process
 
-WORDS = """
+WORDS = (
+    """
     there is are a the dog dogs cup cups no not neither nor and or 3 two red blue left of on
     in with without that which it they shows see hear sounds like bigger than really only if
     could says sign none all each yes picture image table object number clock ticking makes
     barking from behind next to at least more between except instead free lacks missing
     , . : - | * # ` ( ) "open" = => ** isn't don't
-""".split() + ["\n"]
+""".split()
+    + ["\n"]
+)
 QUESTIONS = [None, "How many cups are there?", "What do you hear?", "What does the sign say?"]
 
 
