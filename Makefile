@@ -24,7 +24,8 @@ check: $(READY)
 	$(VENV)/bin/mypy
 
 bench: $(READY)
-	for file in tests/benchmarks/bench_*.py; do $(VENV)/bin/python $$file || exit 1; done
+	for file in tests/benchmarks/bench_*.py; do \
+		$(VENV)/bin/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

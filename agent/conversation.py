@@ -12,9 +12,9 @@ from nuthatch.agent.home import JournalError
 from nuthatch.agent.record import Record, detections_by_set, read_run
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.exact_json import as_unicode
-from nuthatch.tools.ingest import MediaError
-from nuthatch.tools.media import MediaStore
-from nuthatch.tools.render import observation
+from nuthatch.tools.media.ingest import MediaError
+from nuthatch.tools.media.store import MediaStore
+from nuthatch.tools.output.render import observation
 from nuthatch.tools.toolset import ToolSet
 
 MAX_CHARACTERS = 20_000

@@ -23,12 +23,12 @@ from nuthatch.agent.planner import Call, Turn
 from nuthatch.agent.relevance import beside_the_question
 from nuthatch.mllm.chat import parse_turn, prompt_ids
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.decoding import Decoder, Medium, PrefixCache, Row
 from nuthatch.mllm.feature_cache import FeatureCache
-from nuthatch.mllm.grammar import turn_grammar
-from nuthatch.mllm.looking_ahead import Guesses
+from nuthatch.mllm.generation.decoding import Decoder, Medium, PrefixCache, Row
+from nuthatch.mllm.generation.grammar import turn_grammar
+from nuthatch.mllm.generation.looking_ahead import Guesses
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.tools.media import MediaKind, MediaStore
+from nuthatch.tools.media.store import MediaKind, MediaStore
 
 KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask", "detection")
 SHORT = 60  # characters of a shortened result

@@ -14,16 +14,16 @@ from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Stopped
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.quoted_faults import covered, uncovered
-from nuthatch.tools.abstain import notices
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.domain import OUTSIDE
-from nuthatch.tools.media import MediaKind
+from nuthatch.tools.domain.abstain import notices
+from nuthatch.tools.domain.check import OUTSIDE
+from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.result_cache import ResultCache
+from nuthatch.tools.media.store import MediaKind
 from nuthatch.tools.notices import distinct
-from nuthatch.tools.result_cache import ResultCache
 from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.types import Correction, Edit
-from nuthatch.tools.weights import Weights
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.weights.store import Weights
 
 CHECK = "correct_answer"
 CANNOT_TELL = "I cannot tell: the models here do not know {kinds} of this kind."

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nuthatch.mllm.messages import shown
-from nuthatch.tools.files import StoreError, open_file, try_to_lock, unlock
+from nuthatch.messages import shown
+from nuthatch.tools.media.files import StoreError, open_file, try_to_lock, unlock
 
 FORMAT = 3
 READABLE = (2, 3)

@@ -34,7 +34,7 @@ from nuthatch.agent.record import (
 from nuthatch.agent.runs import RunLine, delete_run, list_runs, load_run, prune_runs
 from nuthatch.tools.base import Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import encode
-from nuthatch.tools.files import try_to_lock, unlock, writing
+from nuthatch.tools.media.files import try_to_lock, unlock, writing
 
 __all__ = [
     "FORMAT",

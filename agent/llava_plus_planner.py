@@ -20,9 +20,9 @@ from nuthatch.agent.conversation import Conversation, Exchange
 from nuthatch.agent.planner import Call
 from nuthatch.agent.planner import Turn as PlannerTurn
 from nuthatch.mllm.chat_format import ChatFormat
-from nuthatch.mllm.continuing import RowStops
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.decoding import ContextTooLong
+from nuthatch.mllm.generation.continuing import RowStops
+from nuthatch.mllm.generation.decoding import ContextTooLong
 from nuthatch.mllm.layout import Segment, lay_out
 from nuthatch.mllm.presets import llava, llava_plus
 from nuthatch.mllm.presets.llava_plus import Action, Turn, UnreadableTurn, observation

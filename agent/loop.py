@@ -31,19 +31,19 @@ from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
-from nuthatch.mllm.messages import shown
-from nuthatch.tools.blobs import Blobs
-from nuthatch.tools.extras import needed_for
-from nuthatch.tools.files import adding
-from nuthatch.tools.ingest import AudioSource, ImageSource
-from nuthatch.tools.media import MediaStore
-from nuthatch.tools.result_cache import ResultCache
+from nuthatch.extras import needed_for
+from nuthatch.messages import shown
+from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.result_cache import ResultCache
+from nuthatch.tools.media.blobs import Blobs
+from nuthatch.tools.media.files import adding
+from nuthatch.tools.media.ingest import AudioSource, ImageSource
+from nuthatch.tools.media.store import MediaStore
+from nuthatch.tools.media.video import VideoSource
 from nuthatch.tools.toolset import ToolLike, ToolSet
-from nuthatch.tools.verification.absent_judges import NO_JUDGE
-from nuthatch.tools.verification.edits import is_marked
-from nuthatch.tools.video import VideoSource
-from nuthatch.tools.weights import EMBEDDED, Weights
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.verification.editing.edits import is_marked
+from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
+from nuthatch.tools.weights.store import EMBEDDED, Weights
 
 __all__ = ["Agent", "PlannerFailed"]
 

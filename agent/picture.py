@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from PIL import Image
 
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.blobs import read_mask, read_pixels
-from nuthatch.tools.geometry import Box, iou
-from nuthatch.tools.media import Detection, Media
-from nuthatch.tools.overlay import (
+from nuthatch.tools.media.blobs import read_mask, read_pixels
+from nuthatch.tools.media.geometry import Box, iou
+from nuthatch.tools.media.store import Detection, Media
+from nuthatch.tools.output.overlay import (
     NOTICE_COLOUR,
     VERDICT_COLOURS,
     Colour,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.verification.edits import replay
+from nuthatch.tools.verification.editing.edits import replay
 from nuthatch.tools.verification.types import Correction
 
 COVER = "·"

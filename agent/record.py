@@ -19,12 +19,12 @@ from pydantic import (
 
 from nuthatch.agent.answer import Answer, Timing
 from nuthatch.agent.home import JOURNAL, READABLE, RUN_ID, JournalError, run_folder
-from nuthatch.mllm.messages import shown
+from nuthatch.messages import shown
 from nuthatch.tools.base import Provenance, Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
-from nuthatch.tools.files import open_file
-from nuthatch.tools.media import Detection, Media
+from nuthatch.tools.media.files import open_file
+from nuthatch.tools.media.store import Detection, Media
 from nuthatch.tools.notices import Notice
 from nuthatch.tools.toolset import ToolSet
 

@@ -6,7 +6,7 @@ is told to it only where the question may be about it.
 
 import re
 
-from nuthatch.tools.media import MediaKind
+from nuthatch.tools.media.store import MediaKind
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _HEARD = re.compile(

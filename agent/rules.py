@@ -13,9 +13,14 @@ from typing import Any
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.planner import Call, Turn
-from nuthatch.tools.measure import CLEAR_MARGIN
-from nuthatch.tools.media import Detection, MediaKind
-from nuthatch.tools.verification.words import COLOURS, NUMBER_WORDS, OPPOSITE, PLAIN_PREPOSITIONS
+from nuthatch.tools.basic.measure import CLEAR_MARGIN
+from nuthatch.tools.media.store import Detection, MediaKind
+from nuthatch.tools.verification.extraction.words import (
+    COLOURS,
+    NUMBER_WORDS,
+    OPPOSITE,
+    PLAIN_PREPOSITIONS,
+)
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS, canonical, plural, singular, with_article
 
 FEW = 8  # objects of one name that are looked at closely

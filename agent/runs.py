@@ -22,9 +22,9 @@ from nuthatch.agent.home import (
     run_folders,
 )
 from nuthatch.agent.record import LONGEST_LINE, read_run
-from nuthatch.mllm.messages import shown
-from nuthatch.tools.blobs import Blobs, named_in
-from nuthatch.tools.files import (
+from nuthatch.messages import shown
+from nuthatch.tools.media.blobs import Blobs, named_in
+from nuthatch.tools.media.files import (
     HAS_LOCKS,
     open_file,
     remove_partial_files,

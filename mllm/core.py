@@ -25,15 +25,15 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import logging
 
-from nuthatch.mllm.bridges.choosing import across, bridge_of
+from nuthatch.messages import shown
 from nuthatch.mllm.bridges.qformer import Sense
+from nuthatch.mllm.bridging import across, bridge_of
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.encoders.clip import Clip
 from nuthatch.mllm.encoders.eva import Eva, EvaConfig
 from nuthatch.mllm.encoders.imagebind import ImageBind
 from nuthatch.mllm.folders import check_fit, local_only
-from nuthatch.mllm.messages import shown
 from nuthatch.mllm.repeating import repeat_media
 
 MEDIA_INPUTS = ("pixel_values", "filter_banks", "media_embeds", "frame_counts")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nuthatch.mllm.messages import shown
+from nuthatch.messages import shown
 
 
 def local_only(folder: Any, *, hub: bool = False) -> bool:

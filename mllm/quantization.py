@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from transformers import BitsAndBytesConfig
 
-from nuthatch.mllm.messages import shown
+from nuthatch.messages import shown
 
 KEPT_WHOLE = ["vision_tower", "audio_tower", "bridge", "audio_bridge", "lm_head"]
 

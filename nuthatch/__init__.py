@@ -8,6 +8,8 @@ before it is used: `import nuthatch` needs neither torch nor any model.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from nuthatch.deprecated import find_moved_modules
+
 if TYPE_CHECKING:
     from nuthatch.agent.answer import Answer as Answer
     from nuthatch.agent.budget import Budget as Budget
@@ -17,27 +19,29 @@ if TYPE_CHECKING:
     from nuthatch.tools.faults import RetryCall as RetryCall
     from nuthatch.tools.faults import ToolUnavailable as ToolUnavailable
     from nuthatch.tools.function_tool import tool as tool
-    from nuthatch.tools.geometry import Box as Box
-    from nuthatch.tools.media import MediaStore as MediaStore
+    from nuthatch.tools.media.geometry import Box as Box
+    from nuthatch.tools.media.store import MediaStore as MediaStore
     from nuthatch.tools.toolbox import Toolbox as Toolbox
     from nuthatch.tools.toolset import ToolSet as ToolSet
-    from nuthatch.tools.verification.verifier import Verifier as Verifier
+    from nuthatch.tools.verifier import Verifier as Verifier
 
 __version__ = "0.1.0"
+
+find_moved_modules()
 
 _HOMES = {
     "Agent": "nuthatch.agent.loop",
     "Answer": "nuthatch.agent.answer",
-    "Box": "nuthatch.tools.geometry",
+    "Box": "nuthatch.tools.media.geometry",
     "Budget": "nuthatch.agent.budget",
-    "MediaStore": "nuthatch.tools.media",
+    "MediaStore": "nuthatch.tools.media.store",
     "RetryCall": "nuthatch.tools.faults",
     "ScriptedPlanner": "nuthatch.agent.planner",
     "Tool": "nuthatch.tools.base",
     "ToolSet": "nuthatch.tools.toolset",
     "ToolUnavailable": "nuthatch.tools.faults",
     "Toolbox": "nuthatch.tools.toolbox",
-    "Verifier": "nuthatch.tools.verification.verifier",
+    "Verifier": "nuthatch.tools.verifier",
     "tool": "nuthatch.tools.function_tool",
 }
 

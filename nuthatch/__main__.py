@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from nuthatch import __version__, evaluating
-from nuthatch.mllm.messages import shown
-from nuthatch.tools.extras import advice
+from nuthatch.extras import advice
+from nuthatch.messages import shown
 from nuthatch.tools.faults import ToolUnavailable
 
 Command = Callable[[argparse.Namespace], int]
@@ -286,7 +286,7 @@ def _tools(arguments: argparse.Namespace) -> int:
 
 
 def _weights(arguments: argparse.Namespace) -> int:
-    from nuthatch.tools.weights_report import print_weights
+    from nuthatch.weights_report import print_weights
 
     return print_weights(arguments.fetch, verify_all=arguments.verify, as_json=arguments.json)
 

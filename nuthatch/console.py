@@ -15,13 +15,13 @@ from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.tools.base import ToolResult
-from nuthatch.tools.domain import OUTSIDE
+from nuthatch.tools.domain.check import OUTSIDE
 from nuthatch.tools.exact_json import as_unicode, plain
-from nuthatch.tools.ingest import MediaError, read_audio, read_image
+from nuthatch.tools.media.ingest import MediaError, read_audio, read_image
+from nuthatch.tools.media.video import FRAMES, read_video
 from nuthatch.tools.notices import Notice, texts
-from nuthatch.tools.render import summary
-from nuthatch.tools.verification.absent_judges import NO_JUDGE
-from nuthatch.tools.video import FRAMES, read_video
+from nuthatch.tools.output.render import summary
+from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
 
 _STYLE = {"supported": "green", "refuted": "red", "not_enough_evidence": "yellow"}
 _WORDS = {"supported": "supported", "refuted": "refuted", "not_enough_evidence": "undecided"}
@@ -161,7 +161,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def print_tools(*, as_json: bool) -> int:
     """Each tool: what it does, its schemas, its effects, its weights."""
     from nuthatch.tools.catalogue import all_tools
-    from nuthatch.tools.weights import FULL_SIZE_LOADERS, Weights
+    from nuthatch.tools.weights.store import FULL_SIZE_LOADERS, Weights
 
     weights = Weights()
     records = []

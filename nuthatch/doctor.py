@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from nuthatch import __version__
-from nuthatch.tools.weights import LOADERS, Weights, training_command
+from nuthatch.tools.weights.store import LOADERS, Weights, training_command
 
 # distribution -> (extra, what it is for)
 PACKAGES = {

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nuthatch.tools.files import cache_folder
+from nuthatch.tools.media.files import cache_folder
 from nuthatch.tools.vocabulary import GLYPHS
 
 CELL = 128  # pixels, long side of a sprite

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
 
 # Nothing but the standard library, the package and what it cannot do without.
 WITHOUT_EXTRAS = """

@@ -17,9 +17,9 @@ from nuthatch.agent.journal import Journal
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from tests.agent.little_tools import Find
-from tests.mllm.little_videos import write_video
+from tests.paths import EXAMPLES
+from tests.tools.media.little_videos import write_video
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PICTURE, SOUND = str(EXAMPLES / "kitchen.png"), str(EXAMPLES / "kitchen.wav")
 TRUTH = json.loads((EXAMPLES / "kitchen.json").read_text(encoding="utf-8"))
 KEYS = {

@@ -75,7 +75,7 @@ def test_verify_without_any_judge_is_no_check_and_says_so(
 PUBLIC = """
 import nuthatch
 from nuthatch import Agent, RetryCall, ScriptedPlanner, Toolbox, ToolUnavailable, Verifier, tool
-from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.media.ingest import MediaError
 image, sound = sys.argv[1:]
 
 @tool
@@ -136,7 +136,7 @@ def test_a_command_shows_an_import_error_of_ours(tmp_path: Path) -> None:
 
 ELSEWHERE = """
 from nuthatch import Agent, ScriptedPlanner
-from nuthatch.tools.devices import budget
+from nuthatch.tools.weights.devices import budget
 assert budget("cpu") > 0
 agent = Agent(ScriptedPlanner([("calculate", {"expression": "6 * 7"}), "42."]), [], verify=False)
 agent.tools = agent.tools_and_judges

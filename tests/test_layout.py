@@ -1,7 +1,6 @@
 """The house keeps its order: what may import what, and a tree in the README that is true."""
 
 import ast
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 ORDER = ("mllm", "tools", "agent", "training")  # each may import itself and what stands before it
 
 
@@ -95,24 +95,6 @@ def test_every_public_name_can_be_imported():
 
     for name in nuthatch.__all__:
         assert getattr(nuthatch, name) is not None
-
-
-def test_the_tree_in_the_readme_is_the_tree_on_disk():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"<!-- tree -->\n```text\n(.*?)```", readme, re.DOTALL)
-    assert block, "README.md holds no tree between <!-- tree --> and the end of its code block"
-    listed: set[str] = set()
-    parents: list[str] = []
-    for line in block.group(1).splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        entry = line.split()[0]
-        parents = [*parents[:depth], entry]
-        if entry.endswith(".py"):
-            listed.add("".join(parents))
-    on_disk = {str(path.relative_to(ROOT)) for path in MODULES.values()}
-    on_disk = {path for path in on_disk if not path.endswith("__init__.py")}
-    assert listed - on_disk == set(), "listed in the README but gone"
-    assert on_disk - listed == set(), "on disk but not listed in the README"
 
 
 def test_files_stay_short_enough_to_be_read():

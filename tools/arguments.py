@@ -14,8 +14,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema, to_jsonable_python
 
-from nuthatch.mllm.bounded_schema import check_parameters
-from nuthatch.mllm.schema_words import GrammarError
+from nuthatch.mllm.generation.bounded_schema import check_parameters
+from nuthatch.mllm.generation.schema_words import GrammarError
 
 Swap = Callable[[str, Any, tuple[str, ...], bool], Any]
 """What takes the place of a medium: called with its kind, what stands there, the names of the

@@ -18,11 +18,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from nuthatch.tools.arguments import check_arguments
 from nuthatch.tools.exact_json import plain
 from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, raised
-from nuthatch.tools.geometry import Mask
-from nuthatch.tools.ingest import ImageSource
-from nuthatch.tools.media import Detection, Media, MediaStore
+from nuthatch.tools.media.geometry import Mask
+from nuthatch.tools.media.ingest import ImageSource
+from nuthatch.tools.media.store import Detection, Media, MediaStore
 from nuthatch.tools.notices import Notice
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
 
 
 def _handle(kind: str, example: str) -> Any:

@@ -1,25 +1,25 @@
 """The tools in sets: those of the shipped planner, and all there are."""
 
-from nuthatch.tools.ask_region import AskRegion
-from nuthatch.tools.calculate import Calculate
-from nuthatch.tools.caption import CaptionPicture
-from nuthatch.tools.caption_many import CaptionMany
-from nuthatch.tools.crop import CropPicture
-from nuthatch.tools.describe import Describe
-from nuthatch.tools.describe_attributes import DescribeAttributes
-from nuthatch.tools.detect import Detect
-from nuthatch.tools.edit_image import EditImage
-from nuthatch.tools.generate_image import GenerateImage
-from nuthatch.tools.ground import Ground
-from nuthatch.tools.locate_sound_source import LocateSoundSource
-from nuthatch.tools.measure import Measure
-from nuthatch.tools.read_text import ReadText
-from nuthatch.tools.segment import Segment
-from nuthatch.tools.segment_everything import SegmentEverything
-from nuthatch.tools.tag import TagPicture
-from nuthatch.tools.tag_sound import TagSound
+from nuthatch.tools.audio.tag_sound import TagSound
+from nuthatch.tools.audio.transcribe import Transcribe
+from nuthatch.tools.basic.calculate import Calculate
+from nuthatch.tools.basic.crop import CropPicture
+from nuthatch.tools.basic.measure import Measure
+from nuthatch.tools.captioning.ask_region import AskRegion
+from nuthatch.tools.captioning.caption import CaptionPicture
+from nuthatch.tools.captioning.caption_many import CaptionMany
+from nuthatch.tools.composite.describe import Describe
+from nuthatch.tools.composite.ground import Ground
+from nuthatch.tools.composite.locate_sound_source import LocateSoundSource
+from nuthatch.tools.detection.detect import Detect
+from nuthatch.tools.image_generation.edit_image import EditImage
+from nuthatch.tools.image_generation.generate_image import GenerateImage
+from nuthatch.tools.ocr.read_text import ReadText
+from nuthatch.tools.segmentation.segment import Segment
+from nuthatch.tools.segmentation.segment_everything import SegmentEverything
+from nuthatch.tools.tagging.describe_attributes import DescribeAttributes
+from nuthatch.tools.tagging.tag import TagPicture
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.transcribe import Transcribe
 from nuthatch.tools.verification.tools import CorrectAnswer, VerifyAnswer
 
 

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from nuthatch.tools.base import QUOTED, Context, DetectionRef
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.ingest import MIN_SIDE, Pixels
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.media.ingest import MIN_SIDE, Pixels
 
 Coordinate = Annotated[float, QUOTED]
 Sides = tuple[Coordinate, Coordinate, Coordinate, Coordinate]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nuthatch.mllm.messages import shown
+from nuthatch.messages import shown
 from nuthatch.tools.arguments import (
     arguments_schema,
     check_arguments,
@@ -18,8 +18,8 @@ from nuthatch.tools.arguments import (
 from nuthatch.tools.base import Tool, ToolCall, in_package
 from nuthatch.tools.faults import RetryCall, clipped
 from nuthatch.tools.function_tool import tool as tool_of
-from nuthatch.tools.ingest import MediaError
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.ingest import MediaError
+from nuthatch.tools.media.store import MediaStore
 
 __all__ = ["AnyTool", "ToolLike", "ToolSet", "media_arguments", "media_kind"]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from nuthatch.tools.faults import ToolFault, described
-from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.media.ingest import MediaError
 
 T = TypeVar("T")
 

@@ -11,11 +11,11 @@ from rich.progress import track
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.convert.delta import apply_delta
-from nuthatch.mllm.convert.names import by_reason
 from nuthatch.mllm.convert.released import LICENCES, System, convert
 from nuthatch.mllm.convert.towers import SOURCES as TOWERS
 from nuthatch.mllm.convert.towers import convert_tower
 from nuthatch.mllm.presets import bubogpt, chatbridge, llava, llava_plus, minigpt4
+from nuthatch.mllm.presets.names import by_reason
 
 SYSTEMS: dict[str, System] = {
     "chatbridge": chatbridge,

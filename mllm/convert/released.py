@@ -16,7 +16,11 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from nuthatch.mllm.bridges.qformer import Sense
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import (
+from nuthatch.mllm.convert.reading import Checkpoint, CheckpointError, open_checkpoint
+from nuthatch.mllm.convert.writing import write_sharded
+from nuthatch.mllm.core import Core
+from nuthatch.mllm.presets import Preset
+from nuthatch.mllm.presets.names import (
     QUERY_BIAS,
     VALUE_BIAS,
     Dropped,
@@ -26,10 +30,6 @@ from nuthatch.mllm.convert.names import (
     made,
     plan,
 )
-from nuthatch.mllm.convert.reading import Checkpoint, CheckpointError, open_checkpoint
-from nuthatch.mllm.convert.writing import write_sharded
-from nuthatch.mllm.core import Core
-from nuthatch.mllm.presets import Preset
 
 SHARD_BYTES = 500_000_000
 TIED = ("language_model.lm_head.weight", "language_model.model.embed_tokens.weight")

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nuthatch.mllm.convert.names import PLAIN, Dropped, Part, made, plan
-from nuthatch.mllm.convert.parts import BEATS, EVA
 from nuthatch.mllm.convert.reading import open_checkpoint
 from nuthatch.mllm.convert.writing import write_sharded
 from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.encoders.eva import Eva, EvaConfig
+from nuthatch.mllm.presets.names import PLAIN, Dropped, Part, made, plan
+from nuthatch.mllm.presets.parts import BEATS, EVA
 
 SOURCES: dict[str, dict[str, tuple[Part | Dropped, ...]]] = {
     "beats": {"checkpoint": (Part(BEATS, "", ""),)},

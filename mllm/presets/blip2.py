@@ -1,7 +1,7 @@
 """The parts of BLIP-2 (Li et al., 2023) that other systems took over, and their files."""
 
-from nuthatch.mllm.convert.names import PLAIN, Dropped, Part
-from nuthatch.mllm.convert.parts import EVA, QFORMER
+from nuthatch.mllm.presets.names import PLAIN, Dropped, Part
+from nuthatch.mllm.presets.parts import EVA, QFORMER
 
 SOURCES: dict[str, tuple[Part | Dropped, ...]] = {
     "eva": (Part(EVA, "", "vision_tower."),),

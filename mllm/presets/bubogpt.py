@@ -9,11 +9,11 @@ from transformers import Blip2QFormerConfig
 
 from nuthatch.mllm.chat_format import ChatFormat
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import PLAIN, Dropped, Part
-from nuthatch.mllm.convert.parts import EVA, IMAGEBIND, LLAMA, QFORMER
 from nuthatch.mllm.encoders.imagebind import ImageBindConfig
 from nuthatch.mllm.presets import Preset
 from nuthatch.mllm.presets.blip2 import SOURCES as BLIP2
+from nuthatch.mllm.presets.names import PLAIN, Dropped, Part
+from nuthatch.mllm.presets.parts import EVA, IMAGEBIND, LLAMA, QFORMER
 from nuthatch.mllm.presets.vicuna import Size, placeholders, vicuna
 
 CHAT = ChatFormat(

@@ -4,10 +4,10 @@ from typing import Any
 
 from nuthatch.mllm.chat_format import ChatFormat
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import PLAIN, Dropped, Part
-from nuthatch.mllm.convert.parts import BEATS, EVA, LLAMA, QFORMER
 from nuthatch.mllm.presets import Preset
 from nuthatch.mllm.presets.blip2 import SOURCES as BLIP2
+from nuthatch.mllm.presets.names import PLAIN, Dropped, Part
+from nuthatch.mllm.presets.parts import BEATS, EVA, LLAMA, QFORMER
 from nuthatch.mllm.presets.vicuna import Size, placeholders, vicuna
 
 CHAT = ChatFormat(

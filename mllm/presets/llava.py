@@ -6,10 +6,10 @@ from typing import Any
 from nuthatch.mllm.bridges.projector import ProjectorConfig
 from nuthatch.mllm.chat_format import ChatFormat
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import PLAIN, Dropped, Part
-from nuthatch.mllm.convert.parts import CLIP_BESIDE, LLAMA, clip
 from nuthatch.mllm.encoders.clip import ClipConfig
 from nuthatch.mllm.presets import Preset
+from nuthatch.mllm.presets.names import PLAIN, Dropped, Part
+from nuthatch.mllm.presets.parts import CLIP_BESIDE, LLAMA, clip
 from nuthatch.mllm.presets.vicuna import Size, placeholders, vicuna
 
 SYSTEM = (

@@ -11,8 +11,8 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.planner import Call, Turn
 from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Tool
 from nuthatch.tools.faults import RetryCall, ToolUnavailable
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.media import Detection
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.media.store import Detection
 from nuthatch.tools.verification.types import Claim, Correction, Edit, Evidence, Verdict
 
 PHOTO = np.full((48, 64, 3), 90, np.uint8)

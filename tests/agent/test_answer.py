@@ -5,7 +5,7 @@ from PIL import Image
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
-from nuthatch.tools.overlay import VERDICT_COLOURS
+from nuthatch.tools.output.overlay import VERDICT_COLOURS
 from tests.agent.little_tools import PHOTO, Find, Judge, Lost, Say
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})

@@ -10,11 +10,11 @@ from nuthatch.agent.conversation import (
 )
 from nuthatch.mllm.chat import prompt_ids
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Note
-from tests.mllm.little_videos import write_video
-from tests.mllm.speakers import tokenizer
+from tests.mllm.generation.speakers import tokenizer
+from tests.tools.media.little_videos import write_video
 
 
 def talk(tmp_path) -> Conversation:

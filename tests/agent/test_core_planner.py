@@ -15,15 +15,15 @@ from nuthatch.agent.planner import Call, is_turn
 from nuthatch.mllm.chat import prompt_ids
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.decoding import ContextTooLong
+from nuthatch.mllm.generation.decoding import ContextTooLong
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.base import Arguments, Context, ImageRef, Quoted, Tool, ToolCall, ToolResult
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Note, Say
-from tests.mllm.speakers import tokenizer
-from tests.mllm.test_grammar import fits
+from tests.mllm.generation.speakers import tokenizer
+from tests.mllm.generation.test_grammar import fits
 
 CALL_TOKEN = tokenizer().convert_tokens_to_ids("<|call|>")
 CUPS = [(1, 1, 9, 9), (20, 5, 40, 25)]

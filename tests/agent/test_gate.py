@@ -12,12 +12,12 @@ from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
 from nuthatch.tools.faults import Fault, RetryCall, ToolFailed, ToolUnavailable
 from nuthatch.tools.function_tool import tool
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.verification.absent_judges import NO_JUDGE
+from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
 from nuthatch.tools.verification.tools import CorrectAnswer
 from nuthatch.tools.verification.types import Correction
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
 from tests.agent.little_tools import (
     PHOTO,
     TONE,

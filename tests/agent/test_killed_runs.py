@@ -232,7 +232,7 @@ def test_a_picture_of_a_tool_that_finds_no_room_ends_the_run_and_is_made_when_th
 ):
     script = [("cut", {"image": "image_1"}), "Done."]
     agent = Agent(ScriptedPlanner(script), tools(), verify=False, home=tmp_path)
-    from nuthatch.tools import blobs, files
+    from nuthatch.tools.media import blobs, files
 
     class Full:
         def __enter__(self):

@@ -16,13 +16,13 @@ from nuthatch.agent.llava_plus_planner import LlavaPlusPlanner
 from nuthatch.agent.planner import Call
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.decoding import ContextTooLong
+from nuthatch.mllm.generation.decoding import ContextTooLong
 from nuthatch.mllm.layout import Medium, Segment, Text
 from nuthatch.mllm.presets import llava
 from nuthatch.mllm.presets.llava_plus import CHAT_V0, Action, Turn, UnreadableTurn
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.store import MediaStore
 from tests.mllm.released import GOLDEN
 
 

@@ -14,7 +14,7 @@ from nuthatch.agent.journal import JOURNAL, JournalError, load_run, read_events
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.agent.planner import Call, ScriptedPlanner
 from nuthatch.tools.faults import ToolUnavailable
-from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Judge, Lost, Say, Trouble
 

@@ -5,10 +5,10 @@ import pytest
 from nuthatch.agent.journal import JOURNAL, load_run, read_events
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
-from nuthatch.tools.crop import CropPicture
-from nuthatch.tools.ingest import MediaError
+from nuthatch.tools.basic.crop import CropPicture
+from nuthatch.tools.media.ingest import MediaError
 from tests.agent.little_tools import Find, Say
-from tests.mllm.little_videos import write_video
+from tests.tools.media.little_videos import write_video
 
 CUPS = [(1, 1, 9, 9), (20, 5, 40, 25), (41, 1, 60, 30)]
 CLOSER = ("crop", {"image": "image_3", "box": [0, 0, 16, 16]})

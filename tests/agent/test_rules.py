@@ -5,17 +5,21 @@ import pytest
 
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.rules import RulesPlanner
+from nuthatch.tools.audio.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
 from nuthatch.tools.base import Context, Tool
-from nuthatch.tools.calculate import Calculate
-from nuthatch.tools.describe_attributes import Attributes, DescribeAttributesArgs, ScoredWord
-from nuthatch.tools.faults import ToolUnavailable
-from nuthatch.tools.locate_sound_source import (
+from nuthatch.tools.basic.calculate import Calculate
+from nuthatch.tools.basic.measure import Measure
+from nuthatch.tools.composite.locate_sound_source import (
     LocateSoundSourceArgs,
     SoundLink,
     SoundSources,
 )
-from nuthatch.tools.measure import Measure
-from nuthatch.tools.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
+from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.tagging.describe_attributes import (
+    Attributes,
+    DescribeAttributesArgs,
+    ScoredWord,
+)
 from nuthatch.tools.vocabulary import SOUNDS
 from tests.agent.little_tools import PHOTO, TONE, Find, FindArgs, Found
 

@@ -23,8 +23,8 @@ from nuthatch.agent.journal import (
 )
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
-from nuthatch.tools.ingest import MediaError
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.ingest import MediaError
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Cut, Find, Judge, Say, Trouble
 
@@ -253,7 +253,7 @@ def test_media_of_a_run_that_is_just_beginning_stay(tmp_path, monkeypatch):
 
 
 def impatient(home: Path) -> Any:
-    from nuthatch.tools.files import removing
+    from nuthatch.tools.media.files import removing
 
     return removing(home, seconds=0)
 

@@ -8,9 +8,9 @@ import pytest
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.core_planner import CorePlanner
 from nuthatch.agent.loop import Agent
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
+from tests.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KITCHEN = {"image": EXAMPLES / "kitchen.png", "audio": EXAMPLES / "kitchen.wav"}
 EXAMPLE = "How many cups are there, and which object makes this sound?"
 ASKED: list[tuple[str, dict[str, Any]]] = [

@@ -20,7 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 EXAMPLES = ROOT / "examples"
 QUESTION = "How many cups are there, and which object makes this sound?"
 WARM = 3
@@ -72,7 +73,7 @@ class Build:
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve"],
+            [sys.executable, "-m", "tests.benchmarks.bench_ask", "--serve"],
             cwd=root,
             env={**os.environ, **threads, "PYTHONPATH": path},
             stdin=subprocess.PIPE,

@@ -28,7 +28,7 @@ LOAD = """
 import json, resource, time
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.tools.weights import EMBEDDED
+from nuthatch.tools.weights.store import EMBEDDED
 folder = EMBEDDED / "core"
 start = time.perf_counter()
 core, processor = Core.from_pretrained(folder), CoreProcessor.from_pretrained(folder)

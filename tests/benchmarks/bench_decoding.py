@@ -29,16 +29,16 @@ from nuthatch.agent.core_planner import CorePlanner
 from nuthatch.mllm.chat import encode, prompt_ids
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
-from nuthatch.mllm.decoding import Decoder, PrefixCache, Row
-from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.generation.decoding import Decoder, PrefixCache, Row
+from nuthatch.mllm.generation.grammar import turn_grammar
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.base import ToolCall
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.fakes import FakeDetector
-from nuthatch.tools.media import MediaStore
-from nuthatch.tools.weights import Weights
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.media.store import MediaStore
+from nuthatch.tools.weights.store import Weights
 from nuthatch.training.tokenizer import train_tokenizer
+from tests.fakes import FakeDetector
 
 TOOLS = default_tools()
 SCHEMAS = TOOLS.schemas()

@@ -20,13 +20,13 @@ from pathlib import Path
 import torch
 
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.detect import Detect
-from nuthatch.tools.detectors import Found
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.detection.detect import Detect
+from nuthatch.tools.detection.detectors import Found
+from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.vocabulary import CATEGORIES
-from nuthatch.tools.weights import Weights
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.weights.store import Weights
 from nuthatch.training.evaluate.detection import Real, average_precision
 from nuthatch.training.world.scenes import Scene, make_scene
 

@@ -21,13 +21,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from nuthatch.tools.fakes import FakeDetector
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.verification.colours import tint_shares
+from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.verification.correction import Item
-from nuthatch.tools.verification.verifier import Verifier
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.verification.evidence.colours import tint_shares
+from nuthatch.tools.verifier import Verifier
+from nuthatch.tools.weights.store import Weights
 from nuthatch.training.world.scenes import make_scene
+from tests.fakes import FakeDetector
 
 LARGE, SMALL = (4000, 3000), (1000, 750)
 Picture = NDArray[np.uint8]

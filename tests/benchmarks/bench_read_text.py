@@ -15,11 +15,11 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nuthatch.tools.ingest import Pixels
-from nuthatch.tools.text_lines import TextLine
-from nuthatch.tools.text_reader import read
-from nuthatch.tools.verification.lettering import FOUND, OTHER, compare, folded
-from nuthatch.tools.verification.senses import Written
+from nuthatch.tools.media.ingest import Pixels
+from nuthatch.tools.ocr.readers import read
+from nuthatch.tools.ocr.text_lines import TextLine
+from nuthatch.tools.verification.evidence.ocr_match import FOUND, OTHER, compare, folded
+from nuthatch.tools.verification.evidence.perception import Written
 from nuthatch.training.evaluate.statistics import wilson
 
 WORDS = re.findall(

@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.store import MediaStore
 
 WIDTH, HEIGHT, ROUNDS = 4000, 3000, 9
 

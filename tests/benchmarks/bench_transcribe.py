@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
 
-from nuthatch.tools.transcriber import Transcriber, load
-from nuthatch.tools.weights import EMBEDDED
-from nuthatch.tools.whisper_miniature import STRIDE
+from nuthatch.tools.audio.transcriber import Transcriber, load
+from nuthatch.tools.audio.whisper_miniature import STRIDE
+from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.perceive.transcribe_quality import clips, word_errors, words_of
 
 PAUSE = 0.7

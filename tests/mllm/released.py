@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
@@ -10,11 +9,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import renamed
 from nuthatch.mllm.core import Core
 from nuthatch.mllm.presets import bubogpt, chatbridge
-
-GOLDEN = Path(__file__).parents[1] / "golden"
+from nuthatch.mllm.presets.names import renamed
+from tests.paths import GOLDEN
 
 
 def released_weights() -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 import pytest
 
 from nuthatch.mllm.chat import Encoded, encode, in_schema_order, parse_turn, prompt_ids
-from tests.mllm.speakers import SCHEMAS, tokenizer
+from tests.mllm.generation.speakers import SCHEMAS, tokenizer
 
 DETECT = next(schema for schema in SCHEMAS if schema["name"] == "detect")
 CUPS = {"name": "detect", "arguments": {"image": "image_1", "labels": ["cup"]}}

@@ -17,8 +17,8 @@ from nuthatch.mllm.presets import chatbridge, llava
 from nuthatch.mllm.processing import CoreProcessor, expand_placeholders, fit, segments
 from tests.mllm.released import released_config, released_core, released_tokenizer
 from tests.mllm.tiny_cores import random_core
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|2|>", "<|3|>", "<|4|>", "<|5|>", "<|6|>", "<|end|>")
 MEDIA = ("<|image|>", "<|audio|>")
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

@@ -4,22 +4,25 @@ from pathlib import Path
 
 import numpy as np
 
-from nuthatch.tools import captioner, painter, sound_tagger, taggers
+from nuthatch.tools.audio import sound_tagger
+from nuthatch.tools.audio.transcriber import Transcriber
+from nuthatch.tools.captioning import captioner
 from nuthatch.tools.catalogue import all_tools
-from nuthatch.tools.describe import Describe
-from nuthatch.tools.edit_image import EditImage
-from nuthatch.tools.generate_image import GenerateImage, Recipe
-from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.media import Detection, MediaStore
-from nuthatch.tools.segment_everything import SegmentEverything
+from nuthatch.tools.composite.describe import Describe
+from nuthatch.tools.image_generation import sdxl as painter
+from nuthatch.tools.image_generation.edit_image import EditImage
+from nuthatch.tools.image_generation.generate_image import GenerateImage, Recipe
+from nuthatch.tools.media.geometry import Box, Mask
+from nuthatch.tools.media.store import Detection, MediaStore
+from nuthatch.tools.segmentation.segment_everything import SegmentEverything
+from nuthatch.tools.tagging import taggers
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.transcriber import Transcriber
-from nuthatch.tools.weights import Weights
-from tests.tools.lens_models import save_blip, save_clip
-from tests.tools.little_painter import save_base
-from tests.tools.test_audioset_tagger import folder as save_audioset
-from tests.tools.test_grounding_dino import tiny_detector
-from tests.tools.whispers import tiny, tiny_miniature
+from nuthatch.tools.weights.store import Weights
+from tests.tools.audio.test_audioset_tagger import folder as save_audioset
+from tests.tools.audio.whispers import tiny, tiny_miniature
+from tests.tools.detection.test_grounding_dino import tiny_detector
+from tests.tools.image_generation.little_painter import save_base
+from tests.tools.tagging.lens_models import save_blip, save_clip
 from tests.training.evaluate.trials import tiny_trial
 
 RECIPE = Recipe(steps=2)

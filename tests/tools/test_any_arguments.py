@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nuthatch.mllm.chat import SPECIAL_TOKENS
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.execution.executor import Workbench
 from tests.tools.every_model import OTHERS, TOOLS, little_media, others, shipped
 
 CASES = [("shipped", name) for name in TOOLS.names] + [("others", name) for name in OTHERS]

@@ -27,8 +27,8 @@ from typing_extensions import TypedDict
 from nuthatch import Agent, ScriptedPlanner, Toolbox
 from nuthatch.agent.journal import load_run
 from nuthatch.mllm.chat import parse_turn, prompt_ids
-from nuthatch.mllm.decoding import Decoder, Row
-from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.generation.decoding import Decoder, Row
+from nuthatch.mllm.generation.grammar import turn_grammar
 from nuthatch.tools.arguments import parameters
 from nuthatch.tools.base import (
     Arguments,
@@ -40,14 +40,14 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
+from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.function_tool import FunctionTool, tool
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.media import Detection, MediaStore
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.media.store import Detection, MediaStore
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.weights import Weights
-from nuthatch.tools.workbench import Workbench
-from tests.mllm.speakers import random_llama, tokenizer
+from nuthatch.tools.weights.store import Weights
+from tests.mllm.generation.speakers import random_llama, tokenizer
 
 
 class Side(enum.Enum):

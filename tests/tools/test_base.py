@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, Tool, ToolCall
+from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import (
     FINAL,
     RETRYABLE,
@@ -13,10 +14,9 @@ from nuthatch.tools.faults import (
     ToolUnavailable,
     fault_of,
 )
-from nuthatch.tools.media import MediaStore
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.weights import Weights
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.weights.store import Weights
 
 
 class TextArgs(Arguments):

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nuthatch.tools.ask_region import AskRegion
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.caption import CaptionPicture
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.media import Detection, MediaStore
+from nuthatch.tools.captioning.ask_region import AskRegion
+from nuthatch.tools.captioning.caption import CaptionPicture
+from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.media.store import Detection, MediaStore
 from nuthatch.tools.toolset import ToolSet
-from nuthatch.tools.weights import Weights
-from nuthatch.tools.workbench import Workbench
+from nuthatch.tools.weights.store import Weights
 from tests.training.evaluate.trials import tiny_trial
 
 SIDES = (10.0, 10.0, 60.0, 40.0)

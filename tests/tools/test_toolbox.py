@@ -9,17 +9,17 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_masks
 
-from nuthatch.tools import export
-from nuthatch.tools.crop import CropPicture
-from nuthatch.tools.detect import Detect
-from nuthatch.tools.fakes import FakeDetector
+from nuthatch.tools.basic.crop import CropPicture
+from nuthatch.tools.detection.detect import Detect
 from nuthatch.tools.faults import RetryCall, ToolFault
-from nuthatch.tools.geometry import Box, Mask
-from nuthatch.tools.ingest import MediaError
-from nuthatch.tools.media import Detection
-from nuthatch.tools.overlay import PALETTE, overlay
+from nuthatch.tools.media.geometry import Box, Mask
+from nuthatch.tools.media.ingest import MediaError
+from nuthatch.tools.media.store import Detection
+from nuthatch.tools.output import export
+from nuthatch.tools.output.overlay import PALETTE, overlay
 from nuthatch.tools.toolbox import Toolbox, View
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
+from tests.fakes import FakeDetector
 
 PICTURE = np.full((60, 80, 3), 200, np.uint8)
 TRUTH = [("cup", (10, 10, 40, 50)), ("bell", (50, 20, 70, 40)), ("cup", (45, 5, 60, 18))]

@@ -4,10 +4,10 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool, ToolCall
-from nuthatch.tools.describe_attributes import DescribeAttributes
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.media import Detection, MediaStore
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.media.store import Detection, MediaStore
+from nuthatch.tools.tagging.describe_attributes import DescribeAttributes
 from nuthatch.tools.toolset import ToolSet
 
 
@@ -137,7 +137,7 @@ def test_a_tool_in_a_process_of_its_own_cannot_write_media():
 
 
 def test_a_set_of_detections_and_its_members_are_live_handles(media):
-    from nuthatch.tools.measure import Measure
+    from nuthatch.tools.basic.measure import Measure
 
     found = Detection(
         image="image_1", label="cup", score=0.9, score_kind="s", box=Box.of((1, 1, 2, 2))

@@ -5,7 +5,7 @@ from transformers import PreTrainedTokenizerFast
 
 from nuthatch.mllm.chat import SPECIAL_TOKENS, encode
 from nuthatch.training.tokenizer import spelt_alike, train_tokenizer
-from tests.mllm.speakers import tokenizer
+from tests.mllm.generation.speakers import tokenizer
 
 
 def pieces(text: str) -> list[str]:

@@ -7,16 +7,16 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nuthatch.tools.domain import outside
+from nuthatch.tools.domain.check import outside
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.notices import Notice
-from nuthatch.tools.verification.calibration import Calibration
-from nuthatch.tools.verification.claims import Reading, read_claims, split_name
-from nuthatch.tools.verification.edits import make_edits, replay
-from nuthatch.tools.verification.findings import Case, Findings, observe
+from nuthatch.tools.verification.editing.edits import make_edits, replay
+from nuthatch.tools.verification.evidence.calibration import Calibration
+from nuthatch.tools.verification.evidence.findings import Case, Findings, observe
+from nuthatch.tools.verification.evidence.perception import Picture, Senses, Sound
+from nuthatch.tools.verification.evidence.single_source import Sources
+from nuthatch.tools.verification.extraction.claims import Reading, read_claims, split_name
 from nuthatch.tools.verification.rules import POLICIES, Policy, judge
-from nuthatch.tools.verification.senses import Picture, Senses, Sound
-from nuthatch.tools.verification.single_source import Sources
 from nuthatch.tools.verification.types import Claim, Correction, Edit, Report, Verdict
 
 MAX_CHARACTERS = 20_000

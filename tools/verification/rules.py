@@ -37,12 +37,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nuthatch.tools.domain import OUTSIDE
-from nuthatch.tools.verification.calibration import ALONE
-from nuthatch.tools.verification.claims import split_name
-from nuthatch.tools.verification.evidence import allows, testify
-from nuthatch.tools.verification.findings import Findings, fuse
-from nuthatch.tools.verification.single_source import NO_SOURCES, Sources, sureness
+from nuthatch.tools.domain.check import OUTSIDE
+from nuthatch.tools.verification.evidence.calibration import ALONE
+from nuthatch.tools.verification.evidence.findings import Findings, fuse
+from nuthatch.tools.verification.evidence.judges import allows, testify
+from nuthatch.tools.verification.evidence.single_source import NO_SOURCES, Sources, sureness
+from nuthatch.tools.verification.extraction.claims import split_name
 from nuthatch.tools.verification.types import Claim, Evidence, Measured, Verdict, VerdictName
 from nuthatch.tools.vocabulary import TINTS
 

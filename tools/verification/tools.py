@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field
 from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
 from nuthatch.tools.exact_json import as_unicode
 from nuthatch.tools.notices import Notice
-from nuthatch.tools.verification.absent_judges import absent_judges
-from nuthatch.tools.verification.calibration import Calibration
 from nuthatch.tools.verification.correction import Item, correct_items, verify_items
+from nuthatch.tools.verification.evidence.calibration import Calibration
+from nuthatch.tools.verification.evidence.no_verifier import absent_judges
+from nuthatch.tools.verification.evidence.perception import ToolSenses
 from nuthatch.tools.verification.rules import POLICIES
-from nuthatch.tools.verification.senses import ToolSenses
 from nuthatch.tools.verification.types import Correction, Report, Verdict
 
 Text = Annotated[str, AfterValidator(as_unicode)]

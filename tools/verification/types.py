@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nuthatch.tools.geometry import Box
+from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.notices import Notice
 
 ClaimKind = Literal[

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from nuthatch.tools.caption import Caption
-from nuthatch.tools.caption_many import Captions, DrawnCaption
-from nuthatch.tools.describe import Description
-from nuthatch.tools.describe_attributes import ObjectAttribute
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.read_text import Line, Lines
-from nuthatch.tools.tag import Tag
-from nuthatch.tools.tag_sound import SoundEvents
-from nuthatch.tools.transcribe import SpokenSegment, Transcript
+from nuthatch.tools.audio.tag_sound import SoundEvents
+from nuthatch.tools.audio.transcribe import SpokenSegment, Transcript
+from nuthatch.tools.captioning.caption import Caption
+from nuthatch.tools.captioning.caption_many import Captions, DrawnCaption
+from nuthatch.tools.composite.describe import Description
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.ocr.read_text import Line, Lines
+from nuthatch.tools.tagging.describe_attributes import ObjectAttribute
+from nuthatch.tools.tagging.tag import Tag
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.data import faults, sight, texts
 from nuthatch.training.data.looking import pictures

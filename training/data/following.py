@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nuthatch.tools.tag import Tag, Tags
+from nuthatch.tools.tagging.tag import Tag, Tags
 from nuthatch.training.data import words
 from nuthatch.training.data.looking import counted, finds
 from nuthatch.training.data.regions import shown

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nuthatch.tools.detect import Found
-from nuthatch.tools.measure import CLEAR_MARGIN
-from nuthatch.tools.media import Detection
-from nuthatch.tools.verification.words import OPPOSITE
+from nuthatch.tools.basic.measure import CLEAR_MARGIN
+from nuthatch.tools.detection.detect import Found
+from nuthatch.tools.media.store import Detection
+from nuthatch.tools.verification.extraction.words import OPPOSITE
 from nuthatch.tools.vocabulary import TINTS, canonical
 from nuthatch.training.data import faults, sight
 from nuthatch.training.data.paraphrase import quote, reword

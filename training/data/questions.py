@@ -8,7 +8,7 @@ where they are clear, a right and a wrong guess by halves.
 from dataclasses import dataclass
 from typing import Any
 
-from nuthatch.tools.verification.words import OPPOSITE
+from nuthatch.tools.verification.extraction.words import OPPOSITE
 from nuthatch.tools.vocabulary import SOUNDS, TINTS
 from nuthatch.training.data import paraphrase, sight
 from nuthatch.training.data.layouts import Layout, draw_layout, negative

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nuthatch.tools.verification.words import OPPOSITE
+from nuthatch.tools.verification.extraction.words import OPPOSITE
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.data.layouts import Layout, Thing
 from nuthatch.training.data.sample import Sound

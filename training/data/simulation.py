@@ -11,28 +11,28 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from nuthatch.tools.audio.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
 from nuthatch.tools.base import Context, ToolCall, ToolResult
-from nuthatch.tools.calculate import Calculate
+from nuthatch.tools.basic.calculate import Calculate
+from nuthatch.tools.basic.crop import Crop, CropArgs
+from nuthatch.tools.basic.measure import Measure
 from nuthatch.tools.catalogue import all_tools
-from nuthatch.tools.crop import Crop, CropArgs
-from nuthatch.tools.describe_attributes import (
+from nuthatch.tools.composite.ground import GroundArgs, Grounded, PhraseLink
+from nuthatch.tools.composite.locate_sound_source import MIN_SCORE, SoundLink, SoundSources
+from nuthatch.tools.detection.detect import DetectArgs, Found
+from nuthatch.tools.faults import Fault, RetryCall, ToolFault
+from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.media.store import Detection, Media, MediaKind, MediaStore
+from nuthatch.tools.output.render import observation
+from nuthatch.tools.segmentation.segment import Masks, SegmentArgs
+from nuthatch.tools.tagging.describe_attributes import (
     Attributes,
     DescribeAttributesArgs,
     ScoredWord,
 )
-from nuthatch.tools.detect import DetectArgs, Found
-from nuthatch.tools.faults import Fault, RetryCall, ToolFault
-from nuthatch.tools.geometry import Box
-from nuthatch.tools.ground import GroundArgs, Grounded, PhraseLink
-from nuthatch.tools.locate_sound_source import MIN_SCORE, SoundLink, SoundSources
-from nuthatch.tools.measure import Measure
-from nuthatch.tools.media import Detection, Media, MediaKind, MediaStore
-from nuthatch.tools.render import observation
-from nuthatch.tools.segment import Masks, SegmentArgs
-from nuthatch.tools.tag import Tag, TagArgs, Tags
-from nuthatch.tools.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
+from nuthatch.tools.tagging.tag import Tag, TagArgs, Tags
 from nuthatch.tools.toolset import media_arguments
-from nuthatch.tools.verification.words import COLOURS
+from nuthatch.tools.verification.extraction.words import COLOURS
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS, canonical
 from nuthatch.training.data.layouts import Layout, Thing
 from nuthatch.training.data.sample import Draw, Sound

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nuthatch.tools.verification.extraction.words import OPPOSITE
 from nuthatch.tools.verification.types import (
     Claim,
     ClaimKind,
@@ -12,7 +13,6 @@ from nuthatch.tools.verification.types import (
     Verdict,
     VerdictName,
 )
-from nuthatch.tools.verification.words import OPPOSITE
 from nuthatch.tools.vocabulary import SOUNDS, TINTS, plural
 from nuthatch.training.data.layouts import Layout
 from nuthatch.training.data.sample import Draw

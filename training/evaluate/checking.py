@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from nuthatch.tools.detectors import Detector
+from nuthatch.tools.detection.detectors import Detector
 from nuthatch.tools.verification.correction import Item
 from nuthatch.tools.verification.types import Correction, Verdict
-from nuthatch.tools.verification.verifier import Verifier
+from nuthatch.tools.verifier import Verifier
 from nuthatch.training.evaluate.pope import (
     SETTINGS,
     Blind,

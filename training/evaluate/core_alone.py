@@ -12,8 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from nuthatch.mllm.speaking import Kind, Question, Speaker
-from nuthatch.tools.caption import REQUEST
+from nuthatch.mllm.generation.generator import Kind, Question, Speaker
+from nuthatch.tools.captioning.caption import REQUEST
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, SYNONYMS, TINTS, plural
 from nuthatch.training.data import questions
 from nuthatch.training.data.layouts import Layout

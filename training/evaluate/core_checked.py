@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from nuthatch.mllm.speaking import Speaker
+from nuthatch.mllm.generation.generator import Speaker
 from nuthatch.tools.verification.correction import Item
-from nuthatch.tools.verification.verifier import Verifier
+from nuthatch.tools.verifier import Verifier
 from nuthatch.tools.vocabulary import canonical
 from nuthatch.training.evaluate.checking import polls, text_row
 from nuthatch.training.evaluate.core_alone import CAPTION, NAME, Media, named, pictures, question

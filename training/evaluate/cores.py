@@ -10,13 +10,13 @@ import torch
 from safetensors import SafetensorError
 
 from nuthatch.agent.core_planner import CorePlanner
-from nuthatch.mllm import speaking
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
+from nuthatch.mllm.generation import generator as speaking
+from nuthatch.mllm.generation.generator import Speaker
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.mllm.speaking import Speaker
-from nuthatch.tools import weights as shipped
 from nuthatch.tools.faults import ToolUnavailable
+from nuthatch.tools.weights import store as shipped
 
 EMBEDDED = shipped.EMBEDDED / "core"
 RANDOM = "random"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nuthatch.tools.detectors import Box4, Found, iou
+from nuthatch.tools.detection.detectors import Box4, Found, iou
 from nuthatch.training.evaluate.statistics import Interval
 
 RECALLS = np.linspace(0, 1, 101)

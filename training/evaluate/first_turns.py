@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.planner import Call, Planner
-from nuthatch.mllm.decoding import ContextTooLong
-from nuthatch.tools.ingest import Pixels, Samples
-from nuthatch.tools.media import MediaStore
+from nuthatch.mllm.generation.decoding import ContextTooLong
+from nuthatch.tools.media.ingest import Pixels, Samples
+from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.toolset import ToolSet, media_kind
 from nuthatch.tools.vocabulary import singular
 from nuthatch.training.data import generated, mixture, words

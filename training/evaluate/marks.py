@@ -29,9 +29,8 @@ from nuthatch.agent.answer import Answer
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.rules import RulesPlanner
-from nuthatch.tools.verification.evidence import allows
-from nuthatch.tools.verification.rules import POLICIES, decide
-from nuthatch.tools.verification.single_source import (
+from nuthatch.tools.verification.evidence.judges import allows
+from nuthatch.tools.verification.evidence.single_source import (
     COUNTS,
     FILE,
     WEIGHTS_OF,
@@ -43,10 +42,11 @@ from nuthatch.tools.verification.single_source import (
     number_of,
     sureness,
 )
+from nuthatch.tools.verification.rules import POLICIES, decide
 from nuthatch.tools.verification.types import Claim
-from nuthatch.tools.verification.verifier import Verifier
+from nuthatch.tools.verifier import Verifier
 from nuthatch.tools.vocabulary import plural
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
 from nuthatch.training.evaluate import asking, cores, report, stated
 from nuthatch.training.evaluate.miniature import (
     ALONE_BELOW,

@@ -22,10 +22,10 @@ import nuthatch
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.rules import RulesPlanner
-from nuthatch.mllm.speaking import Speaker
-from nuthatch.tools.verification.verifier import Verifier
+from nuthatch.mllm.generation.generator import Speaker
+from nuthatch.tools.verifier import Verifier
 from nuthatch.tools.vocabulary import SOUNDS
-from nuthatch.tools.weights import LOADERS, Weights
+from nuthatch.tools.weights.store import LOADERS, Weights
 from nuthatch.training.evaluate import (
     asking,
     checking,

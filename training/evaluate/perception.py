@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from nuthatch.tools.detectors import Box4, Detector, Found
-from nuthatch.tools.segmenters import Segmenter
-from nuthatch.tools.sound_tagger import SoundTagger
-from nuthatch.tools.taggers import PLAIN, Tagger
+from nuthatch.tools.audio.sound_tagger import SoundTagger
+from nuthatch.tools.detection.detectors import Box4, Detector, Found
+from nuthatch.tools.segmentation.segmenters import Segmenter
+from nuthatch.tools.tagging.taggers import PLAIN, Tagger
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.evaluate.detection import Real, average_precision
 from nuthatch.training.evaluate.statistics import (

@@ -16,8 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 from torchvision.ops import box_convert  # type: ignore[import-untyped]
 
-from nuthatch.tools.framing import Framing
-from nuthatch.tools.heatmap_detector import (
+from nuthatch.tools.detection.heatmap_detector import (
     STRIDE,
     HeatmapDetector,
     HeatmapNetwork,
@@ -25,6 +24,7 @@ from nuthatch.tools.heatmap_detector import (
     phrase_ids,
     save,
 )
+from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES, SYNONYMS, plural
 from nuthatch.training.fit import Losses, Schedule, fit
 from nuthatch.training.perceive.appearance import vary_appearance

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nuthatch.tools.detectors import Calibration, Detector, Found, Trust, logit
+from nuthatch.tools.detection.detectors import Calibration, Detector, Found, Trust, logit
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.evaluate.detection import (
     Real,

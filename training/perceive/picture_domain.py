@@ -23,14 +23,14 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from nuthatch.tools.heatmap_detector import HeatmapDetector
-from nuthatch.tools.picture_domain import (
+from nuthatch.tools.detection.heatmap_detector import HeatmapDetector
+from nuthatch.tools.domain.pictures import (
     PictureDomain,
     cells_of,
     plain_share,
     without_margins,
 )
-from nuthatch.tools.weights_folder import DOMAIN_FILE
+from nuthatch.tools.weights.folder import DOMAIN_FILE
 from nuthatch.training.fit import Losses, Schedule, fit
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.picture_domain_quality import measure, write_section

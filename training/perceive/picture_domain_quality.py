@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nuthatch.tools.heatmap_detector import HeatmapDetector
+from nuthatch.tools.detection.heatmap_detector import HeatmapDetector
 from nuthatch.training.evaluate import outside
 from nuthatch.training.evaluate.statistics import Interval, proportion
 from nuthatch.training.world.atlas import AtlasMissing

@@ -20,7 +20,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nuthatch.tools.segmenters import Segmenter, build_sam, decode, load
+from nuthatch.tools.segmentation.segmenters import Segmenter, build_sam, decode, load
 from nuthatch.training.fit import Losses, Schedule, fit
 from nuthatch.training.perceive.segment_quality import (
     box_ious,

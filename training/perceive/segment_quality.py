@@ -10,7 +10,7 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nuthatch.tools.segmenters import Box4, Segmenter
+from nuthatch.tools.segmentation.segmenters import Box4, Segmenter
 from nuthatch.training.world.atlas import AtlasMissing
 from nuthatch.training.world.layout import Appearance
 from nuthatch.training.world.scenes import Scene, make_scene

@@ -18,9 +18,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
-from nuthatch.tools.fetching import sha256_of
-from nuthatch.tools.sound_domain import SoundDomain
-from nuthatch.tools.sound_tagger import SoundTagger, load
+from nuthatch.tools.audio.sound_tagger import SoundTagger, load
+from nuthatch.tools.domain.sounds import SoundDomain
+from nuthatch.tools.weights.fetching import sha256_of
 from nuthatch.training.perceive.domain_card import write_section
 from nuthatch.training.perceive.sound_domain_quality import measure
 from nuthatch.training.perceive.unlike import unlike_sound, unlike_talk
@@ -30,7 +30,7 @@ from nuthatch.training.world.synthesis import Samples
 KEPT = 0.98
 REPEATED = 4
 SECTION = f"""`domain.safetensors` tells the sounds of the miniature world from others, by the lower
-layers of this tagger (`nuthatch.tools.sound_domain`). Outside of it the tagger names no event, and
+layers of this tagger (`nuthatch.tools.domain.sounds`). Outside of it the tagger names no event, and
 no claim about the sound is judged. Learned from clips of the split "train" against speech of
 espeak-ng, resynthesised speech, music, tones, noise, textures and clips made unnatural, all
 synthesised (`nuthatch.training.perceive.unlike`); the threshold keeps {KEPT:.0%} of the clips of

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 from tqdm import tqdm
 
-from nuthatch.tools.sound_tagger import SoundTagger
-from nuthatch.tools.verification.calibration import Calibration
+from nuthatch.tools.audio.sound_tagger import SoundTagger
 from nuthatch.tools.verification.correction import Item, verify_items
-from nuthatch.tools.verification.senses import ModelSenses
+from nuthatch.tools.verification.evidence.calibration import Calibration
+from nuthatch.tools.verification.evidence.perception import ModelSenses
 from nuthatch.tools.vocabulary import SOUNDS
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
 from nuthatch.training.evaluate.everyday import EVERYDAY, FOREIGN
 from nuthatch.training.evaluate.other_synthesis import other_sound
 from nuthatch.training.evaluate.statistics import Interval, proportion

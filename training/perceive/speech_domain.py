@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from nuthatch.tools.domain import Domain
-from nuthatch.tools.fetching import sha256_of
-from nuthatch.tools.transcriber import Transcriber, load
-from nuthatch.tools.weights_folder import DOMAIN_FILE
+from nuthatch.tools.audio.transcriber import Transcriber, load
+from nuthatch.tools.domain.check import Domain
+from nuthatch.tools.weights.fetching import sha256_of
+from nuthatch.tools.weights.folder import DOMAIN_FILE
 from nuthatch.training.evaluate.everyday import EVERYDAY, FOREIGN
 from nuthatch.training.evaluate.statistics import Interval, proportion
 from nuthatch.training.perceive.domain_card import write_section
@@ -36,7 +36,7 @@ SPEAKERS = (
 )
 """Voices that neither the training of the transcriber nor its test set heard."""
 SECTION = """`domain.safetensors` tells speech of the miniature world from other speech, by the mean
-log-probability of the words that were written (`nuthatch.tools.transcriber.window_features`).
+log-probability of the words that were written (`nuthatch.tools.audio.transcriber.window_features`).
 Outside of it nothing is `reliable`, and `transcribe` leaves it out. Its centre and spread are those
 of 300 held-out sentences in the world's voices and 200 in nine voices that neither training nor
 test heard; the threshold lies halfway, in deviations, between what 99 % of these keep within and

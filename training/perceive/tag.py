@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from nuthatch.tools.taggers import CropNet, Tagger, load
+from nuthatch.tools.tagging.taggers import CropNet, Tagger, load
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
 from nuthatch.training.fit import Losses, Schedule, fit
 from nuthatch.training.perceive.tag_card import write_card

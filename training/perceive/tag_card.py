@@ -74,7 +74,7 @@ ever seen.
 `training/recipes/embedded/1_perceive_tag.yaml`.
 
 **Calibration.** `calibration.json`, measured on the split "calibrate"; its schema is
-`nuthatch.tools.taggers.Calibration`. "Settled" below means beyond its thresholds.
+`nuthatch.tools.tagging.taggers.Calibration`. "Settled" below means beyond its thresholds.
 
 **Quality**, split "test" ({pictures:,} pictures; layouts, and some pairs of category and tint,
 never trained on), with 95 % intervals. "variant": held-out glyphs of trained styles;

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nuthatch.tools.taggers import (
+from nuthatch.tools.tagging.taggers import (
     CROP_SIDE,
     LABELS,
     NOTHING,

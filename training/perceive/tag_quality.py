@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from nuthatch.tools.taggers import (
+from nuthatch.tools.tagging.taggers import (
     LABELS,
     NOTHING,
     PLAIN,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nuthatch.mllm.encoders.beats import BeatsConfig
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
-from nuthatch.tools.sound_tagger import SoundTagger, SoundTaggerConfig, load
+from nuthatch.tools.audio.sound_tagger import SoundTagger, SoundTaggerConfig, load
 from nuthatch.training.fit import Losses, Schedule, fit
 from nuthatch.training.perceive.tag_sound_quality import (
     NAMES,

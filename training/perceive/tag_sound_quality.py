@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nuthatch.tools.sound_tagger import EventCalibration, Judgement, SoundTagger
+from nuthatch.tools.audio.sound_tagger import EventCalibration, Judgement, SoundTagger
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.evaluate.statistics import Interval, proportion, wilson
 from nuthatch.training.world.sounds import Clip, make_sound

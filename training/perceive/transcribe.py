@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from nuthatch.tools.transcriber import load
-from nuthatch.tools.whisper_miniature import ENGLISH_VOCABULARY, STRIDE, MiniatureWhisper
-from nuthatch.tools.whisper_weights import save
+from nuthatch.tools.audio.transcriber import load
+from nuthatch.tools.audio.whisper_miniature import ENGLISH_VOCABULARY, STRIDE, MiniatureWhisper
+from nuthatch.tools.audio.whisper_weights import save
 from nuthatch.training.fit import Losses, Schedule, fit
 from nuthatch.training.perceive.spoken import words
 from nuthatch.training.perceive.transcribe_card import write_card

@@ -54,7 +54,7 @@ _CARD = """# transcribe: the miniature's ear for words
 A Whisper (arXiv:2212.04356) of width {width}, {encoder_layers} + {decoder_layers} layers and
 windows of up to {seconds} s ({megabytes} MB in bfloat16), trained from scratch. It knows the
 {words} words that a user of the miniature world says, in English, as tokens of GPT-2; its classes
-are openai-whisper's, with the few changes that `nuthatch.tools.whisper_miniature` describes.
+are openai-whisper's, with the few changes that `nuthatch.tools.audio.whisper_miniature` describes.
 
 **Data.** {sentences:,} questions, requests and captions of `nuthatch.training.perceive.spoken`,
 spoken by espeak-ng in {voices} voices at {slowest} to {fastest} words a minute; every time with
@@ -79,6 +79,6 @@ said otherwise is bent towards them
 ("the cat is under the table", of which it knows all but the last word, became "the the bottle").
 Words that sound alike in an unknown accent are confused. Of 60 sounds without speech (noise, tones,
 events of the world) 8 were written down as words. It writes lower case; capitals where sentences
-begin are put there by `nuthatch.tools.transcriber`. It cannot translate, and tells one time for all
-that is said without a pause of half a second.
+begin are put there by `nuthatch.tools.audio.transcriber`. It cannot translate, and tells one time
+for all that is said without a pause of half a second.
 """

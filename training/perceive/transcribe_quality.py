@@ -7,7 +7,7 @@ import numpy as np
 from whisper.decoding import DecodingOptions
 from whisper.model import Whisper
 
-from nuthatch.tools.transcriber import spectra
+from nuthatch.tools.audio.transcriber import spectra
 from nuthatch.training.evaluate.statistics import Interval, mean, proportion
 from nuthatch.training.perceive.spoken import sentence
 from nuthatch.training.world.speech import make_speech

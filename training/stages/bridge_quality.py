@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nuthatch.mllm.bridges.qformer import Sense
-from nuthatch.tools.framing import Framing
+from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.perceive.tag_sound_quality import pairs_right, truth
 from nuthatch.training.stages.bridge_loss import logits, presence

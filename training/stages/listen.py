@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.tools.sound_tagger import SoundTagger, SoundTaggerConfig
-from nuthatch.tools.weights import EMBEDDED
+from nuthatch.tools.audio.sound_tagger import SoundTagger, SoundTaggerConfig
+from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Losses, Schedule
 from nuthatch.training.perceive.tag_sound import activity, entropy

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from nuthatch.mllm.chat import parse_turn, prompt_ids
-from nuthatch.mllm.decoding import Decoder, Medium, Row
-from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.generation.decoding import Decoder, Medium, Row
+from nuthatch.mllm.generation.grammar import turn_grammar
 from nuthatch.tools.vocabulary import singular
 from nuthatch.training.collate import IGNORED, Packer, share
 from nuthatch.training.data import mixture, questions

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.tools.framing import Framing
-from nuthatch.tools.heatmap_detector import HeatmapDetector, Shape, phrase_ids
+from nuthatch.tools.detection.heatmap_detector import HeatmapDetector, Shape, phrase_ids
+from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.config import check_known
 from nuthatch.training.fit import Schedule

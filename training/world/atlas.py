@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from nuthatch.tools.files import cache_folder
+from nuthatch.tools.media.files import cache_folder
 from nuthatch.tools.vocabulary import TINTS
 
 Style = Literal["noto", "twemoji", "openmoji"]

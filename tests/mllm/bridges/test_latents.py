@@ -1,13 +1,12 @@
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from nuthatch.mllm.bridges.latents import LatentProjection, LatentsConfig
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 TINY = LatentsConfig(
     encoder_hidden_size=24, hidden_size=32, num_attention_heads=4, num_query_tokens=5

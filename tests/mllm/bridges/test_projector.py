@@ -1,13 +1,12 @@
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from nuthatch.mllm.bridges.projector import Projector, ProjectorConfig
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 
 

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -7,10 +5,10 @@ from transformers import Blip2QFormerConfig
 
 from nuthatch.mllm.bridges.qformer import QFormer
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import renamed
 from nuthatch.mllm.presets import chatbridge
+from nuthatch.mllm.presets.names import renamed
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 
 

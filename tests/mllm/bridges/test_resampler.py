@@ -1,6 +1,5 @@
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +7,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from nuthatch.mllm.bridges.resampler import Resampler, ResamplerConfig, sine_cosine_table
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 TINY = ResamplerConfig(
     encoder_hidden_size=24,

@@ -1,6 +1,5 @@
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ from nuthatch.mllm.codecs.boxes import (
     Size,
     Thousandths,
 )
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-12  # float64 against float64
 UNIT = (1, 1)  # in a picture of one pixel, pixels are fractions
 

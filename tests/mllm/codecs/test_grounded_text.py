@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from nuthatch.mllm.codecs.boxes import (
     Thousandths,
 )
 from nuthatch.mllm.codecs.grounded_text import GroundedText, PhraseTags
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-12
 CELLS = PhraseTags(CellTokens())
 REFS = PhraseTags(Thousandths(), "<ref>", "</ref>", blank_inside=False)

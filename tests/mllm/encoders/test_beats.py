@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +10,8 @@ from nuthatch.mllm.encoders.beats import (
     relative_position_bucket,
     token_padding_mask,
 )
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 
 

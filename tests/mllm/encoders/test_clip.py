@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPModel, CLIPVisionModel
 
-from nuthatch.mllm.convert.names import Part, plan, renamed
-from nuthatch.mllm.convert.parts import CLIP_BESIDE, clip
 from nuthatch.mllm.encoders.clip import Clip, ClipConfig
+from nuthatch.mllm.presets.names import Part, plan, renamed
+from nuthatch.mllm.presets.parts import CLIP_BESIDE, clip
 
 TOLERANCE = 1e-6
 TINY = {

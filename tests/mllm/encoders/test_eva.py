@@ -1,15 +1,13 @@
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import PLAIN, Part, renamed
-from nuthatch.mllm.convert.parts import EVA
 from nuthatch.mllm.encoders.eva import Eva, EvaConfig
+from nuthatch.mllm.presets.names import PLAIN, Part, renamed
+from nuthatch.mllm.presets.parts import EVA
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 PARTS = (Part(EVA, "visual_encoder.", ""), Part(PLAIN, "ln_vision.", "post_layernorm."))
 

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,8 +9,8 @@ from nuthatch.mllm.encoders.fbank import (
     kaldi_filter_bank,
     number_of_frames,
 )
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 2e-3  # float32 against float32, natural-log units over a span of 40
 
 

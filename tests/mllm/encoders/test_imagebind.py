@@ -1,23 +1,22 @@
 import json
 import math
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from nuthatch.mllm.convert.names import Part, renamed
-from nuthatch.mllm.convert.parts import IMAGEBIND
 from nuthatch.mllm.encoders.fbank import kaldi_filter_bank
 from nuthatch.mllm.encoders.imagebind import (
     ImageBind,
     ImageBindConfig,
     imagebind_clips,
 )
+from nuthatch.mllm.presets.names import Part, renamed
+from nuthatch.mllm.presets.parts import IMAGEBIND
+from tests.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-5
 FBANK_TOLERANCE = 2e-3 / 9.138
 SECOND = 16_000

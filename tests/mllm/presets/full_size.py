@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.mllm.convert.names import Dropped, Part, plan
 from nuthatch.mllm.core import Core
+from nuthatch.mllm.presets.names import Dropped, Part, plan
 
 Shape = tuple[int, ...]
 

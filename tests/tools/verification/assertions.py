@@ -9,19 +9,18 @@ is. `never` are subjects, or tints with subjects, that nobody may read in it.
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-from nuthatch.tools.fakes import FakeDetector, FakeTagger
-from nuthatch.tools.ingest import read_image
-from nuthatch.tools.verification.calibration import Calibration
+from nuthatch.tools.media.ingest import read_image
 from nuthatch.tools.verification.correction import Item, correct_items
-from nuthatch.tools.verification.senses import ModelSenses
+from nuthatch.tools.verification.evidence.calibration import Calibration
+from nuthatch.tools.verification.evidence.perception import ModelSenses
 from nuthatch.tools.verification.types import Correction
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
+from tests.fakes import FakeDetector, FakeTagger
+from tests.paths import ROOT
 from tests.tools.verification.worlds import detector_calibration, tagger_calibration
 
-ROOT = Path(__file__).parents[3]
 PICTURES = ("kitchen", "street")
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from nuthatch.tools.verification.claims import extract_claims
+from nuthatch.tools.verification.extraction.claims import extract_claims
 from tests.tools.verification.assertions import (
     SENTENCES,
     corrections,

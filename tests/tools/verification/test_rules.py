@@ -2,7 +2,7 @@
 
 import pytest
 
-from nuthatch.tools.verification.findings import fuse
+from nuthatch.tools.verification.evidence.findings import fuse
 from nuthatch.tools.verification.rules import POLICIES, decide
 from nuthatch.tools.verification.types import Claim, Evidence
 from tests.tools.verification.worlds import TRUTH, verdicts, weights

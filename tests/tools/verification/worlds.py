@@ -4,19 +4,19 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from nuthatch.tools.detectors import Calibration as DetectorCalibration
-from nuthatch.tools.detectors import Trust
-from nuthatch.tools.fakes import FakeDetector, FakeSoundTagger, FakeTagger, paint
-from nuthatch.tools.sound_tagger import EventCalibration, Judgement
-from nuthatch.tools.taggers import Calibration as TaggerCalibration
-from nuthatch.tools.taggers import Presence, Rate, Reliability
-from nuthatch.tools.verification.calibration import Calibration
+from nuthatch.tools.audio.sound_tagger import EventCalibration, Judgement
+from nuthatch.tools.detection.detectors import Calibration as DetectorCalibration
+from nuthatch.tools.detection.detectors import Trust
+from nuthatch.tools.tagging.taggers import Calibration as TaggerCalibration
+from nuthatch.tools.tagging.taggers import Presence, Rate, Reliability
 from nuthatch.tools.verification.correction import Item, correct_items, verify_items
+from nuthatch.tools.verification.evidence.calibration import Calibration
+from nuthatch.tools.verification.evidence.perception import ModelSenses
 from nuthatch.tools.verification.rules import POLICIES
-from nuthatch.tools.verification.senses import ModelSenses
 from nuthatch.tools.verification.types import Correction, Verdict
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS
-from nuthatch.tools.weights import Weights
+from nuthatch.tools.weights.store import Weights
+from tests.fakes import FakeDetector, FakeSoundTagger, FakeTagger, paint
 
 Box4 = tuple[float, float, float, float]
 TRUTH: list[tuple[str, str | None, Box4]] = [

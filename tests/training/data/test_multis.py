@@ -1,7 +1,6 @@
 """MULTIS records as talks; the golden conversations are those of the reference."""
 
 import json
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -9,10 +8,9 @@ import pytest
 from nuthatch.mllm.layout import Medium
 from nuthatch.mllm.presets.chatbridge import CHAT
 from nuthatch.training.data.multis import messages
+from tests.paths import GOLDEN
 
-GOLDEN = json.loads(
-    (Path(__file__).parents[2] / "golden" / "multis_conversations.json").read_text()
-)
+GOLDEN = json.loads((GOLDEN / "multis_conversations.json").read_text())
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=[case["task"] for case in GOLDEN])

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from nuthatch.mllm.chat import encode, prompt_ids
-from nuthatch.mllm.decoding import Decoder, Medium, Row
-from nuthatch.mllm.grammar import turn_grammar
+from nuthatch.mllm.generation.decoding import Decoder, Medium, Row
+from nuthatch.mllm.generation.grammar import turn_grammar
 from nuthatch.training.data.mixture import samples
-from tests.mllm.speakers import Teacher, tokenizer
+from tests.mllm.generation.speakers import Teacher, tokenizer
 
 NUMBER = 60
 HANDLE = re.compile(r"\b(image|audio|mask|detection)_\d+(?:\.\d+)?")

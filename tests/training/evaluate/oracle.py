@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nuthatch.tools.detectors import Found
-from nuthatch.tools.segmenters import Masks
-from nuthatch.tools.taggers import LABELS, TINT_LABELS, CropTags
+from nuthatch.tools.detection.detectors import Found
+from nuthatch.tools.segmentation.segmenters import Masks
+from nuthatch.tools.tagging.taggers import LABELS, TINT_LABELS, CropTags
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
 from nuthatch.training.world.scenes import Scene
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nuthatch.tools.detectors import Found
+from nuthatch.tools.detection.detectors import Found
 from nuthatch.tools.verification.types import Claim, Correction, Edit, Verdict
 from nuthatch.training.evaluate import checking
 from nuthatch.training.evaluate.pope import SETTINGS, Blind, Company

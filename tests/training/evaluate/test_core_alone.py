@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nuthatch.mllm.speaking import Speaker
+from nuthatch.mllm.generation.generator import Speaker
 from nuthatch.training.evaluate import core_alone
 from nuthatch.training.evaluate.core_alone import Asked, Media, about, named, read
 from nuthatch.training.evaluate.pope import SETTINGS, Company

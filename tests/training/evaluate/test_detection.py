@@ -2,7 +2,7 @@
 
 import pytest
 
-from nuthatch.tools.detectors import Found
+from nuthatch.tools.detection.detectors import Found
 from nuthatch.training.evaluate.detection import (
     Real,
     average_precision,

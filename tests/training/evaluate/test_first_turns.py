@@ -5,7 +5,7 @@ import pytest
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.planner import Call, ScriptedPlanner
-from nuthatch.mllm.decoding import ContextTooLong
+from nuthatch.mllm.generation.decoding import ContextTooLong
 from nuthatch.training.data import words
 from nuthatch.training.data.tool_schemas import schemas
 from nuthatch.training.evaluate.first_turns import (

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from nuthatch.tools.verification.single_source import COUNTS
+from nuthatch.tools.verification.evidence.single_source import COUNTS
 from nuthatch.tools.verification.types import Claim
-from nuthatch.tools.verification.verifier import Verifier
+from nuthatch.tools.verifier import Verifier
 from nuthatch.training.evaluate import marks
 from nuthatch.training.evaluate.writer import Truth
 from nuthatch.training.world.scenes import make_scene

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nuthatch.tools.weights import LOADERS, Weights
+from nuthatch.tools.weights.store import LOADERS, Weights
 from nuthatch.training.evaluate import cores, miniature
 from nuthatch.training.world import atlas
 from nuthatch.training.world.scenes import make_scene

@@ -1,6 +1,5 @@
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from nuthatch.training.evaluate.requests import (
     read_requests,
     same_tools,
 )
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 REQUESTS = ROOT / "tests" / "data" / "requests.jsonl"
 CUP = Call("detect", {"image": "image_1", "labels": ["cup"]})
 

@@ -7,9 +7,9 @@ import torch
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.core import Core
+from nuthatch.mllm.generation.generator import Speaker
 from nuthatch.mllm.processing import CoreProcessor
-from nuthatch.mllm.speaking import Speaker
-from tests.mllm.speakers import tokenizer
+from tests.mllm.generation.speakers import tokenizer
 
 
 @cache

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nuthatch.tools.framing import Framing
-from nuthatch.tools.heatmap_detector import HeatmapNetwork, Shape
+from nuthatch.tools.detection.heatmap_detector import HeatmapNetwork, Shape
+from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES, canonical
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.detect import (

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuthatch.tools.detectors import Calibration, Found, Trust
+from nuthatch.tools.detection.detectors import Calibration, Found, Trust
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.perceive.detect_quality import (
     FLOOR,

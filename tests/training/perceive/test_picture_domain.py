@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuthatch.tools.heatmap_detector import HeatmapDetector
-from nuthatch.tools.picture_domain import PictureDomain
-from nuthatch.tools.weights import EMBEDDED
-from nuthatch.tools.weights_folder import DOMAIN_FILE
+from nuthatch.tools.detection.heatmap_detector import HeatmapDetector
+from nuthatch.tools.domain.pictures import PictureDomain
+from nuthatch.tools.weights.folder import DOMAIN_FILE
+from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.evaluate.statistics import proportion
 from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive import picture_domain

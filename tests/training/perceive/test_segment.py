@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nuthatch.tools.segmenters import Segmenter, load
+from nuthatch.tools.segmentation.segmenters import Segmenter, load
 from nuthatch.training.perceive.segment import (
     Config,
     DenselyAsked,

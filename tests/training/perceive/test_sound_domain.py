@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from nuthatch.tools.sound_domain import SoundDomain
+from nuthatch.tools.domain.sounds import SoundDomain
 from nuthatch.training.perceive.sound_domain import Config, fit
 from nuthatch.training.perceive.unlike import unlike_sentence, unlike_sound
 

@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from nuthatch.tools.fetching import sha256_of
-from nuthatch.tools.transcriber import load
-from nuthatch.tools.weights import EMBEDDED
+from nuthatch.tools.audio.transcriber import load
+from nuthatch.tools.weights.fetching import sha256_of
+from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.perceive.speech_domain import between
 from nuthatch.training.perceive.spoken import sentence
 from nuthatch.training.world.speech import make_speech, speak
@@ -63,7 +63,7 @@ def test_other_speech_is_not_reliable(shipped):
 
 @needs_espeak
 def test_the_tool_leaves_other_speech_out_and_says_why():
-    from nuthatch.tools.domain import OUTSIDE
+    from nuthatch.tools.domain.check import OUTSIDE
     from nuthatch.tools.toolbox import Toolbox
 
     sound = speak("Interest rates are expected to rise in September.", "en-gb")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nuthatch.tools.taggers import LABELS, NOTHING, TINT_LABELS, CropNet, Tagger, load
+from nuthatch.tools.tagging.taggers import LABELS, NOTHING, TINT_LABELS, CropNet, Tagger, load
 from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.tag import Config, _loss, export
 from nuthatch.training.perceive.tag_crops import (

@@ -4,15 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuthatch.tools.sound_tagger import EventCalibration, Judgement, SoundTagger, load
+from nuthatch.tools.audio.sound_tagger import EventCalibration, Judgement, SoundTagger, load
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.config import load_config
 from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.tag_sound import Config, activity, train
 from nuthatch.training.perceive.tag_sound_quality import NAMES, calibrate, pairs_right
 from nuthatch.training.world.sounds import make_sound
+from tests.paths import ROOT
 
-RECIPE = Path(__file__).parents[3] / "training/recipes/embedded/1_perceive_tag_sound.yaml"
+RECIPE = ROOT / "training/recipes/embedded/1_perceive_tag_sound.yaml"
 EVENTS = len(SOUNDS)
 
 

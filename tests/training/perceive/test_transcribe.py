@@ -9,7 +9,7 @@ import pytest
 import torch
 from whisper.tokenizer import get_tokenizer
 
-from nuthatch.tools.transcriber import load
+from nuthatch.tools.audio.transcriber import load
 from nuthatch.training.config import load_config
 from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.spoken import sentence, words
@@ -36,8 +36,9 @@ from nuthatch.training.perceive.transcribe_corpus import (
 )
 from nuthatch.training.perceive.transcribe_quality import word_errors, words_of
 from nuthatch.training.world.speech import VOICES
+from tests.paths import ROOT
 
-RECIPE = Path(__file__).parents[3] / "training/recipes/embedded/1_perceive_transcribe.yaml"
+RECIPE = ROOT / "training/recipes/embedded/1_perceive_transcribe.yaml"
 needs_speech = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is missing")
 
 

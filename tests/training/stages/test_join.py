@@ -42,8 +42,8 @@ from nuthatch.training.stages.reader import Reader
 from nuthatch.training.stages.simulated import QuerySimulator
 from nuthatch.training.tokenizer import train_tokenizer
 from nuthatch.training.world.scenes import make_scene
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 TINY = {
     "vision_config": {
         "image_size": 64,

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from nuthatch.mllm.encoders.beats import Beats
-from nuthatch.tools.sound_tagger import SoundTaggerConfig
-from nuthatch.tools.weights import EMBEDDED
+from nuthatch.tools.audio.sound_tagger import SoundTaggerConfig
+from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.tag_sound_quality import NAMES

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nuthatch.training.config import ConfigError
 from nuthatch.training.fit import Schedule
 from nuthatch.training.stages.trainer import Batch, last_checkpoint, run
+from tests.paths import ROOT
 
 
 class Line(nn.Module):
@@ -173,7 +174,7 @@ learn(Path(sys.argv[1]))
 
 
 def test_a_run_killed_while_it_saves_goes_on_to_the_same_weights(tmp_path):
-    root = Path(__file__).parents[3]
+    root = ROOT
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path / "killed")],
         cwd=root,

@@ -1,12 +1,11 @@
 import json
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize("name", ["kitchen", "street"])

@@ -1,0 +1,1 @@
+"""Generation: decoding within a grammar, cached conversations and closed sets of answers."""

@@ -1,0 +1,1 @@
+"""Audio: tagging sound events and transcribing speech."""

@@ -1,0 +1,1 @@
+"""Captioning and questions about regions (BLIP, or the core itself)."""

@@ -1,0 +1,1 @@
+"""Tools that combine the results of other tools."""

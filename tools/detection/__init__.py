@@ -1,0 +1,1 @@
+"""Open-vocabulary object detection (GroundingDINO, and the heatmap detector)."""

@@ -1,0 +1,1 @@
+"""Execution of tool calls: isolation, time limits, batches and cached results."""

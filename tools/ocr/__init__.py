@@ -1,0 +1,1 @@
+"""Optical character recognition: reading text in pictures (RapidOCR, Tesseract)."""

@@ -1,0 +1,1 @@
+"""Output: results as text, pictures and files of other packages."""

@@ -1,0 +1,1 @@
+"""Tagging: labels and attributes of pictures (CLIP, LENS)."""

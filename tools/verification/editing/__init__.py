@@ -1,0 +1,1 @@
+"""Editing: corrections of the words of refuted claims."""

@@ -1,0 +1,1 @@
+"""Evidence: what independent judges say about a claim."""
