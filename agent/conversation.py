@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nuthatch.agent.home import JournalError
 from nuthatch.agent.record import Record, detections_by_set, read_run
+from nuthatch.messages import as_unicode
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.exact_json import as_unicode
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.render import observation

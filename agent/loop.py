@@ -31,10 +31,10 @@ from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
-from nuthatch.extras import needed_for
 from nuthatch.messages import shown
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
+from nuthatch.tools.faults import needed_for
 from nuthatch.tools.media.blobs import Blobs
 from nuthatch.tools.media.files import adding
 from nuthatch.tools.media.ingest import AudioSource, ImageSource

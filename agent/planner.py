@@ -5,7 +5,8 @@ from typing import Any, NamedTuple, Protocol
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
-from nuthatch.tools.exact_json import as_unicode, cleaned
+from nuthatch.messages import as_unicode
+from nuthatch.tools.exact_json import cleaned
 
 
 class Call(NamedTuple):

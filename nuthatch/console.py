@@ -14,9 +14,10 @@ from nuthatch.agent.answer import Answer, ClaimChecked, Event, ToolFinished, Too
 from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
 from nuthatch.agent.loop import Agent, PlannerFailed
+from nuthatch.messages import as_unicode
 from nuthatch.tools.base import ToolResult
 from nuthatch.tools.domain.check import OUTSIDE
-from nuthatch.tools.exact_json import as_unicode, plain
+from nuthatch.tools.exact_json import plain
 from nuthatch.tools.media.ingest import MediaError, read_audio, read_image
 from nuthatch.tools.media.video import FRAMES, read_video
 from nuthatch.tools.notices import Notice, texts

@@ -1,13 +1,9 @@
-"""Which extra of the package brings a module that is missing.
+"""Which extra of the package installs a module that is missing.
 
 Only the lack of such a module is told so; an import error inside the package shows itself.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
-
-from nuthatch.tools.faults import ToolUnavailable
 
 EXTRA_OF = {
     **dict.fromkeys(("av", "filelock", "huggingface_hub", "jinja2", "llguidance"), "vision"),
@@ -46,19 +42,3 @@ def installed(*modules: str) -> bool:
         return all(find_spec(module) is not None for module in modules)
     except ValueError:  # in sys.modules without a spec, or as None
         return False
-
-
-@contextmanager
-def needed_for(what: str, extra: str | None = None) -> Iterator[None]:
-    """Imports of modules that come with an extra.
-
-    Raises:
-        ToolUnavailable: one is missing; it says what to install.
-    """
-    try:
-        yield
-    except ImportError as error:
-        message = advice(what, error, extra)
-        if message is None:
-            raise
-        raise ToolUnavailable(message, "dependency_missing") from error

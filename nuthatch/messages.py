@@ -1,4 +1,4 @@
-"""How messages show what was given: in one line, and never long."""
+"""Text for messages: what was given on one short line, and nothing that no encoding has."""
 
 MOST = 80  # characters
 
@@ -12,3 +12,8 @@ def shown(given: object, most: int = MOST) -> str:
     if not text.isprintable():
         text = repr(text)[1:-1]
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def as_unicode(text: str) -> str:
+    """The text with a question mark for each lone surrogate: no encoding has those."""
+    return text.encode("utf-8", "replace").decode()

@@ -21,6 +21,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import BaseModel, RootModel
 
+from nuthatch.messages import as_unicode
+
 LONGEST = 16 * 2**20
 """Characters of JSON that one result may take."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -302,11 +304,6 @@ def plain(value: Any) -> Any:
     return {
         plain(name if isinstance(name, str) else str(name)): plain(parts[name]) for name in parts
     }
-
-
-def as_unicode(text: str) -> str:
-    """The text with a question mark for each lone surrogate: no encoding has those."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def cleaned(value: Any) -> Any:

@@ -12,10 +12,13 @@ may go on without the tool, the traceback is recorded, the siblings of the call 
 nothing is a result, not a failure.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from nuthatch.tools.exact_json import as_unicode
+from nuthatch.extras import advice
+from nuthatch.messages import as_unicode
 
 ErrorCode = Literal[
     "invalid_arguments",
@@ -128,3 +131,19 @@ def raised(fault: Fault) -> ToolFault:
     if fault.detail:
         error.add_note(fault.detail)
     return error
+
+
+@contextmanager
+def needed_for(what: str, extra: str | None = None) -> Iterator[None]:
+    """Imports of modules that come with an extra.
+
+    Raises:
+        ToolUnavailable: one is missing; it says what to install.
+    """
+    try:
+        yield
+    except ImportError as error:
+        message = advice(what, error, extra)
+        if message is None:
+            raise
+        raise ToolUnavailable(message, "dependency_missing") from error

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-Image = NDArray[np.uint8]
+from nuthatch.tools.media.types import Pixels
+
 Box4 = tuple[float, float, float, float]
 
 DUPLICATE_IOU = 0.4
@@ -50,7 +51,7 @@ class Detector(Protocol):
         ...
 
     def find(
-        self, images: Sequence[Image], labels: Sequence[Sequence[str]], *, threshold: float
+        self, images: Sequence[Pixels], labels: Sequence[Sequence[str]], *, threshold: float
     ) -> list[list[Found]]:
         """Objects of every picture, best first, scores at least `threshold`, duplicates removed.
 
@@ -186,7 +187,7 @@ def logit(probability: float) -> float:
 
 
 def check(
-    images: Sequence[Image], labels: Sequence[Sequence[str]], threshold: float
+    images: Sequence[Pixels], labels: Sequence[Sequence[str]], threshold: float
 ) -> list[tuple[str, ...]]:
     """The labels of every picture, checked, repeats dropped; see `Detector.find` for the errors."""
     if len(images) != len(labels):
@@ -250,7 +251,7 @@ def chunk(lengths: Sequence[int], tokens: int, most: int) -> list[range]:
 
 def find_in_tiles(
     detector: Detector,
-    images: Sequence[Image],
+    images: Sequence[Pixels],
     labels: Sequence[Sequence[str]],
     tiles: Sequence[int],
     *,
@@ -315,7 +316,7 @@ def tiles_of(width: int, height: int, number: int) -> list[tuple[int, int, int, 
 
 
 def _whole_ones(
-    found: Sequence[Found], tile: tuple[int, int, int, int], image: Image
+    found: Sequence[Found], tile: tuple[int, int, int, int], image: Pixels
 ) -> list[Found]:
     """What a tile does not cut through, in coordinates of the picture."""
     x1, y1, x2, y2 = tile

@@ -26,13 +26,13 @@ from nuthatch.tools.detection.detectors import (
     DUPLICATE_IOU,
     Calibration,
     Found,
-    Image,
     above,
     check,
     chunk,
     keep_distinct,
 )
 from nuthatch.tools.media.framing import Framing
+from nuthatch.tools.media.types import Pixels
 
 CLS, SEP, STOP = "[CLS]", "[SEP]", "."
 LABELS_AT_ONCE = 24
@@ -160,7 +160,7 @@ class GroundingDino:
 
     @torch.inference_mode()
     def find(
-        self, images: Sequence[Image], labels: Sequence[Sequence[str]], *, threshold: float
+        self, images: Sequence[Pixels], labels: Sequence[Sequence[str]], *, threshold: float
     ) -> list[list[Found]]:
         """See `Detector.find`."""
         wanted = check(images, labels, threshold)
@@ -178,7 +178,7 @@ class GroundingDino:
         return [keep_distinct(each, self.duplicate_iou) for each in found]
 
     def _score(
-        self, images: Sequence[Image], labels: Sequence[Sequence[str]]
+        self, images: Sequence[Pixels], labels: Sequence[Sequence[str]]
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Of every picture the boxes (Q, 4) in its pixels, and the scores (Q, labels)."""
         device = next(self._network.parameters()).device

@@ -26,7 +26,6 @@ from nuthatch.tools.detection.detectors import (
     DUPLICATE_IOU,
     Calibration,
     Found,
-    Image,
     above,
     check,
     keep_distinct,
@@ -34,6 +33,7 @@ from nuthatch.tools.detection.detectors import (
 from nuthatch.tools.domain.pictures import PictureDomain
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.framing import Framing
+from nuthatch.tools.media.types import Pixels
 from nuthatch.tools.media.views import View, views
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.tools.weights.folder import DOMAIN_FILE
@@ -257,7 +257,7 @@ class HeatmapDetector:
         """How a picture becomes the backbone's input."""
         return self._framing
 
-    def knows(self, images: Sequence[Image]) -> list[bool]:
+    def knows(self, images: Sequence[Pixels]) -> list[bool]:
         """Whether each picture (H, W, 3) uint8 RGB is of the kind that the network was trained
         on; all are where that was never measured."""
         domain = self.domain
@@ -268,7 +268,7 @@ class HeatmapDetector:
 
     @torch.inference_mode()
     def find(
-        self, images: Sequence[Image], labels: Sequence[Sequence[str]], *, threshold: float
+        self, images: Sequence[Pixels], labels: Sequence[Sequence[str]], *, threshold: float
     ) -> list[list[Found]]:
         """See `Detector.find`; wide, tall and stretched pictures, and those with plain margins, are
         also looked at more closely, see `views`."""
@@ -301,7 +301,7 @@ class HeatmapDetector:
         ]
 
     def _read(
-        self, images: Sequence[Image], labels: Sequence[str]
+        self, images: Sequence[Pixels], labels: Sequence[str]
     ) -> tuple[NDArray[np.float32], Tensor, list[tuple[int, int]]]:
         values, _, inside = self._framing.tensor(images)
         device = next(self._network.parameters()).device

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nuthatch.tools.detection.detectors import Image
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.framing import Framing
+from nuthatch.tools.media.types import Pixels
 from nuthatch.tools.weights.folder import DOMAIN_FILE
 
 PLAIN = 12
@@ -51,7 +51,7 @@ LAYERS = (2, 4, 5, 6)
 FINEST = LAYERS[0]
 
 
-def without_margins(image: Image) -> Image:
+def without_margins(image: Pixels) -> Pixels:
     """The picture (H, W, 3) without the margins of one colour around it; a plain one as it is."""
     height, width = image.shape[:2]
     step, rows = _step(image), _sampled(image)
@@ -70,12 +70,12 @@ def without_margins(image: Image) -> Image:
     ]
 
 
-def _step(image: Image) -> int:
+def _step(image: Pixels) -> int:
     height, width = image.shape[:2]
     return int(max(1, max(height, width) // SAMPLES))
 
 
-def _sampled(image: Image) -> NDArray[np.int16]:
+def _sampled(image: Pixels) -> NDArray[np.int16]:
     """About `SAMPLES` rows or columns of the longer side, and as dense ones of the other."""
     return image[:: _step(image), :: _step(image)].astype(np.int16)
 
@@ -86,7 +86,7 @@ def _plain_lines(lines: NDArray[np.int16]) -> int:
     return int(away.argmax()) if away.any() else len(lines)
 
 
-def parts(image: Image) -> list[Image]:
+def parts(image: Pixels) -> list[Pixels]:
     """The picture, or, where it is long, overlapping parts of it that are nearly square."""
     height, width = image.shape[:2]
     longer = max(height, width)
@@ -100,7 +100,7 @@ def parts(image: Image) -> list[Image]:
     return [image[:, start : start + side] for start in starts]
 
 
-def plain_share(image: Image) -> float:
+def plain_share(image: Pixels) -> float:
     """Share of the pixels that are the ground's, if it is of one colour or runs between two.
 
     Their colours lie on a short line through the colour that is seen most.
@@ -141,7 +141,7 @@ class PictureDomain(nn.Module):
         return scores
 
     @torch.inference_mode()
-    def score(self, backbone: nn.Sequential, framing: Framing, image: Image) -> float:
+    def score(self, backbone: nn.Sequential, framing: Framing, image: Pixels) -> float:
         """The score of a picture (H, W, 3) uint8 RGB; it is known up to the threshold. One of a
         single colour shows nothing of any world: infinity."""
         cut = without_margins(image)
@@ -190,7 +190,7 @@ class PictureDomain(nn.Module):
 
 
 @torch.inference_mode()
-def cells_of(backbone: nn.Sequential, framing: Framing, image: Image) -> Tensor:
+def cells_of(backbone: nn.Sequential, framing: Framing, image: Pixels) -> Tensor:
     """Features (C, D) of the cells that lie in a picture.
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 from torch import Tensor
 
-from nuthatch.tools.detection.detectors import Image
+from nuthatch.tools.media.types import Pixels
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Framing:
         """Whether every input has the same size."""
         return "height" in self.size
 
-    def tensor(self, images: Sequence[Image]) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
+    def tensor(self, images: Sequence[Pixels]) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
         """Input (B, 3, H, W), its mask (B, H, W), and each picture's (height, width) in it."""
         sizes = [self._scaled(*image.shape[:2]) for image in images]
         if self.fixed:
@@ -67,7 +67,7 @@ class Framing:
         mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (self.mean, self.std))
         return (images - mean) / std
 
-    def pixels(self, boxes: Tensor, image: Image, inside: tuple[int, int]) -> NDArray[np.float32]:
+    def pixels(self, boxes: Tensor, image: Pixels, inside: tuple[int, int]) -> NDArray[np.float32]:
         """Boxes (N, 4) as the network gives them to x1 y1 x2 y2 in pixels of the picture, clipped.
 
         Args:
@@ -102,7 +102,7 @@ class Framing:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _resize(image: Image, size: tuple[int, int]) -> Image:
+def _resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     if image.shape[:2] == size:
         return image
     resized = Pictures.fromarray(image).resize(size[::-1], Pictures.Resampling.BILINEAR)

@@ -17,7 +17,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from nuthatch.tools.media.types import Pixels
+
 Box = tuple[int, int, int, int]
 Box4 = tuple[float, float, float, float]
 
@@ -72,7 +73,7 @@ class View:
     within: Box | None = None
     """Of a tile: what ends outside of this part is cut through, and whole in another view."""
 
-    def of(self, image: Image) -> Image:
+    def of(self, image: Pixels) -> Pixels:
         """The pixels to look at, (height, width, 3)."""
         x1, y1, x2, y2 = self.box
         part = image[y1:y2, x1:x2]
@@ -103,7 +104,7 @@ class View:
         return (self.finest or share >= SMALLEST) and (self.coarsest or share <= LARGEST)
 
 
-def views(image: Image) -> list[View]:
+def views(image: Pixels) -> list[View]:
     """Where to look in a picture, (height, width, 3) uint8: the whole first, then closer.
 
     Parts of about square shape are looked at as they are; a longer one also squeezed to a square,
@@ -155,7 +156,7 @@ def too_small(looks: list[View]) -> bool:
     return not tiled and aspect(looks[-1].box) > STRETCHED
 
 
-def content_of(image: Image) -> Content:
+def content_of(image: Pixels) -> Content:
     """What lies inside a picture's plain margins; the whole picture where nothing is plain, or all.
 
     A margin is plain where neighbouring samples of its rows and columns hardly differ, so that a

@@ -35,7 +35,8 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
 from torch.nn import functional
 
-Image = NDArray[np.uint8]
+from nuthatch.tools.media.types import Pixels
+
 Box4 = tuple[float, float, float, float]
 Point = tuple[float, float]
 
@@ -191,7 +192,7 @@ class Segmenter:
 
     def segment(
         self,
-        image: Image,
+        image: Pixels,
         *,
         boxes: Sequence[Box4] | None = None,
         points: Sequence[Point] | None = None,
@@ -218,7 +219,7 @@ class Segmenter:
             return self._decode(self.embed(image), boxes, points)
 
     def segment_many(
-        self, images: Sequence[Image], boxes: Sequence[Sequence[Box4]], *, batch: int = 16
+        self, images: Sequence[Pixels], boxes: Sequence[Sequence[Box4]], *, batch: int = 16
     ) -> list[Masks]:
         """`segment` with boxes for many images, `batch` of them through the encoder at once."""
         if len(images) != len(boxes):
@@ -233,7 +234,7 @@ class Segmenter:
                     results.append(self._decode(frame, prompts, None) if len(prompts) else empty)
         return results
 
-    def embed(self, image: Image) -> Embedded:
+    def embed(self, image: Pixels) -> Embedded:
         """What prompts need of a picture; the latest few are remembered by their content."""
         digest = hashlib.sha256(str(image.shape).encode())
         digest.update(np.ascontiguousarray(image).data)
@@ -249,7 +250,7 @@ class Segmenter:
                 self._cache.popitem(last=False)
         return frame
 
-    def _embed(self, images: Sequence[Image]) -> list[Embedded]:
+    def _embed(self, images: Sequence[Pixels]) -> list[Embedded]:
         """Longest side to the model's size, then padding on the right and below."""
         inputs, sizes = [], []
         for image in images:
@@ -377,7 +378,7 @@ def decode(
     return logits, quality
 
 
-def _check_image(image: Image) -> None:
+def _check_image(image: Pixels) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(
             f"image is {image.dtype} of shape {image.shape}; expected uint8 (height, width, 3) RGB"

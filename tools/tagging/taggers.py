@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nuthatch.tools.media.types import Pixels
 from nuthatch.tools.media.views import views
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
 
-Image = NDArray[np.uint8]
 Box4 = tuple[float, float, float, float]
 
 NOTHING = "nothing"
@@ -120,20 +120,20 @@ class Tagger:
         self.net = net.eval().to(memory_format=torch.channels_last)
         self.batch = batch
 
-    def tag_crops(self, crops: Sequence[Image]) -> CropTags:
+    def tag_crops(self, crops: Sequence[Pixels]) -> CropTags:
         """Tags of pictures that each show one thing; (H, W, 3) uint8 RGB of any size."""
         whole = [
             cut(crop, np.array([[0.0, 0.0, crop.shape[1], crop.shape[0]]]))[0] for crop in crops
         ]
         return self._predict(np.stack(whole) if whole else _NO_CROPS)
 
-    def tag_boxes(self, image: Image, boxes: Sequence[Box4]) -> CropTags:
+    def tag_boxes(self, image: Pixels, boxes: Sequence[Box4]) -> CropTags:
         """Tags of what is in each box (x1 y1 x2 y2 pixels, right and bottom exclusive)."""
         if not len(boxes):
             return self._predict(_NO_CROPS)
         return self._predict(cut(image, widen(np.asarray(boxes, np.float64))))
 
-    def tag_image(self, image: Image) -> dict[str, float]:
+    def tag_image(self, image: Pixels) -> dict[str, float]:
         """For every category the best score of all tiles: is it anywhere in the picture?
 
         Wide, tall and stretched pictures, and those with plain margins, are also looked at more
@@ -202,7 +202,7 @@ def widen(boxes: NDArray[np.float64], margin: float = BOX_MARGIN) -> NDArray[np.
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
-def cut(image: Image, boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+def cut(image: Pixels, boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
     """(n, CROP_SIDE, CROP_SIDE, 3) crops; beyond its border a picture is continued by its edge."""
     _check(image)
     height, width = image.shape[:2]
@@ -228,14 +228,14 @@ def _scaled(picture: PIL.Image.Image, box: Sequence[float]) -> NDArray[np.uint8]
     return np.asarray(crop)
 
 
-def _check(image: Image) -> None:
+def _check(image: Pixels) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(
             f"image is {image.dtype} of shape {image.shape}; expected uint8 (height, width, 3) RGB"
         )
 
 
-def _tiled(image: Image) -> NDArray[np.uint8]:
+def _tiled(image: Pixels) -> NDArray[np.uint8]:
     """Crops of all tiles, of a large picture after averaging: tiles overlap."""
     height, width = image.shape[:2]
     step = 1
@@ -246,7 +246,7 @@ def _tiled(image: Image) -> NDArray[np.uint8]:
     return cut(image, tiles(width, height) / step)
 
 
-def _cut_out(image: Image, box: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _cut_out(image: Pixels, box: NDArray[np.float64]) -> NDArray[np.uint8]:
     """One crop, from its own part of a large picture; large boxes are averaged before scaling."""
     size = np.array(image.shape[1::-1])  # width, height
     low, high = (np.clip(end, -size.max(), size + size.max()) for end in (box[:2], box[2:]))

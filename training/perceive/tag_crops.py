@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from nuthatch.tools.media.types import Pixels
 from nuthatch.tools.tagging.taggers import (
     CROP_SIDE,
     LABELS,
@@ -22,7 +23,7 @@ from nuthatch.tools.tagging.taggers import (
     TILE_SIDES,
     TINT_LABELS,
     Box4,
-    Image,
+    Pixels,
     cut,
 )
 from nuthatch.training.world.crowds import crowd
@@ -66,7 +67,7 @@ def label_of(scene: Scene, index: int) -> tuple[int, int]:
     return LABELS.index(shown.category), TINT_LABELS.index(shown.tint or PLAIN)
 
 
-def _cut_out(image: Image, box: Box4) -> NDArray[np.uint8]:
+def _cut_out(image: Pixels, box: Box4) -> NDArray[np.uint8]:
     """(1, S, S, 3) the object without its surroundings, as a user's own crop would come."""
     x1, y1, x2, y2 = (round(side) for side in box)
     tight = image[y1:y2, x1:x2]

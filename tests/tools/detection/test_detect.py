@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.detection import detectors
 from nuthatch.tools.detection.detect import Detect
-from nuthatch.tools.detection.detectors import Calibration, Image, Trust, find_in_tiles, tiles_of
+from nuthatch.tools.detection.detectors import Calibration, Trust, find_in_tiles, tiles_of
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.media.store import MediaStore
+from nuthatch.tools.media.types import Pixels
 from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import EMBEDDED, Weights
 from tests.fakes import FakeDetector
@@ -39,7 +40,7 @@ class Marks:
         self.asked: list[list[str]] = []
 
     def find(
-        self, images: Sequence[Image], labels: Sequence[Sequence[str]], *, threshold: float
+        self, images: Sequence[Pixels], labels: Sequence[Sequence[str]], *, threshold: float
     ) -> list[list[detectors.Found]]:
         results = []
         for image, names in zip(images, labels, strict=True):
@@ -58,7 +59,7 @@ class Marks:
         return results
 
 
-def painted(*marks: tuple[int, Box4], width: int = 200, height: int = 100) -> Image:
+def painted(*marks: tuple[int, Box4], width: int = 200, height: int = 100) -> Pixels:
     picture = np.zeros((height, width, 3), np.uint8)
     for brightness, (x1, y1, x2, y2) in marks:
         picture[int(y1) : int(y2), int(x1) : int(x2)] = brightness
@@ -73,7 +74,7 @@ def marks() -> Marks:
     return Marks()
 
 
-def bench(folder: Path, detector: object, *tools: Detect, picture: Image = ROOM) -> Workbench:
+def bench(folder: Path, detector: object, *tools: Detect, picture: Pixels = ROOM) -> Workbench:
     media = MediaStore(folder)
     media.add_image(picture)
     weights = Weights()
