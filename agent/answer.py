@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 from nuthatch.agent.home import JournalError, as_journal_errors
 from nuthatch.agent.picture import draw
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.notices import Notice, texts
+from nuthatch.tools.base.tool import ToolCall, ToolResult
 from nuthatch.tools.media.files import whole_file
 from nuthatch.tools.media.store import Media
-from nuthatch.tools.notices import Notice, texts
 from nuthatch.tools.verification.editing.edits import mark
 from nuthatch.tools.verification.types import Edit, Span, Verdict
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from time import monotonic
 
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.tool import ToolCall, ToolResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

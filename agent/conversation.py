@@ -11,11 +11,11 @@ from pathlib import Path
 from nuthatch.agent.home import JournalError
 from nuthatch.agent.record import Record, detections_by_set, read_run
 from nuthatch.messages import as_unicode
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.tool import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.render import observation
-from nuthatch.tools.toolset import ToolSet
 
 MAX_CHARACTERS = 20_000
 

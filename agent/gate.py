@@ -14,14 +14,14 @@ from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Stopped
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.quoted_faults import covered, uncovered
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.notices import distinct
+from nuthatch.tools.base.tool import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.domain.abstain import notices
 from nuthatch.tools.domain.check import OUTSIDE
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.media.store import MediaKind
-from nuthatch.tools.notices import distinct
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.types import Correction, Edit
 from nuthatch.tools.weights.store import Weights
 

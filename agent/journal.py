@@ -32,7 +32,7 @@ from nuthatch.agent.record import (
     read_run,
 )
 from nuthatch.agent.runs import RunLine, delete_run, list_runs, load_run, prune_runs
-from nuthatch.tools.base import Recorded, ToolCall, ToolResult
+from nuthatch.tools.base.tool import Recorded, ToolCall, ToolResult
 from nuthatch.tools.exact_json import encode
 from nuthatch.tools.media.files import try_to_lock, unlock, writing
 

@@ -32,6 +32,7 @@ from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.messages import shown
+from nuthatch.tools.base.toolset import ToolLike, ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import needed_for
@@ -40,7 +41,6 @@ from nuthatch.tools.media.files import adding
 from nuthatch.tools.media.ingest import AudioSource, ImageSource
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.media.video import VideoSource
-from nuthatch.tools.toolset import ToolLike, ToolSet
 from nuthatch.tools.verification.editing.edits import is_marked
 from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
 from nuthatch.tools.weights.store import EMBEDDED, Weights

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.media.blobs import read_mask, read_pixels
 from nuthatch.tools.media.geometry import Box, iou
 from nuthatch.tools.media.store import Detection, Media

@@ -4,7 +4,7 @@ covered up before a draft is checked, and uncovered in what the check has left o
 import re
 from collections.abc import Iterable
 
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.verification.editing.edits import replay
 from nuthatch.tools.verification.types import Correction
 

@@ -20,13 +20,13 @@ from pydantic import (
 from nuthatch.agent.answer import Answer, Timing
 from nuthatch.agent.home import JOURNAL, READABLE, RUN_ID, JournalError, run_folder
 from nuthatch.messages import shown
-from nuthatch.tools.base import Provenance, Recorded, ToolCall, ToolResult
+from nuthatch.tools.base.notices import Notice
+from nuthatch.tools.base.tool import Provenance, Recorded, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.exact_json import cleaned, decode, restore
 from nuthatch.tools.faults import Fault
 from nuthatch.tools.media.files import open_file
 from nuthatch.tools.media.store import Detection, Media
-from nuthatch.tools.notices import Notice
-from nuthatch.tools.toolset import ToolSet
 
 LONGEST_LINE = 64 * 2**20
 _MOST_SETS = 100_000

@@ -18,9 +18,9 @@ from nuthatch.agent.budget import Meter, Stopped
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Call, Planner, in_unicode, is_turn
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.notices import distinct
+from nuthatch.tools.base.tool import ToolCall, ToolResult
 from nuthatch.tools.execution.executor import Workbench
-from nuthatch.tools.notices import distinct
 from nuthatch.tools.workers import WORKERS, TimeIsUp
 
 Listener = Callable[[Event], None]

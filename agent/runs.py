@@ -23,6 +23,7 @@ from nuthatch.agent.home import (
 )
 from nuthatch.agent.record import LONGEST_LINE, read_run
 from nuthatch.messages import shown
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.blobs import Blobs, named_in
 from nuthatch.tools.media.files import (
     HAS_LOCKS,
@@ -33,7 +34,6 @@ from nuthatch.tools.media.files import (
     unlock,
     writing,
 )
-from nuthatch.tools.toolset import ToolSet
 
 GRACE = 3600.0  # seconds that `prune_runs` leaves a blob alone: others than runs may be using it
 

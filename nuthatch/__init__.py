@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from nuthatch.agent.budget import Budget as Budget
     from nuthatch.agent.loop import Agent as Agent
     from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
-    from nuthatch.tools.base import Tool as Tool
+    from nuthatch.tools.base.function_tool import tool as tool
+    from nuthatch.tools.base.tool import Tool as Tool
+    from nuthatch.tools.base.toolset import ToolSet as ToolSet
     from nuthatch.tools.faults import RetryCall as RetryCall
     from nuthatch.tools.faults import ToolUnavailable as ToolUnavailable
-    from nuthatch.tools.function_tool import tool as tool
     from nuthatch.tools.media.geometry import Box as Box
     from nuthatch.tools.media.store import MediaStore as MediaStore
     from nuthatch.tools.toolbox import Toolbox as Toolbox
-    from nuthatch.tools.toolset import ToolSet as ToolSet
     from nuthatch.tools.verifier import Verifier as Verifier
 
 __version__ = "0.1.0"
@@ -38,11 +38,11 @@ _HOMES = {
     "RetryCall": "nuthatch.tools.faults",
     "ScriptedPlanner": "nuthatch.agent.planner",
     "Tool": "nuthatch.tools.base",
-    "ToolSet": "nuthatch.tools.toolset",
+    "ToolSet": "nuthatch.tools.base.toolset",
     "ToolUnavailable": "nuthatch.tools.faults",
     "Toolbox": "nuthatch.tools.toolbox",
     "Verifier": "nuthatch.tools.verifier",
-    "tool": "nuthatch.tools.function_tool",
+    "tool": "nuthatch.tools.base.function_tool",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -15,12 +15,12 @@ from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.messages import as_unicode
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.notices import Notice, texts
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.domain.check import OUTSIDE
 from nuthatch.tools.exact_json import plain
 from nuthatch.tools.media.ingest import MediaError, read_audio, read_image
 from nuthatch.tools.media.video import FRAMES, read_video
-from nuthatch.tools.notices import Notice, texts
 from nuthatch.tools.output.render import summary
 from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
 

@@ -2,6 +2,7 @@
 
 from nuthatch.tools.audio.tag_sound import TagSound
 from nuthatch.tools.audio.transcribe import Transcribe
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.basic.calculate import Calculate
 from nuthatch.tools.basic.crop import CropPicture
 from nuthatch.tools.basic.measure import Measure
@@ -19,7 +20,6 @@ from nuthatch.tools.segmentation.segment import Segment
 from nuthatch.tools.segmentation.segment_everything import SegmentEverything
 from nuthatch.tools.tagging.describe_attributes import DescribeAttributes
 from nuthatch.tools.tagging.tag import TagPicture
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.tools import CorrectAnswer, VerifyAnswer
 
 

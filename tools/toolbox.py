@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from pydantic import BaseModel
 
-from nuthatch.tools.arguments import swap_media
-from nuthatch.tools.base import DetectionSet, ToolCall, ToolResult
+from nuthatch.tools.base.arguments import swap_media
+from nuthatch.tools.base.notices import texts
+from nuthatch.tools.base.tool import DetectionSet, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolLike, ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import RetryCall, ToolFault, raised
 from nuthatch.tools.media.geometry import Mask
 from nuthatch.tools.media.store import Detection, Media, MediaStore
-from nuthatch.tools.notices import texts
 from nuthatch.tools.output import export
 from nuthatch.tools.output.overlay import NOTICE_COLOUR, captioned, columns_below, overlay
 from nuthatch.tools.output.render import summary
-from nuthatch.tools.toolset import ToolLike, ToolSet
 from nuthatch.tools.weights.store import Weights
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from nuthatch.agent.conversation import (
 )
 from nuthatch.mllm.chat import prompt_ids
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Note
 from tests.mllm.generation.speakers import tokenizer
 from tests.tools.media.little_videos import write_video

@@ -18,9 +18,9 @@ from nuthatch.mllm.core import Core
 from nuthatch.mllm.generation.decoding import ContextTooLong
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.base import Arguments, Context, ImageRef, Quoted, Tool, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.catalogue import default_tools
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Note, Say
 from tests.mllm.generation.speakers import tokenizer
 from tests.mllm.generation.test_grammar import fits

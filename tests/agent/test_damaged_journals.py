@@ -24,8 +24,8 @@ from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.agent.run import PlannerFailed
 from nuthatch.console import print_runs
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.ingest import MediaError
-from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Judge, Say, Trouble
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})

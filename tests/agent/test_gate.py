@@ -10,10 +10,10 @@ from nuthatch.agent.journal import read_events
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.function_tool import tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.faults import Fault, RetryCall, ToolFailed, ToolUnavailable
-from nuthatch.tools.function_tool import tool
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
 from nuthatch.tools.verification.tools import CorrectAnswer
 from nuthatch.tools.verification.types import Correction

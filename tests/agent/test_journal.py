@@ -33,9 +33,9 @@ from nuthatch.agent.journal import (
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.function_tool import tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.faults import Fault
-from nuthatch.tools.function_tool import tool
-from nuthatch.tools.toolset import ToolSet
 from tests.agent import killed_run
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Found, Judge, Note, Say, Trouble
 

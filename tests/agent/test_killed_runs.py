@@ -26,7 +26,7 @@ from nuthatch.agent.journal import (
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context
-from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.base.toolset import ToolSet
 from tests.agent import killed_run
 from tests.agent.little_tools import PHOTO, Cut, Find, Note, NoteArgs, Say
 

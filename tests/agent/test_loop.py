@@ -13,9 +13,9 @@ from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import JOURNAL, JournalError, load_run, read_events
 from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.agent.planner import Call, ScriptedPlanner
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.ingest import MediaError
-from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Judge, Lost, Say, Trouble
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})

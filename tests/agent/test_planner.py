@@ -6,8 +6,8 @@ from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.planner import Call, ScriptedPlanner
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import Note
 
 

@@ -23,9 +23,9 @@ from nuthatch.agent.journal import (
 )
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Cut, Find, Judge, Say, Trouble
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})

@@ -20,11 +20,11 @@ from pathlib import Path
 import torch
 
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.detection.detect import Detect
 from nuthatch.tools.detection.detectors import Found
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.tools.weights.store import Weights
 from nuthatch.training.evaluate.detection import Real, average_precision

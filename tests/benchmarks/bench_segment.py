@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.segment import Segment
 from nuthatch.tools.segmentation.segmenters import Segmenter, build_sam, load
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import EMBEDDED, Weights
 
 SIDE = {"embedded": 128, "vit_b": 1024, "vit_l": 1024, "vit_h": 1024}

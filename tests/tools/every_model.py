@@ -6,6 +6,7 @@ import numpy as np
 
 from nuthatch.tools.audio import sound_tagger
 from nuthatch.tools.audio.transcriber import Transcriber
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.captioning import captioner
 from nuthatch.tools.catalogue import all_tools
 from nuthatch.tools.composite.describe import Describe
@@ -16,7 +17,6 @@ from nuthatch.tools.media.geometry import Box, Mask
 from nuthatch.tools.media.store import Detection, MediaStore
 from nuthatch.tools.segmentation.segment_everything import SegmentEverything
 from nuthatch.tools.tagging import taggers
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.tools.audio.test_audioset_tagger import folder as save_audioset
 from tests.tools.audio.whispers import tiny, tiny_miniature

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.captioning.ask_region import AskRegion
 from nuthatch.tools.captioning.caption import CaptionPicture
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.training.evaluate.trials import tiny_trial
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.basic.calculate import Calculate
 from nuthatch.tools.basic.crop import CropPicture
 from nuthatch.tools.basic.measure import Measure, relation
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from nuthatch.tools.audio.audioset import source_of
-from nuthatch.tools.base import Arguments, AudioRef, Context, Tool
+from nuthatch.tools.base.tool import Arguments, AudioRef, Context, Tool
 from nuthatch.tools.domain.abstain import unknown_to
 from nuthatch.tools.vocabulary import SOUNDS, Sound
 

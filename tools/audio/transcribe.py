@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, AudioRef, Context, Tool
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, AudioRef, Context, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.ingest import SAMPLE_RATE
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, Tool
+from nuthatch.tools.base.tool import Arguments, Context, Tool
 from nuthatch.tools.faults import RetryCall, clipped
 
 LARGEST = 1e15  # results beyond this are refused: 9**9**9 would never end

@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from nuthatch.tools.base import (
+from nuthatch.tools.base.regions import Sides, box_of, cut
+from nuthatch.tools.base.tool import (
     Arguments,
     Context,
     DetectionRef,
@@ -13,7 +14,6 @@ from nuthatch.tools.base import (
     exactly_one_of,
 )
 from nuthatch.tools.media.geometry import Box
-from nuthatch.tools.regions import Sides, box_of, cut
 
 
 class CropArgs(Arguments):

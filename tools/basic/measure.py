@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, DetectionRef, Tool
+from nuthatch.tools.base.tool import Arguments, Context, DetectionRef, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
-from nuthatch.tools.regions import Sides, box_of, cut
+from nuthatch.tools.base.regions import Sides, box_of, cut
+from nuthatch.tools.base.tool import Arguments, Context, ImageRef, Tool
 
 if TYPE_CHECKING:
     from nuthatch.mllm.generation.generator import Question, Speaker

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.regions import REGION, Region, box_of, cut
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.captioning.captioner import REQUEST as REQUEST
 from nuthatch.tools.captioning.captioner import captioner
-from nuthatch.tools.regions import REGION, Region, box_of, cut
 
 MARGIN = 0.1
 """Added on each side of a region: what stands beside a thing tells what it is."""

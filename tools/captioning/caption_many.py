@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.captioning.captioner import captioner
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.tool import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.captioning.caption import Caption
 from nuthatch.tools.captioning.caption_many import Captions, DrawnCaption
 from nuthatch.tools.detection.detect import Found

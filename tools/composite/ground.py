@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from nuthatch.messages import shown
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.detection.detect import Found
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.store import Detection

@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from nuthatch.tools.audio.tag_sound import SoundEvents
-from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
+from nuthatch.tools.base.tool import Arguments, AudioRef, Context, ImageRef, Tool
 from nuthatch.tools.detection.detect import Found
 
 MIN_SCORE = 0.5  # events below this are not looked for

@@ -8,12 +8,12 @@ from pydantic import Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from nuthatch.messages import shown
-from nuthatch.tools.base import Arguments, Context, DetectionSet, ImageRef, Label, Tool
+from nuthatch.tools.base.regions import Sides, cut, part_of
+from nuthatch.tools.base.tool import Arguments, Context, DetectionSet, ImageRef, Label, Tool
 from nuthatch.tools.faults import RetryCall, ToolFault
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.media.store import Detection
-from nuthatch.tools.regions import Sides, cut, part_of
 from nuthatch.tools.vocabulary import canonical
 
 if TYPE_CHECKING:

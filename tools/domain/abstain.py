@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+from nuthatch.tools.base.notices import Notice
 from nuthatch.tools.domain.check import InputKind, outside
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.notices import Notice
 from nuthatch.tools.weights.store import FULL_SIZE_LOADERS, Weights
 
 MediumKind = Literal["image", "audio"]

@@ -16,8 +16,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nuthatch.tools.base.notices import Notice
 from nuthatch.tools.faults import ToolUnavailable
-from nuthatch.tools.notices import Notice
 from nuthatch.tools.weights.folder import DOMAIN_FILE
 
 OUTSIDE = "domain.outside"

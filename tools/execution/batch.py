@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nuthatch.tools.base import Context, ToolCall, ToolResult
+from nuthatch.tools.base.tool import Context, ToolCall, ToolResult
 from nuthatch.tools.faults import Fault
 from nuthatch.tools.workers import WORKERS, Worker
 

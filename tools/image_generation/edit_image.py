@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field, model_validator
 
-from nuthatch.tools.base import (
+from nuthatch.tools.base.tool import (
     Arguments,
     Context,
     DetectionRef,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field
 
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, Tool
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, Tool
 from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.output.provenance import provenance

@@ -3,9 +3,9 @@
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.regions import REGION, Region, cut, part_of
+from nuthatch.tools.base.tool import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.media.geometry import Box
-from nuthatch.tools.regions import REGION, Region, cut, part_of
 
 
 class ReadTextArgs(Arguments):

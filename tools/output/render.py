@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
 

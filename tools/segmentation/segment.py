@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from nuthatch.tools.base import (
+from nuthatch.tools.base.regions import Point, Sides, check_finite, inside
+from nuthatch.tools.base.tool import (
     Arguments,
     Context,
     DetectionRef,
@@ -16,7 +17,6 @@ from nuthatch.tools.base import (
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.geometry import Mask
 from nuthatch.tools.media.ingest import Pixels
-from nuthatch.tools.regions import Point, Sides, check_finite, inside
 
 if TYPE_CHECKING:
     from nuthatch.tools.segmentation.segmenters import Segmenter

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.tool import Arguments, Context, ImageRef, Tool
 
 if TYPE_CHECKING:
     from nuthatch.tools.segmentation.segmenters import Segmenter

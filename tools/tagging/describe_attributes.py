@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
+from nuthatch.tools.base.regions import REGION, Region, box_of, cut
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.regions import REGION, Region, box_of, cut
 from nuthatch.tools.tagging.lens import COSINE, THRESHOLD, Contrastive, best
 from nuthatch.tools.tagging.word_lists import Source, choose, vocabulary_of
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nuthatch.tools.base import FOR_PEOPLE, Arguments, Context, ImageRef, Label, Tool
+from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Label, Tool
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.tagging.lens import COSINE, THRESHOLD, Contrastive, best
 from nuthatch.tools.tagging.word_lists import Source, Vocabulary, choose, vocabulary_of

@@ -7,9 +7,9 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nuthatch.tools.base.notices import Notice
 from nuthatch.tools.domain.check import outside
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.notices import Notice
 from nuthatch.tools.verification.editing.edits import make_edits, replay
 from nuthatch.tools.verification.evidence.calibration import Calibration
 from nuthatch.tools.verification.evidence.findings import Case, Findings, observe

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from nuthatch.messages import as_unicode
-from nuthatch.tools.base import Arguments, AudioRef, Context, ImageRef, Tool
-from nuthatch.tools.notices import Notice
+from nuthatch.tools.base.notices import Notice
+from nuthatch.tools.base.tool import Arguments, AudioRef, Context, ImageRef, Tool
 from nuthatch.tools.verification.correction import Item, correct_items, verify_items
 from nuthatch.tools.verification.evidence.calibration import Calibration
 from nuthatch.tools.verification.evidence.no_verifier import absent_judges

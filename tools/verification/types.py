@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nuthatch.tools.base.notices import Notice
 from nuthatch.tools.media.geometry import Box
-from nuthatch.tools.notices import Notice
 
 ClaimKind = Literal[
     "existence", "count", "attribute", "relation", "sound", "text", "action", "other"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.faults import ToolFailed, ToolFault, ToolUnavailable
 from nuthatch.training.data.talk import Call, Talk
 from nuthatch.training.data.words import Noun, listed

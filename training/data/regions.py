@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.captioning.ask_region import RegionAnswer, RegionAnswers
 from nuthatch.tools.captioning.caption import Caption
 from nuthatch.tools.image_generation.generate_image import STANDARD, Painted, seed_of

@@ -12,7 +12,8 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict
 
 from nuthatch.tools.audio.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
-from nuthatch.tools.base import Context, ToolCall, ToolResult
+from nuthatch.tools.base.tool import Context, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import media_arguments
 from nuthatch.tools.basic.calculate import Calculate
 from nuthatch.tools.basic.crop import Crop, CropArgs
 from nuthatch.tools.basic.measure import Measure
@@ -31,7 +32,6 @@ from nuthatch.tools.tagging.describe_attributes import (
     ScoredWord,
 )
 from nuthatch.tools.tagging.tag import Tag, TagArgs, Tags
-from nuthatch.tools.toolset import media_arguments
 from nuthatch.tools.verification.extraction.words import COLOURS
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS, canonical
 from nuthatch.training.data.layouts import Layout, Thing

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.tool import ToolCall, ToolResult
 from nuthatch.tools.faults import ToolFault
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.data import paraphrase, words

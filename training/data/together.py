@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.tool import ToolResult
 from nuthatch.training.data import describing, looking, paraphrase
 from nuthatch.training.data.paraphrase import Slots, Wording
 from nuthatch.training.data.sample import Draw

@@ -11,7 +11,7 @@ from typing import Any
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.planner import Call, Turn
-from nuthatch.tools.toolset import media_kind
+from nuthatch.tools.base.toolset import media_kind
 from nuthatch.tools.vocabulary import singular
 
 NOTHING = "I cannot say."

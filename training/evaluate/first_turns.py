@@ -21,9 +21,9 @@ from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.planner import Call, Planner
 from nuthatch.mllm.generation.decoding import ContextTooLong
+from nuthatch.tools.base.toolset import ToolSet, media_kind
 from nuthatch.tools.media.ingest import Pixels, Samples
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet, media_kind
 from nuthatch.tools.vocabulary import singular
 from nuthatch.training.data import generated, mixture, words
 from nuthatch.training.data.sample import HELD_OUT, TRAINING, Draw, Held, Sample

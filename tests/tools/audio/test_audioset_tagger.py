@@ -15,9 +15,9 @@ from nuthatch.tools.audio.audioset_tagger import AudioSetTagger
 from nuthatch.tools.audio.sound_tagger import load
 from nuthatch.tools.audio.tag_sound import SoundEvents, TagSound
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 FILE = "BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt"

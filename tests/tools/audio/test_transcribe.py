@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from nuthatch.tools.audio.transcribe import Transcribe, TranscribeArgs
 from nuthatch.tools.audio.transcriber import Segment, Transcriber, Transcript, Word
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.render import observation
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from nuthatch.training.world.sounds import make_sound
 from nuthatch.training.world.speech import make_speech

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from nuthatch.tools.base import Context, ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.basic import calculate
 from nuthatch.tools.basic.calculate import Calculate, CalculateArgs
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import RetryCall, ToolFailed
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 

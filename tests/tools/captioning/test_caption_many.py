@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.regions import cut
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.captioning import captioner
 from nuthatch.tools.captioning.caption import CaptionPicture
 from nuthatch.tools.captioning.caption_many import CaptionMany
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.regions import cut
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.tools.tagging.lens_models import save_blip
 from tests.training.evaluate.trials import tiny_trial

@@ -8,6 +8,7 @@ import pytest
 
 from nuthatch.mllm.generation.generator import Question
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.captioning import captioner
 from nuthatch.tools.captioning.caption import CaptionPicture
 from nuthatch.tools.captioning.caption_many import CaptionMany
@@ -20,7 +21,6 @@ from nuthatch.tools.tagging import taggers
 from nuthatch.tools.tagging.describe_attributes import DescribeAttributes
 from nuthatch.tools.tagging.lens import COSINE
 from nuthatch.tools.tagging.tag import TagPicture
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.fakes import FakeDetector, FakeTagger, paint
 from tests.tools.tagging.lens_models import save_blip, save_clip

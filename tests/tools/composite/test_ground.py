@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.composite.ground import Ground, known_noun, label_of
 from nuthatch.tools.detection.detect import Detect
 from nuthatch.tools.execution.executor import Workbench
@@ -15,7 +16,6 @@ from nuthatch.tools.media.geometry import Box, iou
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.segment import Segment
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from nuthatch.training.world.scenes import make_scene
 from tests.fakes import FakeDetector, paint

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.detection import detectors
 from nuthatch.tools.detection.detect import Detect
 from nuthatch.tools.detection.detectors import Calibration, Trust, find_in_tiles, tiles_of
@@ -17,7 +18,6 @@ from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.media.types import Pixels
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import EMBEDDED, Weights
 from tests.fakes import FakeDetector
 

@@ -10,11 +10,11 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, DetectionSet, Tool, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import RetryCall, ToolUnavailable
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 

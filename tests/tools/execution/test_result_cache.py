@@ -19,12 +19,12 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import RetryCall, ToolFault
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 

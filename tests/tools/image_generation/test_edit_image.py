@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.edit_image import EditImage, enlarge, fit, window
@@ -19,7 +20,6 @@ from nuthatch.tools.image_generation.sdxl import Painter
 from nuthatch.tools.media.geometry import Box, Mask
 from nuthatch.tools.media.store import Detection, MediaStore
 from nuthatch.tools.output.provenance import XMP
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.tools.image_generation.little_painter import save_base
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.generate_image import GenerateImage, Recipe, seed_of
@@ -23,7 +24,6 @@ from nuthatch.tools.image_generation.sdxl import Painter
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.provenance import XMP
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.tools.image_generation.little_painter import save_base
 

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import ToolFault
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.toolbox import Toolbox
-from nuthatch.tools.toolset import ToolSet
+from tests.tools.base.test_any_arguments import CASES, arguments
 from tests.tools.every_model import OTHERS, TOOLS, little_media, others, shipped
-from tests.tools.test_any_arguments import CASES, arguments
 
 EACH = 50
 """Calls of each tool with each kind of models; half as many again by way of a toolbox."""

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import AnyTool, ToolSet
 from nuthatch.tools.basic.calculate import Calculate
 from nuthatch.tools.basic.crop import CropPicture
 from nuthatch.tools.execution.executor import Workbench
@@ -27,7 +28,6 @@ from nuthatch.tools.ocr import rapidocr as rapidocr_reader
 from nuthatch.tools.ocr.read_text import Line, Lines, ReadText, ReadTextArgs
 from nuthatch.tools.ocr.readers import read
 from nuthatch.tools.ocr.tesseract import languages
-from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights.store import Weights
 
 pytesseract = pytest.importorskip("pytesseract")

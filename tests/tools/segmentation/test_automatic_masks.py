@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.automatic_masks import everything
 from nuthatch.tools.segmentation.segment_everything import SegmentEverything
 from nuthatch.tools.segmentation.segmenters import Segmenter, load
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import EMBEDDED, Weights
 from nuthatch.training.world.scenes import make_scene
 

@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.regions import cut
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.regions import cut
 from nuthatch.tools.tagging import taggers
 from nuthatch.tools.tagging.clip import ClipEncoder
 from nuthatch.tools.tagging.describe_attributes import DescribeAttributes
 from nuthatch.tools.tagging.lens import COSINE, Contrastive
 from nuthatch.tools.tagging.tag import TagPicture
 from nuthatch.tools.tagging.word_lists import Vocabulary
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.tools.tagging.lens_models import clip_model, save_clip
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from nuthatch.tools.base import Context
-from nuthatch.tools.notices import Notice
+from nuthatch.tools.base.notices import Notice
+from nuthatch.tools.base.tool import Context
 from nuthatch.tools.verification.types import Verdict
 
 NO_JUDGE = "judges.missing"

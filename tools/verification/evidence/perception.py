@@ -11,14 +11,14 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from nuthatch.tools.base import Context
+from nuthatch.tools.base.tool import Context
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.domain.abstain import unknown_to
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import ToolFault, ToolUnavailable
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.ingest import Pixels, Samples
 from nuthatch.tools.tagging.lens import COSINE, Contrastive
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 T = TypeVar("T")

@@ -4,13 +4,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nuthatch.tools.base import Context, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import AnyTool, ToolSet
 from nuthatch.tools.catalogue import default_tools
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import ToolFault
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.ocr.read_text import Line, Lines, ReadText, ReadTextArgs
-from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.verification.tools import CorrectAnswer
 from nuthatch.tools.verification.types import Correction, Verdict
 from tests.tools.verification.worlds import PICTURE, SOUND, weights

@@ -3,8 +3,8 @@
 import pytest
 
 from nuthatch.tools.base import ToolResult
+from nuthatch.tools.base.function_tool import tool
 from nuthatch.tools.faults import ToolFailed, ToolUnavailable
-from nuthatch.tools.function_tool import tool
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.verification.editing.edits import replay
 from nuthatch.tools.verification.evidence.ocr_match import QUOTED, SHORT, compare, quotable

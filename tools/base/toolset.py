@@ -8,16 +8,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nuthatch.messages import shown
-from nuthatch.tools.arguments import (
+from nuthatch.tools.base.arguments import (
     arguments_schema,
     check_arguments,
     media_arguments,
     media_in,
     media_kind,
 )
-from nuthatch.tools.base import Tool, ToolCall, in_package
+from nuthatch.tools.base.function_tool import tool as tool_of
+from nuthatch.tools.base.tool import Tool, ToolCall, in_package
 from nuthatch.tools.faults import RetryCall, clipped
-from nuthatch.tools.function_tool import tool as tool_of
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore
 

@@ -29,7 +29,6 @@ from nuthatch.agent.journal import load_run
 from nuthatch.mllm.chat import parse_turn, prompt_ids
 from nuthatch.mllm.generation.decoding import Decoder, Row
 from nuthatch.mllm.generation.grammar import turn_grammar
-from nuthatch.tools.arguments import parameters
 from nuthatch.tools.base import (
     Arguments,
     AudioRef,
@@ -40,12 +39,13 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
+from nuthatch.tools.base.arguments import parameters
+from nuthatch.tools.base.function_tool import FunctionTool, tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.function_tool import FunctionTool, tool
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.mllm.generation.speakers import random_llama, tokenizer
 
@@ -293,7 +293,7 @@ def test_a_class_of_tools_is_refused_where_it_is_written() -> None:
 
 
 def test_schemas_of_the_packages_own_tools_are_kept_by_a_grammar() -> None:
-    from nuthatch.tools.arguments import check_arguments
+    from nuthatch.tools.base.arguments import check_arguments
     from nuthatch.tools.catalogue import all_tools
 
     for each in all_tools():

@@ -37,8 +37,8 @@ from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaError
 
-from nuthatch.tools.arguments import SchemaGenerator, check_arguments
-from nuthatch.tools.base import Arguments, Context, Tool
+from nuthatch.tools.base.arguments import SchemaGenerator, check_arguments
+from nuthatch.tools.base.tool import Arguments, Context, Tool
 from nuthatch.tools.workers import WORKERS
 
 P = ParamSpec("P")

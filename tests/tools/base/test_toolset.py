@@ -4,11 +4,11 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, ImageRef, Tool, ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
 from nuthatch.tools.tagging.describe_attributes import DescribeAttributes
-from nuthatch.tools.toolset import ToolSet
 
 
 class LookArgs(Arguments):

@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import AudioRef, Context, ImageRef, Label, ToolCall, ToolResult
+from nuthatch.tools.base.function_tool import FunctionTool, tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import Workbench
 from nuthatch.tools.faults import RetryCall
-from nuthatch.tools.function_tool import FunctionTool, tool
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 GREY = np.full((16, 24, 3), 100, np.uint8)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from nuthatch.tools.base import QUOTED, Context, DetectionRef
+from nuthatch.tools.base.tool import QUOTED, Context, DetectionRef
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.ingest import MIN_SIDE, Pixels

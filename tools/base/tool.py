@@ -15,13 +15,13 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializeAsAny
 
-from nuthatch.tools.arguments import check_arguments
+from nuthatch.tools.base.arguments import check_arguments
+from nuthatch.tools.base.notices import Notice
 from nuthatch.tools.exact_json import plain
 from nuthatch.tools.faults import Fault, ToolFailed, ToolFault, raised
 from nuthatch.tools.media.geometry import Mask
 from nuthatch.tools.media.ingest import ImageSource
 from nuthatch.tools.media.store import Detection, Media, MediaStore
-from nuthatch.tools.notices import Notice
 from nuthatch.tools.weights.store import Weights
 
 
