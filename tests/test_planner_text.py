@@ -1,10 +1,9 @@
 """What the shipped planner reads, and what journals store, to the byte.
 
-The planner was trained on these very texts: schemas, results, faults, the chat format. Journals of
-earlier releases hold them too. Each is kept in `golden/planner/`, and its sha256 stands here: a
-hash may change only when the planner is trained anew, or the journal gets a new format number.
-Until then a name that a program reads may change, a text that a planner reads may not. To write the
-files anew: `python -m tests.test_planner_text`; it prints the hashes.
+The planner was trained on these very texts: schemas, results, faults, the chat format. Each is kept
+in `golden/planner/`, and its sha256 stands here: a hash may change only when the planner is trained
+anew, or the journal gets a new format number. `python -m tests.test_planner_text` writes the files
+anew and prints the hashes.
 """
 
 import hashlib
@@ -77,7 +76,6 @@ QUESTION = "How many cups are there, and which object rings?"
 
 
 def written(value: Any) -> str:
-    """As a file: to be read and compared by people."""
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -47,7 +47,7 @@ def _keys(settings: Any, *, with_values: bool = True) -> Iterator[str]:
     for field in fields(settings):
         value = f"={_written(getattr(settings, field.name))}" if with_values else ""
         setting = f"  {field.name}{value}"
-        meaning = " ".join(schema[field.name]["description"].split())
+        meaning = " ".join(schema[field.name].get("description", "").split())
         fits = len(setting) <= COLUMN - 2
         if not fits:
             yield setting
