@@ -2,6 +2,8 @@
 
 It names tools as its training did; here these are ours. A name that has no counterpart is passed
 on as it is, so that the tool set says what there is, and the model reads that as a result.
+
+Example: `examples/llava_plus_planner.py`.
 """
 
 import re

@@ -2,6 +2,8 @@
 
 ChatBridge trains 110 million of 14 billion parameters; a checkpoint of those is 0.4 GB and not 30.
 Some values of all others go with it, under 1 MB, so that it is not put onto another base.
+
+Example: `examples/trained_part.py`.
 """
 
 from collections.abc import Iterable

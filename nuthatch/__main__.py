@@ -44,6 +44,23 @@ class _Parser(argparse.ArgumentParser):
         raise _BadUsage(f"{shown(message, 500)}; see: {self.prog} --help")
 
 
+class _TrainHelp(argparse.Action):
+    """`train --help`: the options, and the settings of the stage named before, or of all."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        from nuthatch.training.keys import describe
+
+        print(f"{parser.format_help()}\nsettings (KEY=VALUE; key.inner=VALUE for one inside):\n")
+        print(describe(namespace.stage, namespace.only, namespace.out))
+        parser.exit()
+
+
 def _at_least(least: int) -> Callable[[str], int]:
     """Reads a whole number of an option."""
 
@@ -127,8 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nuthatch {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    def add(name: str, command: Command, words: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=words, description=words)
+    def add(
+        name: str, command: Command, words: str, *, add_help: bool = True
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=words, description=words, add_help=add_help)
         sub.set_defaults(command=command, parser=sub)
         return sub
 
@@ -198,7 +217,9 @@ def _parser() -> argparse.ArgumentParser:
         help="take a language model of another vocabulary than the system was trained with",
     )
 
-    train = add("train", _train, "train the models that ship with the package")
+    train = add("train", _train, "train the models that ship with the package", add_help=False)
+    words = "show this and the settings of the stage named before it, or of all, and exit"
+    train.add_argument("-h", "--help", action=_TrainHelp, nargs=0, help=words)
     train.add_argument("preset", choices=["embedded"])
     stages = ["perceive", "see", "listen", "read_and_call", "bridge", "join"]
     train.add_argument("--stage", choices=stages, help="one stage (default: all, in order)")

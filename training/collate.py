@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nuthatch.mllm.chat import Encoded
 
@@ -238,15 +237,3 @@ def block_mask(groups: Tensor, branches: Tensor) -> Tensor:
     same_branch = branches[:, :, None] == branches[:, None, :]
     seen = causal & same_group & (same_branch | (branches == 0)[:, None, :])
     return seen[:, None]
-
-
-def weighted_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Mean of the cross-entropies under the weights: logits (B, T, V), labels and weights (B, T).
-
-    The label of a token is predicted by the token before it, as everywhere in transformers.
-    """
-    targets, counts = labels[:, 1:], weights[:, 1:]
-    losses = F.cross_entropy(
-        logits[:, :-1].transpose(1, 2).float(), targets, ignore_index=IGNORED, reduction="none"
-    )
-    return (losses * counts).sum() / counts.sum().clamp_min(1e-8)

@@ -3,7 +3,8 @@
 `schedule.steps=100` changes one setting inside another.
 
 An unknown key is an error that names the nearest known one; a setting has its type, default and
-meaning in one place, the dataclass of the recipe.
+meaning in one place, the dataclass of the recipe: the text under a field says what it means, and
+`nuthatch train --help` shows it.
 """
 
 import difflib
@@ -13,9 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 ConfigT = TypeVar("ConfigT")
+
+
+class Settings:
+    """Base of dataclasses of settings: the text under a field is its description."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
 
 
 class ConfigError(ValueError):

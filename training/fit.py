@@ -9,11 +9,10 @@ A run folder holds `config.yaml`, `metrics.jsonl`, `checkpoint.pt` and whatever 
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +22,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nuthatch.training.config import ConfigError
+from nuthatch.training.recipes.schedule import Schedule
 
 Losses = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to train."""
-
-    steps: int
-    lr: float
-    warmup_steps: int = 80
-    final_lr_fraction: float = 0.03
-    weight_decay: float = 0.05
-    max_grad_norm: float = 1.0
-    save_every: int = 200
-
-    def lr_at(self, step: int) -> float:
-        """Learning rate of optimiser step `step`, counted from 0."""
-        if step < self.warmup_steps:
-            return self.lr * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        return self.lr * (self.final_lr_fraction + (1 - self.final_lr_fraction) * cosine)
 
 
 def has_fast_bf16() -> bool:

@@ -10,22 +10,77 @@ The stages of the core follow, each with one recipe; a later one reads what earl
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from nuthatch.training.config import ConfigError, load_config
+from nuthatch.training.recipes import core, perception
 
 RECIPES = Path(__file__).parent / "recipes" / "embedded"
-PERCEPTION = (
-    *("detect", "picture_domain", "segment", "tag", "tag_sound", "sound_domain", "transcribe"),
-    "speech_domain",
-)
-CORE = {
-    "see": "2_see",
-    "listen": "3_listen",
-    "read_and_call": "4_read_and_call",
-    "bridge": "5_bridge",
-    "join": "6_join",
+
+
+class Stage(NamedTuple):
+    """What is trained by itself: a perception model, or a stage of the core."""
+
+    name: str
+    recipe: type[Any]
+    """Dataclass of its settings."""
+    file: str
+    """YAML file of its settings, in RECIPES."""
+    module: str
+    """Where its function `train` is; imported when it runs."""
+
+    @property
+    def options(self) -> str:
+        """How `nuthatch train embedded` is told to run it."""
+        return f"--only {self.name}" if self.name in PERCEPTION else f"--stage {self.name}"
+
+    def settings(self, out: Path, given: list[str]) -> Any:
+        """The recipe's settings, with the folders of runs under `out`, then what is `given`.
+
+        A setting with the name of an earlier stage is the folder of what that stage exported.
+
+        Raises:
+            ConfigError: a setting is unknown, or its value is wrong.
+        """
+        run = out / "embedded" / self.name
+        places = [f"out={run}", f"export={run / 'export'}"]
+        names = {each.name for each in fields(self.recipe)}
+        for name in (*PERCEPTION, *CORE):
+            exported = out / "embedded" / name / "export"
+            # Perception models that ship are there in any case.
+            if name in names and (name in CORE or exported.is_dir()):
+                places.append(f"{name}={exported}")
+        return load_config(self.recipe, RECIPES / self.file, [*places, *given])
+
+    def train(self, out: Path, given: list[str]) -> None:
+        """Run it, or go on with it; raises as `settings`."""
+        import_module(self.module).train(self.settings(out, given))
+
+
+PERCEPTION = {
+    name: Stage(name, recipe, f"1_perceive_{name}.yaml", f"nuthatch.training.perceive.{name}")
+    for name, recipe in {
+        "detect": perception.DetectRecipe,
+        "picture_domain": perception.PictureDomainRecipe,
+        "segment": perception.SegmentRecipe,
+        "tag": perception.TagRecipe,
+        "tag_sound": perception.TagSoundRecipe,
+        "sound_domain": perception.SoundDomainRecipe,
+        "transcribe": perception.TranscribeRecipe,
+        "speech_domain": perception.SpeechDomainRecipe,
+    }.items()
 }
-"""Stage -> its recipe, in the order in which they run."""
+CORE = {
+    name: Stage(name, recipe, f"{number}_{name}.yaml", f"nuthatch.training.stages.{name}")
+    for number, name, recipe in (
+        (2, "see", core.SeeRecipe),
+        (3, "listen", core.ListenRecipe),
+        (4, "read_and_call", core.ReadAndCallRecipe),
+        (5, "bridge", core.BridgeRecipe),
+        (6, "join", core.JoinRecipe),
+    )
+}
+"""Stages of the core, in the order in which they run."""
 STAGES = ("perceive", *CORE)
 FINISHED = "figures.json"
 """The last thing that a stage of the core, or the fit of a domain, writes."""
@@ -42,18 +97,11 @@ def train_perception(only: str | None, out: Path, settings: list[str]) -> None:
     if settings and only is None:
         raise ConfigError("settings belong to one recipe: name it with --only MODEL")
     for name in (only,) if only else PERCEPTION:
-        module = import_module(f"nuthatch.training.perceive.{name}")
-        recipe = RECIPES / f"1_perceive_{name}.yaml"
-        run = out / "embedded" / name
-        if (run / "export" / "README.md").is_file():
-            print(f"{name}: finished; its card: {run / 'export' / 'README.md'}")
+        card = out / "embedded" / name / "export" / "README.md"
+        if card.is_file():
+            print(f"{name}: finished; its card: {card}")
             continue
-        places = [f"out={run}", f"export={run / 'export'}"]
-        # A setting with the name of an earlier model is the folder of what its recipe exported.
-        earlier = [each.name for each in fields(module.Config) if each.name in PERCEPTION]
-        exported = {each: out / "embedded" / each / "export" for each in earlier}
-        places += [f"{each}={path}" for each, path in exported.items() if path.is_dir()]
-        module.train(load_config(module.Config, recipe, [*places, *settings]))
+        PERCEPTION[name].train(out, settings)
 
 
 def train_all(out: Path, settings: list[str]) -> None:
@@ -81,11 +129,4 @@ def train_core(stage: str, out: Path, settings: list[str]) -> None:
     """
     if stage not in CORE:
         raise ConfigError(f"no stage '{stage}'; there are: {', '.join(STAGES)}")
-    module = import_module(f"nuthatch.training.stages.{stage}")
-    run = out / "embedded" / stage
-    places = [f"out={run}", f"export={run / 'export'}"]
-    # A setting with the name of an earlier stage is the folder of what that stage exported.
-    known = {each.name for each in fields(module.Config)}
-    places += [f"{name}={out / 'embedded' / name / 'export'}" for name in CORE if name in known]
-    recipe = RECIPES / f"{CORE[stage]}.yaml"
-    module.train(load_config(module.Config, recipe, [*places, *settings]))
+    CORE[stage].train(out, settings)

@@ -9,28 +9,51 @@ What is encoded must be a box: finite, x1 < x2, y1 < y2. Of a box that reaches o
 the part inside is written. What is decoded is what the text says, and a model can write anything:
 such a box may be empty, or inverted. Whoever uses it checks it. What holds a whole number of ten
 digits or more is no box.
+
+Example: `examples/box_notations.py`.
 """
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
-from numbers import Real
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-Box = tuple[float, float, float, float]
-Point = tuple[float, float]
-Size = tuple[int, int]
+from nuthatch.mllm.codecs.coordinates import (
+    INTEGER,
+    Box,
+    Point,
+    Size,
+    as_fractions,
+    at_least_one,
+    box_as_fractions,
+    find_all,
+    in_pixels,
+    integers_in,
+    picture_sides,
+    to_boxes,
+    visible_fractions,
+)
+
+__all__ = [
+    "BinGroups",
+    "Box",
+    "BoxCodec",
+    "CellTokens",
+    "DecimalBoxes",
+    "DecimalGroups",
+    "Point",
+    "ResizedBins",
+    "Size",
+    "Thousandths",
+]
 
 THOUSAND = 1000  # of `Thousandths`: what coordinates are multiplied by, and divided by
 KEPT_DECIMALS = 3  # of a box in `DecimalGroups` and `BinGroups`, before it is written
 
-_INTEGER = "[0-9]{1,9}"  # more would be no bin or thousandth, but work for the reader
 _FRACTION = r"(?:0(?:\.[0-9]+)?|1(?:\.0+)?)"  # 0 to 1
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
 _BRACKET = rf"\[{_NUMBER}(?:, ?{_NUMBER}){{3}}\]"
-_Item = TypeVar("_Item", Box, Point)
 
 
 class BoxCodec(Protocol):
@@ -85,8 +108,8 @@ class CellTokens:
 
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
         pairs = []
-        for box in _some(boxes):
-            x1, y1, x2, y2 = (self.cells * value for value in _inside(box, size))
+        for box in at_least_one(boxes):
+            x1, y1, x2, y2 = (self.cells * value for value in visible_fractions(box, size))
             first = math.floor(y1) * self.cells + math.floor(x1)
             last = (math.ceil(y2) - 1) * self.cells + math.ceil(x2) - 1
             pairs.append(f"<patch_index_{first:04d}><patch_index_{last:04d}>")
@@ -94,11 +117,11 @@ class CellTokens:
 
     def decode(self, text: str, size: Size) -> list[Box]:
         values: list[float] = []
-        for place in _places(self.pattern, self.tokens(), text):
-            indices = iter(_integers(place, self.cells**2))
+        for place in find_all(self.pattern, self.tokens(), text):
+            indices = iter(integers_in(place, self.cells**2))
             for first, last in zip(indices, indices, strict=True):
                 values += self._corners(first, last)
-        return _boxes(values, size)
+        return to_boxes(values, size)
 
     def tokens(self) -> list[str]:
         cells = [f"<patch_index_{index:04d}>" for index in range(self.cells**2)]
@@ -125,11 +148,11 @@ class _Groups:
         return self._pattern("b")
 
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
-        rows = [_relative_box(box, size) for box in _some(boxes)]
+        rows = [box_as_fractions(box, size) for box in at_least_one(boxes)]
         return self._write("b", [[round(value, KEPT_DECIMALS) for value in row] for row in rows])
 
     def decode(self, text: str, size: Size) -> list[Box]:
-        return _boxes(self._read("b", text), size)
+        return to_boxes(self._read("b", text), size)
 
     def encode_points(self, points: Sequence[Point], size: Size) -> str:
         """Points in pixels, as text.
@@ -137,7 +160,7 @@ class _Groups:
         Raises:
             ValueError: no point, a point that is not finite, or a size without pixels.
         """
-        return self._write("p", [_relative(point, size, 2) for point in _some(points)])
+        return self._write("p", [as_fractions(point, size, 2) for point in at_least_one(points)])
 
     def decode_points(self, text: str, size: Size) -> list[Point]:
         """The points that stand in the text, in order, in pixels.
@@ -145,7 +168,7 @@ class _Groups:
         Raises:
             ValueError: as in `decode`.
         """
-        pixels = _pixels(self._read("p", text), size)
+        pixels = in_pixels(self._read("p", text), size)
         return list(zip(pixels, pixels, strict=True))
 
     def _pattern(self, kind: str) -> str:
@@ -211,7 +234,7 @@ class BinGroups(_Groups):
         return tags + [f"<bin_{k}>" for k in range(self.bins)]
 
     def _pattern(self, kind: str) -> str:
-        row = " ?".join([f"<bin_{_INTEGER}>"] * (4 if kind == "b" else 2))
+        row = " ?".join([f"<bin_{INTEGER}>"] * (4 if kind == "b" else 2))
         return f"<{kind}_st>{row}(?:<{kind}_sep>{row})*<{kind}_ed>"
 
     def _write(self, kind: str, rows: Sequence[Sequence[float]]) -> str:
@@ -221,8 +244,8 @@ class BinGroups(_Groups):
 
     def _read(self, kind: str, text: str) -> list[float]:
         either = f"{self._pattern('b')}|{self._pattern('p')}"
-        places = [p for p in _places(either, self.tokens(), text) if p.startswith(f"<{kind}_")]
-        return [k / (self.bins - 1) for place in places for k in _integers(place, self.bins)]
+        places = [p for p in find_all(either, self.tokens(), text) if p.startswith(f"<{kind}_")]
+        return [k / (self.bins - 1) for place in places for k in integers_in(place, self.bins)]
 
 
 @dataclass(frozen=True)
@@ -235,20 +258,20 @@ class Thousandths:
 
     @property
     def pattern(self) -> str:
-        point = rf"\({_INTEGER},{_INTEGER}\)"
+        point = rf"\({INTEGER},{INTEGER}\)"
         return f"(?:<box>{point},{point}</box>)+"
 
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
         text = ""
-        for box in _some(boxes):
-            numbers = (round(THOUSAND * value) for value in _inside(box, size))
+        for box in at_least_one(boxes):
+            numbers = (round(THOUSAND * value) for value in visible_fractions(box, size))
             x1, y1, x2, y2 = (min(number, THOUSAND - 1) for number in numbers)
             text += f"<box>({x1},{y1}),({x2},{y2})</box>"
         return text
 
     def decode(self, text: str, size: Size) -> list[Box]:
-        places = _places(self.pattern, self.tokens(), text)
-        return _boxes([n / THOUSAND for p in places for n in _integers(p, THOUSAND)], size)
+        places = find_all(self.pattern, self.tokens(), text)
+        return to_boxes([n / THOUSAND for p in places for n in integers_in(p, THOUSAND)], size)
 
     def tokens(self) -> list[str]:
         return ["<box>", "</box>"]
@@ -275,18 +298,18 @@ class ResizedBins:
 
     @property
     def pattern(self) -> str:
-        box = " ?".join([f"<bin_{_INTEGER}>"] * 4)
+        box = " ?".join([f"<bin_{INTEGER}>"] * 4)
         return f"{box}(?: ?{box})*"
 
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
-        values = [value for box in _some(boxes) for value in _inside(box, size)]
+        values = [value for box in at_least_one(boxes) for value in visible_fractions(box, size)]
         return " ".join(f"<bin_{round(self._bins_a_side() * value)}>" for value in values)
 
     def decode(self, text: str, size: Size) -> list[Box]:
-        places = _places(self.pattern, self.tokens(), text)
+        places = find_all(self.pattern, self.tokens(), text)
         last = self._bins_a_side()  # the picture's edge; bins past it are an error
-        indices = [index for place in places for index in _integers(place, round(last) + 1)]
-        return _boxes([min(index / last, 1.0) for index in indices], size)
+        indices = [index for place in places for index in integers_in(place, round(last) + 1)]
+        return to_boxes([min(index / last, 1.0) for index in indices], size)
 
     def tokens(self) -> list[str]:
         return [f"<bin_{k}>" for k in range(self.bins)]
@@ -317,8 +340,8 @@ class DecimalBoxes:
     def encode(self, boxes: Sequence[Box], size: Size) -> str:
         frame = self._frame(size)
         written = []
-        for box in _some(boxes):
-            pairs = zip(_inside(box, size), frame, strict=True)
+        for box in at_least_one(boxes):
+            pairs = zip(visible_fractions(box, size), frame, strict=True)
             numbers = (f"{v * scale + shift:.{self.decimals}f}" for v, (scale, shift) in pairs)
             written.append(f"[{', '.join(numbers)}]")
         return ", ".join(written)
@@ -331,83 +354,15 @@ class DecimalBoxes:
                 if not 0 <= float(number) <= 1:
                     raise ValueError(f"'{box}' holds {number}, expected numbers from 0 to 1")
                 values.append(min(max(0.0, (float(number) - shift) / scale), 1.0))
-        return _boxes(values, size)
+        return to_boxes(values, size)
 
     def tokens(self) -> list[str]:
         return []
 
     def _frame(self, size: Size) -> list[tuple[float, float]]:
         """For each of x1 y1 x2 y2 how fractions of the picture become those that are written."""
-        sides = _sides(size)
+        sides = picture_sides(size)
         if not self.padded:
             return [(1.0, 0.0)] * 4
         whole = max(sides)
         return [(side / whole, (whole - side) // 2 / whole) for side in sides * 2]
-
-
-def _sides(size: Size) -> Size:
-    """Width and height, checked, as Python's own numbers."""
-    if len(size) != 2 or not all(_is_whole(side) and side >= 1 for side in size):
-        raise ValueError(
-            f"given the size {tuple(size)}, expected (width, height) in whole pixels from 1"
-        )
-    return int(size[0]), int(size[1])
-
-
-def _is_whole(number: object) -> bool:
-    return isinstance(number, Real) and float(number).is_integer()
-
-
-def _some(items: Sequence[_Item]) -> Sequence[_Item]:
-    if len(items) == 0:  # an array has no truth value
-        raise ValueError("nothing to write: given no box or point, expected at least one")
-    return items
-
-
-def _relative(values: Sequence[float], size: Size, numbers: int) -> list[float]:
-    """x y ... in pixels, moved to the edge where they lie outside, as fractions of the sides."""
-    sides = cycle(_sides(size))
-    if len(values) != numbers or not all(math.isfinite(value) for value in values):
-        raise ValueError(f"given {tuple(values)}, expected {numbers} finite coordinates in pixels")
-    return [min(max(0.0, float(v) / side), 1.0) for v, side in zip(values, sides, strict=False)]
-
-
-def _relative_box(box: Box, size: Size) -> list[float]:
-    values = _relative(box, size, 4)
-    if box[0] >= box[2] or box[1] >= box[3]:
-        raise ValueError(
-            f"box {tuple(box)} is empty or inverted; expected x1 < x2 and y1 < y2, drop or mend it"
-        )
-    return values
-
-
-def _inside(box: Box, size: Size) -> list[float]:
-    """As `_relative_box`; a box that has no part in the picture is an error."""
-    x1, y1, x2, y2 = values = _relative_box(box, size)
-    if x1 >= x2 or y1 >= y2:
-        raise ValueError(f"box {tuple(box)} lies outside a picture of {size[0]} x {size[1]} pixels")
-    return values
-
-
-def _places(pattern: str, tokens: Sequence[str], text: str) -> list[str]:
-    """Every match of the pattern; a token that stands outside of them is an error."""
-    rest = re.sub(pattern, " ", text)
-    if stray := next((token for token in tokens if token in rest), None):
-        raise ValueError(f"'{stray}' stands outside of a complete box or point in '{text}'")
-    return re.findall(pattern, text)
-
-
-def _integers(place: str, limit: int) -> list[int]:
-    numbers = [int(digits) for digits in re.findall(_INTEGER, place)]
-    if max(numbers) >= limit:
-        raise ValueError(f"'{place}' holds {max(numbers)}, expected 0 to {limit - 1}")
-    return numbers
-
-
-def _pixels(values: Sequence[float], size: Size) -> Iterator[float]:
-    return (value * side for value, side in zip(values, cycle(_sides(size)), strict=False))
-
-
-def _boxes(values: Sequence[float], size: Size) -> list[Box]:
-    pixels = _pixels(values, size)
-    return list(zip(pixels, pixels, pixels, pixels, strict=True))

@@ -1,4 +1,7 @@
-"""Texts of which some phrases have boxes: `a<phrase> dog</phrase><object>...</object> sleeps`."""
+"""Texts of which some phrases have boxes: `a<phrase> dog</phrase><object>...</object> sleeps`.
+
+Example: `examples/box_notations.py`.
+"""
 
 import re
 from dataclasses import dataclass

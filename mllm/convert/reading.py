@@ -126,11 +126,6 @@ class Checkpoint(Mapping[str, Tensor]):
 
     __getitem__ = read
 
-    def in_order(self) -> Iterator[tuple[str, Tensor]]:
-        """All tensors with their names, file by file, each read when its turn comes."""
-        for name in self._stored:
-            yield name, self.read(name)
-
     def _load_whole(self, path: Path) -> dict[str, Tensor]:
         if self._loaded is None or self._loaded[0] != path:
             self._loaded = None  # let go of one file before the next is loaded

@@ -26,11 +26,6 @@ BEATS_STD = 6.55582
 Window = Literal["povey", "hanning"]
 
 
-def number_of_frames(samples: int) -> int:
-    """Frames that `samples` samples give: only frames that lie wholly inside the sound count."""
-    return max(0, 1 + (samples - FRAME_LENGTH) // FRAME_SHIFT)
-
-
 def kaldi_filter_bank(waveform: Tensor, num_mel_bins: int, *, window: Window = "povey") -> Tensor:
     """Natural logarithm of the energy in each mel band of each frame.
 
@@ -40,8 +35,9 @@ def kaldi_filter_bank(waveform: Tensor, num_mel_bins: int, *, window: Window = "
         window: "povey" (Kaldi's own, a Hann window to the power 0.85) or "hanning" (ImageBind).
 
     Returns:
-        (..., frames, num_mel_bins) float32, `frames` as `number_of_frames` counts them. Energy
-        below float32's epsilon is raised to it, so silence is -15.94.
+        (..., frames, num_mel_bins) float32, of the 1 + (samples - 400) // 160 frames that lie
+        wholly inside the sound. Energy below float32's epsilon is raised to it, so silence is
+        -15.94.
 
     Raises:
         ValueError: fewer than 400 samples, or samples that are not finite.

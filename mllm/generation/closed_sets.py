@@ -6,6 +6,8 @@ above it (tree attention; Miao et al., "SpecInfer", 2024), so beginnings that ca
 read once, and the prompt's keys and values are never copied.
 
 Shapes: N candidates, K beginnings of candidates, T tokens of the prompt, V vocabulary.
+
+Example: `examples/closed_answers.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -4,6 +4,8 @@ TextBind (Li et al., 2023) writes a picture's caption, forgets it again and read
 place: that is `stream`, `rollback`, `read`.
 
 Shapes: B rows of a batch, T tokens, V vocabulary.
+
+Example: `examples/fork_and_rollback.py`.
 """
 
 import copy

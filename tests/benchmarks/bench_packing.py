@@ -27,9 +27,10 @@ from nuthatch.mllm.core import Core
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.collate import IGNORED, Group, Packer
+from nuthatch.training.recipes.core import JoinRecipe
 from nuthatch.training.stages.grouped_attention import NAME as GROUPED
 from nuthatch.training.stages.grouped_attention import spans_of
-from nuthatch.training.stages.join import Config, MediaMaker
+from nuthatch.training.stages.join import MediaMaker
 from nuthatch.training.stages.lessons import Lesson, Lessons
 from nuthatch.training.stages.phrase_vectors import PhraseVectors, sound_vectors
 from nuthatch.training.stages.read_and_call import texts
@@ -139,7 +140,7 @@ def timed(step: Callable[[], int]) -> tuple[int, float]:
 
 def report(batches: int, at_once: int) -> dict[str, float]:
     words = train_tokenizer(texts(300), vocab_size=2048)
-    config = Config()
+    config = JoinRecipe()
     core = CoreConfig.embedded()
     drawn = Lessons(words, core.num_query_tokens, scenes=1.0, colours=True, shares=config.shares)
     packs: list[list[Lesson]] = []

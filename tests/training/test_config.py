@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from nuthatch.training.config import ConfigError, load_config
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.core import JoinRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.bridge import core_config
-from nuthatch.training.stages.join import Config as JoinConfig
 from nuthatch.training.train import (
     CORE,
     PERCEPTION,
@@ -54,13 +55,13 @@ def test_an_unknown_setting_inside_another_names_the_nearest_one(override):
 def test_a_key_that_holds_a_dot_itself_can_be_set(tmp_path: Path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("rates: {core.bridge.qformer: 0.5}\n")
-    config = load_config(JoinConfig, recipe, ["rates.core.bridge.qformer=0.3"])
+    config = load_config(JoinRecipe, recipe, ["rates.core.bridge.qformer=0.3"])
     assert config.rates == {"core.bridge.qformer": 0.3}
 
 
 def test_text_that_is_no_yaml_is_shown():
     with pytest.raises(ConfigError, match=r"shares: '\[1' is no YAML"):
-        load_config(JoinConfig, None, ["shares=[1"])
+        load_config(JoinRecipe, None, ["shares=[1"])
 
 
 @pytest.mark.parametrize(
@@ -97,11 +98,11 @@ def test_each_perception_model_has_its_recipe_that_opens_with_its_command():
         assert f"nuthatch train embedded --stage perceive --only {name}" in text.splitlines()[0]
 
 
-@pytest.mark.parametrize("name", PERCEPTION)
-def test_each_recipe_fits_the_settings_of_its_module(name):
-    module = import_module(f"nuthatch.training.perceive.{name}")
-    config = load_config(module.Config, RECIPES / f"1_perceive_{name}.yaml", ["out=o", "export=e"])
-    assert not hasattr(config, "schedule") or config.schedule.steps > 100
+@pytest.mark.parametrize("stage", PERCEPTION.values(), ids=PERCEPTION)
+def test_each_recipe_fits_its_settings_and_its_module(stage, tmp_path):
+    settings = stage.settings(tmp_path, [])
+    assert not hasattr(settings, "schedule") or settings.schedule.steps > 100
+    assert get_type_hints(import_module(stage.module).train)["config"] is stage.recipe
 
 
 def test_settings_need_to_know_their_recipe(tmp_path):
@@ -112,12 +113,12 @@ def test_settings_need_to_know_their_recipe(tmp_path):
         train_perception(None, tmp_path, ["steps=1"])
 
 
-@pytest.mark.parametrize(("stage", "recipe"), CORE.items())
-def test_each_stage_of_the_core_has_a_recipe_that_opens_with_its_command_and_fits(stage, recipe):
-    path = RECIPES / f"{recipe}.yaml"
-    assert path.read_text().splitlines()[0] == f"# nuthatch train embedded --stage {stage}"
-    module = import_module(f"nuthatch.training.stages.{stage}")
-    assert load_config(module.Config, path, []).schedule.steps > 1000
+@pytest.mark.parametrize("stage", CORE.values(), ids=CORE)
+def test_each_stage_of_the_core_has_a_recipe_that_opens_with_its_command_and_fits(stage, tmp_path):
+    first = (RECIPES / stage.file).read_text().splitlines()[0]
+    assert first == f"# nuthatch train embedded --stage {stage.name}"
+    assert stage.settings(tmp_path, []).schedule.steps > 1000
+    assert get_type_hints(import_module(stage.module).train)["config"] is stage.recipe
 
 
 def test_a_stage_finds_what_earlier_stages_exported(tmp_path):

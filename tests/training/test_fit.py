@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Schedule, fit, record_settings
-from nuthatch.training.stages.read_and_call import Config as ReadConfig
+from nuthatch.training.fit import fit, record_settings
+from nuthatch.training.recipes.core import ReadAndCallRecipe
+from nuthatch.training.recipes.schedule import Schedule
 
 
 def learn(out: Path, steps: int, *, stop_after: int | None = None) -> nn.Module:
@@ -51,7 +52,7 @@ def test_a_checkpoint_is_not_gone_on_with_under_other_settings(tmp_path):
 
 
 def test_where_a_run_is_kept_and_on_how_many_threads_it_learns_may_change(tmp_path):
-    config = ReadConfig(out=tmp_path)
+    config = ReadAndCallRecipe(out=tmp_path)
     record_settings(config, tmp_path, going_on=False)
     moved = replace(config, threads=2, out=tmp_path / "out", export=tmp_path / "export")
     record_settings(moved, tmp_path, going_on=True)

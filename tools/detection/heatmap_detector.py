@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +30,7 @@ from nuthatch.tools.detection.detectors import (
     check,
     keep_distinct,
 )
+from nuthatch.tools.detection.heatmap_shape import Shape
 from nuthatch.tools.domain.pictures import PictureDomain
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.framing import Framing
@@ -42,22 +43,6 @@ STRIDE = 8
 """Pixels of the network's input from one cell to the next."""
 PICTURES_AT_ONCE = 16
 MODEL_TYPE = "heatmap"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of the network; with `model_type`, its `config.json`."""
-
-    picture_size: int = 128
-    width: int = 128
-    stem: int = 32
-    blocks: int = 4
-    """Residual blocks at the cells' resolution."""
-    words: int = 512
-    """Entries of the vocabulary."""
-    phrase_tokens: int = 24
-    phrase_layers: int = 1
-    heads: int = 4
 
 
 class HeatmapNetwork(nn.Module):

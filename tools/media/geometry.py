@@ -102,17 +102,6 @@ def iou(a: Box, b: Box) -> float:
     return common / (a.area + b.area - common)
 
 
-def non_maximum_suppression(
-    boxes: Sequence[Box], scores: Sequence[float], max_iou: float
-) -> list[int]:
-    """Indices kept, best score first; a box goes if a better one overlaps it by more."""
-    kept: list[int] = []
-    for index in sorted(range(len(boxes)), key=lambda i: -scores[i]):
-        if all(iou(boxes[index], boxes[other]) <= max_iou for other in kept):
-            kept.append(index)
-    return kept
-
-
 class Mask(BaseModel):
     """A binary mask as COCO RLE: `size` is (height, width), `counts` the compressed runs.
 

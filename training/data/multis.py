@@ -4,6 +4,8 @@ Zhao et al., "ChatBridge" (2023), section 4, in the format of the released annot
 of records with `image_id` or `video_id` and either `caption` (or `desc`), `question` and `answer`,
 `text`, or `conversations`. The name of a task says what media there are and what is asked, such as
 `tva-conv`: a conversation about a video and its sound.
+
+Example: `examples/multis_records.py`.
 """
 
 import re

@@ -6,9 +6,8 @@ core are enough.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,13 +19,12 @@ from nuthatch.tools.detection.heatmap_detector import (
     STRIDE,
     HeatmapDetector,
     HeatmapNetwork,
-    Shape,
     phrase_ids,
     save,
 )
 from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES, SYNONYMS, plural
-from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.detect_loss import Truth, detection_loss, targets
 from nuthatch.training.perceive.detect_quality import (
@@ -36,34 +34,13 @@ from nuthatch.training.perceive.detect_quality import (
     write_calibration,
     write_card,
 )
+from nuthatch.training.recipes.perception import DetectRecipe
 from nuthatch.training.world.scenes import Scene, make_scene
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_detect.yaml`."""
-
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=3000, lr=2e-3))
-    shape: Shape = field(default_factory=Shape)
-    batch: int = 16
-    scenes: int = 12_000
-    """Different training scenes; their appearance differs each time one comes again."""
-    vary: float = 0.4
-    """Share of the pictures that get another appearance."""
-    other_names: float = 0.1
-    """Share of the labels that are a plural or a synonym instead of the category's own name."""
-    evaluate_every: int = 300
-    watch_scenes: int = 100
-    """Of the split `calibrate`, looked at during training."""
-    calibrate_scenes: int = 1000
-    test_scenes: int = 1000
-    out: Path = Path("runs/embedded/detect")
-    export: Path = Path("tools/embedded/detect")
-
-
-def train(config: Config) -> None:
+def train(config: DetectRecipe) -> None:
     """Train or resume, export the weights, calibrate their scores, and measure what they find."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -122,7 +99,7 @@ def build_tokenizer() -> Tokenizer:
 
 
 def batch_loss(
-    network: HeatmapNetwork, tokenizer: Tokenizer, framing: Framing, config: Config, step: int
+    network: HeatmapNetwork, tokenizer: Tokenizer, framing: Framing, config: DetectRecipe, step: int
 ) -> Losses:
     """The losses of the batch that belongs to this step: every category asked of every scene."""
     rng = np.random.default_rng((0xDE7EC7, step))

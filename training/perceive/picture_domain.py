@@ -9,9 +9,7 @@ changed likewise. Measured on kinds of pictures that nothing was learnt from
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +29,10 @@ from nuthatch.tools.domain.pictures import (
     without_margins,
 )
 from nuthatch.tools.weights.folder import DOMAIN_FILE
-from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.picture_domain_quality import measure, write_section
+from nuthatch.training.recipes.perception import PictureDomainRecipe
 from nuthatch.training.world.changes import changed
 from nuthatch.training.world.crowds import crowd
 from nuthatch.training.world.outside import KINDS
@@ -57,38 +56,6 @@ SMOOTHING = 0.02
 Pixels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_picture_domain.yaml`."""
-
-    seed: int = 0
-    scenes: int = 1500
-    restyled: int = 700
-    crowds: int = 150
-    others: int = 160
-    """Pictures of each other kind; of some more (`COUNTS`)."""
-    vary: float = 0.4
-    """Share of scenes with another appearance, and of photographs and what resembles them."""
-    change: float = 0.4
-    """Share of the other pictures that are changed as scenes are."""
-    cells: int = 64
-    """Of each picture, drawn at random: so many are learnt from."""
-    hidden: int = 48
-    noise: float = 0.2
-    """Added to every feature of a cell, in its deviations."""
-    batch: int = 96
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=1500, lr=2e-3))
-    weighed: int = 240
-    """Scenes, and as many other pictures, that tell what the share that is plain counts."""
-    calibrate_scenes: int = 1000
-    kept: float = 0.99
-    test_pictures: int = 200
-    detect: Path = Path("tools/embedded/detect")
-    """The folder of the detector."""
-    out: Path = Path("runs/embedded/picture_domain")
-    export: Path = Path("tools/embedded/detect")
-
-
 class Lessons(NamedTuple):
     """Cells (N, C, D) of pictures: those of the world, and those of each other kind."""
 
@@ -96,7 +63,7 @@ class Lessons(NamedTuple):
     outside: list[Tensor]
 
 
-def train(config: Config) -> None:
+def train(config: PictureDomainRecipe) -> None:
     """Learn or resume, set the threshold, write `domain.safetensors`, measure, write the card."""
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
@@ -133,14 +100,14 @@ def train(config: Config) -> None:
     write_section(config.export, figures, config.kept)
 
 
-def prepare(detector: HeatmapDetector, config: Config) -> Lessons:
+def prepare(detector: HeatmapDetector, config: PictureDomainRecipe) -> Lessons:
     """Run all pictures through the network once; what an earlier run has kept is kept."""
     kinds = {kind: cells_of_kind(kind, detector, config) for kind in (*INSIDE, *KINDS)}
     inside = torch.cat([kinds.pop(kind) for kind in INSIDE])
     return Lessons(inside, list(kinds.values()))
 
 
-def cells_of_kind(kind: str, detector: HeatmapDetector, config: Config) -> Tensor:
+def cells_of_kind(kind: str, detector: HeatmapDetector, config: PictureDomainRecipe) -> Tensor:
     """Some cells (N, C, D) of each picture of a kind; kept in the run's folder."""
     path = config.out / "cells" / f"{kind}.safetensors"
     if not path.is_file():
@@ -155,7 +122,9 @@ def cells_of_kind(kind: str, detector: HeatmapDetector, config: Config) -> Tenso
     return load_file(path)["cells"].float()
 
 
-def _pictures(kind: str, config: Config, rng: np.random.Generator) -> tuple[int, Iterator[Pixels]]:
+def _pictures(
+    kind: str, config: PictureDomainRecipe, rng: np.random.Generator
+) -> tuple[int, Iterator[Pixels]]:
     """How many pictures of a kind, and these."""
     if kind == "scenes":
         return config.scenes, scenes(config, "train")
@@ -167,7 +136,7 @@ def _pictures(kind: str, config: Config, rng: np.random.Generator) -> tuple[int,
     return number, (_other(kind, KINDS[kind](rng), config, rng) for _ in range(number))
 
 
-def scenes(config: Config, split: Split) -> Iterator[Pixels]:
+def scenes(config: PictureDomainRecipe, split: Split) -> Iterator[Pixels]:
     """Scenes at several sizes, changed; for learning some with another appearance."""
     learning = split == "train"
     for index in range(config.scenes if learning else config.calibrate_scenes):
@@ -179,7 +148,7 @@ def scenes(config: Config, split: Split) -> Iterator[Pixels]:
         yield changed(picture, rng)
 
 
-def restyled_scenes(config: Config) -> Iterator[Pixels]:
+def restyled_scenes(config: PictureDomainRecipe) -> Iterator[Pixels]:
     """Scenes of the split "train" in a style of their own, changed."""
     for index in range(config.restyled):
         rng = np.random.default_rng((0xD0A5, config.seed, index))
@@ -198,7 +167,9 @@ def varied(picture: Pixels, rng: np.random.Generator) -> Pixels:
     return (255 * other).astype(np.uint8)
 
 
-def _other(kind: str, picture: Pixels, config: Config, rng: np.random.Generator) -> Pixels:
+def _other(
+    kind: str, picture: Pixels, config: PictureDomainRecipe, rng: np.random.Generator
+) -> Pixels:
     """A picture of another kind, with another appearance or changed, or as it is."""
     if kind in LIKE_PHOTOGRAPHS and rng.random() < config.vary:
         picture = varied(picture, rng)
@@ -216,7 +187,7 @@ def score(detector: HeatmapDetector, picture: Pixels) -> float:
     return detector.domain.score(detector.backbone, detector.framing, picture)
 
 
-def weight_of_plain(detector: HeatmapDetector, config: Config) -> float:
+def weight_of_plain(detector: HeatmapDetector, config: PictureDomainRecipe) -> float:
     """What the share of a picture that is plain counts beside its cells: by Fisher's linear
     discriminant of scenes from photographs and what resembles them."""
     rng = np.random.default_rng((0xD0A4, config.seed))
@@ -248,7 +219,9 @@ def _some(every: Tensor, number: int, rng: np.random.Generator) -> Tensor:
     return every[torch.from_numpy(drawn)]
 
 
-def _loss(domain: PictureDomain, lessons: Lessons, config: Config, step: int) -> Losses:
+def _loss(
+    domain: PictureDomain, lessons: Lessons, config: PictureDomainRecipe, step: int
+) -> Losses:
     """Half of a batch from inside; half from outside, some kinds more often (`COUNTS`)."""
     rng = np.random.default_rng((0xD0A3, config.seed, step))
     half = config.batch // 2

@@ -9,7 +9,6 @@ embedding too: is an object here, and does one end here?
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nuthatch.tools.segmentation.segmenters import Segmenter, build_sam, decode, load
-from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.segment_quality import (
     box_ious,
     jitter_box,
@@ -30,25 +29,8 @@ from nuthatch.training.perceive.segment_quality import (
     visible_objects,
     write_card,
 )
+from nuthatch.training.recipes.perception import SegmentRecipe
 from nuthatch.training.world.scenes import Scene, make_scene
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_segment.yaml`."""
-
-    seed: int = 0
-    images: int = 4
-    """Scenes in a batch."""
-    boxes: int = 3
-    """Box prompts of a scene; half as many point prompts, at least one."""
-    jitter: float = 0.06
-    """Each side of a box moves by up to this part of the box."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2600, lr=1e-3))
-    evaluate_every: int = 400
-    test_scenes: int = 400
-    out: str = "runs/embedded/segment"
-    export: str = "tools/embedded/segment"
 
 
 class DenselyAsked(nn.Module):
@@ -73,7 +55,7 @@ class DenselyAsked(nn.Module):
         return on_object + loss(edges, (highest > lowest).float())
 
 
-def train(config: Config) -> None:
+def train(config: SegmentRecipe) -> None:
     """Train or resume, export the weights, and measure what was exported on held-out scenes."""
     torch.manual_seed(config.seed)
     model = DenselyAsked()
@@ -103,7 +85,7 @@ def export(sam: Sam, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"size": "embedded"}) + "\n")
 
 
-def _loss(model: DenselyAsked, config: Config, step: int) -> Losses:
+def _loss(model: DenselyAsked, config: SegmentRecipe, step: int) -> Losses:
     sam = model.sam
     rng = np.random.default_rng([config.seed, step])
     first = step * config.images

@@ -7,7 +7,6 @@ What it is worth is measured on sounds of other makes (`sound_domain_quality`).
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from nuthatch.tools.weights.fetching import sha256_of
 from nuthatch.training.perceive.domain_card import write_section
 from nuthatch.training.perceive.sound_domain_quality import measure
 from nuthatch.training.perceive.unlike import unlike_sound, unlike_talk
+from nuthatch.training.recipes.perception import SoundDomainRecipe
 from nuthatch.training.world.sounds import make_sound
 from nuthatch.training.world.synthesis import Samples
 
@@ -41,29 +41,7 @@ intervals. Command: first line of `training/recipes/embedded/1_perceive_sound_do
 FIRST_CLIP, FIRST_CALIBRATION, FIRST_UNLIKE = 1_000_000, 50_000, 10_000
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_sound_domain.yaml`."""
-
-    seed: int = 0
-    clips: int = 3000
-    unlike: int = 5000
-    talk: int = 400
-    """Windows full of speech; each counts as REPEATED."""
-    calibration_clips: int = 2500
-    hidden: int = 32
-    layers: int = 2
-    epochs: int = 40
-    lr: float = 2e-3
-    test_clips: int = 500
-    tag_sound: str = "tools/embedded/tag_sound"
-    """Folder of the tagger."""
-    out: str = "runs/embedded/sound_domain"
-    export: str = "tools/embedded/tag_sound"
-    """Folder that the domain is written into: to ship, that of the tagger."""
-
-
-def train(config: Config) -> None:
+def train(config: SoundDomainRecipe) -> None:
     """Compute features (kept in the run folder), fit, choose the threshold, export, measure."""
     model, out, export = Path(config.tag_sound), Path(config.out), Path(config.export)
     for folder in (out, export):
@@ -123,7 +101,7 @@ def first_window(
     return found
 
 
-def fit(domain: SoundDomain, inside: Tensor, unlike: Tensor, config: Config) -> None:
+def fit(domain: SoundDomain, inside: Tensor, unlike: Tensor, config: SoundDomainRecipe) -> None:
     """Fit by binary cross-entropy, with dropout; features are standardised on the way, and the
     standardisation ends in the first layer."""
     rows = torch.cat([inside, unlike])

@@ -7,7 +7,7 @@ worth is measured on other sentences, voices and languages.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -25,6 +25,7 @@ from nuthatch.training.perceive.domain_card import write_section
 from nuthatch.training.perceive.spoken import sentence
 from nuthatch.training.perceive.transcribe_quality import HELD_OUT
 from nuthatch.training.perceive.unlike import unlike_speech
+from nuthatch.training.recipes.perception import SpeechDomainRecipe
 from nuthatch.training.world.speech import FASTEST, SLOWEST, VOICES, make_speech, speak
 from nuthatch.training.world.synthesis import Samples
 
@@ -48,22 +49,7 @@ KEPT, PASSED = 0.99, 0.05
 """Shares of known and of unlike speech at whose distances the threshold's two neighbours lie."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_speech_domain.yaml`."""
-
-    sentences: int = 300
-    other_speakers: int = 200
-    unlike: int = 500
-    test_sentences: int = 300
-    transcribe: str = "tools/embedded/transcribe"
-    """Folder of the transcriber."""
-    out: str = "runs/embedded/speech_domain"
-    export: str = "tools/embedded/transcribe"
-    """Folder that the domain is written into: to ship, that of the transcriber."""
-
-
-def train(config: Config) -> None:
+def train(config: SpeechDomainRecipe) -> None:
     """Fit, export, and measure."""
     model, export = Path(config.transcribe), Path(config.export)
     for folder in (Path(config.out), export):

@@ -5,7 +5,6 @@ view.
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch.nn import functional
 
 from nuthatch.tools.tagging.taggers import CropNet, Tagger, load
 from nuthatch.tools.vocabulary import CATEGORIES, TINTS
-from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.tag_card import write_card
 from nuthatch.training.perceive.tag_crops import IGNORED, alter, batch
 from nuthatch.training.perceive.tag_quality import (
@@ -24,34 +23,14 @@ from nuthatch.training.perceive.tag_quality import (
     hardest,
     measure,
 )
+from nuthatch.training.recipes.perception import TagRecipe
 from nuthatch.training.world.scenes import make_scene
 
 FIRST_SEED = 50_000_000
 """Keeps the scenes apart from those that the other models are trained on."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_tag.yaml`."""
-
-    seed: int = 7
-    widths: tuple[int, ...] = (32, 64, 128, 160)
-    scenes: int = 5
-    """Scenes of a batch; each gives a crop of every object (at most 8) and some tiles."""
-    crowds: int = 8
-    """Pictures of a batch in which every object is of another category."""
-    tiles: int = 4
-    recoloured: float = 0.25
-    """Share of crops in colours that no sprite has; their tint is not asked."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2200, lr=2e-3))
-    evaluate_every: int = 400
-    calibrate_scenes: int = 1500
-    test_scenes: int = 1000
-    out: str = "runs/embedded/tag"
-    export: str = "tools/embedded/tag"
-
-
-def train(config: Config) -> None:
+def train(config: TagRecipe) -> None:
     """Train or resume, export, then calibrate and measure what was exported."""
     torch.manual_seed(config.seed)
     net = CropNet(config.widths).to(memory_format=torch.channels_last)
@@ -75,7 +54,7 @@ def train(config: Config) -> None:
     write_card(folder, Path(config.out), figures, hardest(tagger, config.test_scenes))
 
 
-def export(net: CropNet, config: Config, folder: Path) -> None:
+def export(net: CropNet, config: TagRecipe, folder: Path) -> None:
     """Write `config.json` and the weights in bfloat16; running statistics stay exact."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in net.named_parameters()}
@@ -89,7 +68,7 @@ def export(net: CropNet, config: Config, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def _loss(net: CropNet, config: Config, step: int) -> Losses:
+def _loss(net: CropNet, config: TagRecipe, step: int) -> Losses:
     rng = np.random.default_rng([config.seed, step])
     first = FIRST_SEED + step * config.scenes
     seeds = range(first, first + config.scenes)

@@ -7,7 +7,6 @@ measured on splits that training never draws from: `calibration.json` on "calibr
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 from nuthatch.mllm.encoders.beats import BeatsConfig
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
 from nuthatch.tools.audio.sound_tagger import SoundTagger, SoundTaggerConfig, load
-from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.tag_sound_quality import (
     NAMES,
     calibrate,
@@ -30,36 +29,14 @@ from nuthatch.training.perceive.tag_sound_quality import (
     pairs_right,
     truth,
 )
+from nuthatch.training.recipes.perception import TagSoundRecipe
 from nuthatch.training.world.sounds import Clip, make_sound
 
 AUDIBLE_POWER = 0.003  # 25 dB below an event's active level
 SEEDS_OF_A_RUN = 10_000_000  # another `seed` of the recipe hears other clips
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_tag_sound.yaml`."""
-
-    seed: int = 0
-    clips: int = 12
-    """Clips in a batch."""
-    pairs: float = 0.65
-    """Share of the clips with two events."""
-    background: float = 0.05
-    """Share of the clips with none."""
-    moments: float = 1.0
-    """Weight of the loss on each moment of 160 ms, beside that on the whole clip."""
-    width: int = 192
-    layers: int = 4
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2300, lr=1e-3))
-    evaluate_every: int = 460
-    calibration_clips: int = 6000
-    test_clips: int = 2000
-    out: str = "runs/embedded/tag_sound"
-    export: str = "tools/embedded/tag_sound"
-
-
-def train(config: Config) -> None:
+def train(config: TagSoundRecipe) -> None:
     """Train or resume, calibrate, export, and measure what was exported on held-out clips."""
     torch.manual_seed(config.seed)
     tagger = SoundTagger(
@@ -99,7 +76,7 @@ def train(config: Config) -> None:
     (Path(config.out) / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _loss(tagger: SoundTagger, config: Config, step: int) -> Losses:
+def _loss(tagger: SoundTagger, config: TagSoundRecipe, step: int) -> Losses:
     clips = []
     for index in range(config.clips):
         seed = config.seed * SEEDS_OF_A_RUN + step * config.clips + index

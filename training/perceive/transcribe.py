@@ -7,7 +7,7 @@ and the decoder is shown when each word is said.
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 from nuthatch.tools.audio.transcriber import load
 from nuthatch.tools.audio.whisper_miniature import ENGLISH_VOCABULARY, STRIDE, MiniatureWhisper
 from nuthatch.tools.audio.whisper_weights import save
-from nuthatch.training.fit import Losses, Schedule, fit
+from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.spoken import words
 from nuthatch.training.perceive.transcribe_card import write_card
 from nuthatch.training.perceive.transcribe_corpus import (
@@ -37,6 +37,7 @@ from nuthatch.training.perceive.transcribe_corpus import (
     warped,
 )
 from nuthatch.training.perceive.transcribe_quality import glance, measure
+from nuthatch.training.recipes.perception import TranscribeRecipe
 
 IGNORED = -100
 AUDIBLE = 4.0
@@ -47,47 +48,10 @@ NEAR = 6.0
 """Positions, a quarter of a second, by which a word may be away from where its letters put it."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `1_perceive_transcribe.yaml`."""
-
-    seed: int = 0
-    sentences: int = 12000
-    """Sentences that are synthesised."""
-    batch: int = 8
-    window: int = 250
-    """Positions of 40 ms that the encoder takes."""
-    width: int = 128
-    encoder_layers: int = 4
-    decoder_layers: int = 1
-    phonemes: float = 0.3
-    """Weight of the phonemes, told from the lower half of the encoder."""
-    tokens: float = 0.5
-    """Weight of the words, told from the encoder alone."""
-    guided: float = 0.3
-    """Weight of looking at each word when it is said."""
-    blurred: float = 0.15
-    """Share of the words before that are others than was said, so that the decoder must listen."""
-    easy: int = 600
-    """Steps over which sentences grow longer and disturbances stronger: from the hardest at once
-    nothing is learned for a long time."""
-    joined: float = 0.2
-    """Share of batches whose windows hold up to four sentences, as many as fit."""
-    silent: float = 0.03
-    """Share of windows in which nobody speaks."""
-    whole: float = 0.03
-    """Share of batches whose windows are followed by silence up to the whole context."""
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=14000, lr=2e-3))
-    evaluate_every: int = 2000
-    test_sentences: int = 500
-    out: str = "runs/embedded/transcribe"
-    export: str = "tools/embedded/transcribe"
-
-
 class Learner(nn.Module):
     """The model and its helpers' heads."""
 
-    def __init__(self, config: Config, phonemes: int) -> None:
+    def __init__(self, config: TranscribeRecipe, phonemes: int) -> None:
         super().__init__()
         self.model = MiniatureWhisper(dimensions(config), vocabulary())
         with torch.no_grad():  # PyTorch's own start leaves what is heard below the positions
@@ -116,7 +80,7 @@ class Learner(nn.Module):
         return heard_by, _log_chances(phonemes), _log_chances(tokens)
 
 
-def dimensions(config: Config) -> ModelDimensions:
+def dimensions(config: TranscribeRecipe) -> ModelDimensions:
     """Sizes as the package names them."""
     return ModelDimensions(
         n_mels=MELS,
@@ -141,7 +105,7 @@ def vocabulary() -> list[int]:
     return [*sorted(said), *special]
 
 
-def train(config: Config) -> None:
+def train(config: TranscribeRecipe) -> None:
     """Train or resume, export, and measure what was exported on sentences never trained on."""
     out, export = Path(config.out), Path(config.export)
     out.mkdir(parents=True, exist_ok=True)
@@ -199,7 +163,11 @@ class Batches:
     """A batch for every step, of sentences about equally long."""
 
     def __init__(
-        self, corpus: Corpus, config: Config, tokenizer: Tokenizer, tokens: tuple[int, ...]
+        self,
+        corpus: Corpus,
+        config: TranscribeRecipe,
+        tokenizer: Tokenizer,
+        tokens: tuple[int, ...],
     ) -> None:
         self.corpus, self.config, self.tokenizer = corpus, config, tokenizer
         self.places = {token: place for place, token in enumerate(tokens)}
@@ -293,7 +261,7 @@ def _log_chances(logits: Tensor) -> Tensor:
     return logits.float().log_softmax(dim=-1).transpose(0, 1)
 
 
-def _loss(learner: Learner, batch: Batch, config: Config) -> Losses:
+def _loss(learner: Learner, batch: Batch, config: TranscribeRecipe) -> Losses:
     heard_by, phonemes, tokens = learner.hear(batch.mel)
     with Looking(learner.model) as looking:
         logits = learner.model.decoder.narrow(blurred(batch.tokens, config.blurred), heard_by)

@@ -9,7 +9,6 @@ What it exports: the Q-Former and the way to it from the ear under the core's na
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,10 @@ from nuthatch.mllm.encoders.eva import Eva
 from nuthatch.mllm.encoders.fbank import FRAME_SHIFT
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.config import ConfigError, check_known
-from nuthatch.training.fit import Losses, Schedule
+from nuthatch.training.fit import Losses
 from nuthatch.training.perceive.detect import truth_of
 from nuthatch.training.perceive.tag_sound import AUDIBLE_POWER
+from nuthatch.training.recipes.core import BridgeRecipe
 from nuthatch.training.stages.bridge_loss import (
     Wanted,
     bridge_losses,
@@ -67,46 +67,6 @@ BRIDGE_FILE, HEADS_FILE = "bridge.safetensors", "heads.safetensors"
 BRIDGE_PARTS, HEADS = ("qformer.", "audio_norm.", "audio_projection."), ("itc.", "box.")
 TIED = "language_model.lm_head.weight"
 """The language model's embedding once more; files hold each tensor once."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `5_bridge.yaml`."""
-
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4400, lr=6e-4))
-    see: Path = Path("runs/embedded/see/export")
-    """What stage `see` exported."""
-    listen: Path = Path("runs/embedded/listen/export")
-    """What stage `listen` exported."""
-    core: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Sizes that differ from those of the embedded core, by part, such as `bridge_config`."""
-    start: Path | None = None
-    """Export folder of an earlier run of this stage, to start from what it learned."""
-    scenes: int = 16
-    """Pictures in a batch of pictures."""
-    crowds: int = 4
-    """So many of them are crowds, see `world.crowds`; the others are scenes."""
-    clips: int = 16
-    """Sounds in a batch of sounds."""
-    sound_every: int = 5
-    """Every so many steps a batch of sounds instead of pictures."""
-    vary: float = 0.3
-    """Share of the pictures that get another appearance."""
-    pairs: float = 0.7
-    """Share of the clips with two events."""
-    background: float = 0.06
-    """Share of the clips with none."""
-    anchors_until: int = 2200
-    """Up to this step matching looks at the distance to the anchors only."""
-    evaluate_every: int = 300
-    watch_scenes: int = 200
-    watch_clips: int = 100
-    """Of the split `calibrate`, during training."""
-    measure_scenes: int = 800
-    measure_clips: int = 800
-    """Of the same split, in the end."""
-    out: Path = Path("runs/embedded/bridge")
-    export: Path = Path("runs/embedded/bridge/export")
 
 
 class Bridge(nn.Module):
@@ -194,7 +154,7 @@ class Bridge(nn.Module):
         return total
 
 
-def train(config: Config) -> None:
+def train(config: BridgeRecipe) -> None:
     """Train or resume, export the bridge and its heads, and measure what the queries say."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -264,7 +224,7 @@ def load_parts(
         state[name].copy_(value)
 
 
-def batch(config: Config, core: CoreConfig, step: int) -> Batch:
+def batch(config: BridgeRecipe, core: CoreConfig, step: int) -> Batch:
     """The batch of this step, see `Bridge.losses`: pictures, or now and then sounds."""
     by_anchors = {"by_anchors": torch.tensor(step < config.anchors_until)}
     if step % config.sound_every == config.sound_every - 1:

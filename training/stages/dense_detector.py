@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nuthatch.mllm.encoders.eva import Eva, EvaConfig
-from nuthatch.tools.detection.heatmap_detector import PhraseEncoder, Shape
+from nuthatch.tools.detection.heatmap_detector import PhraseEncoder
+from nuthatch.tools.detection.heatmap_shape import Shape
 from nuthatch.training.perceive.detect_loss import Targets, detection_loss
 from nuthatch.training.stages.phrase_vectors import apart
 from nuthatch.training.stages.starting import start_local, start_wide

@@ -10,7 +10,7 @@ serve.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from nuthatch.tools.vocabulary import TINTS
 from nuthatch.training.collate import IGNORED
 from nuthatch.training.config import ConfigError
 from nuthatch.training.data.sample import Picture, Sound
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.core import JoinRecipe
 from nuthatch.training.stages.bridge import (
     BRIDGE_FILE,
     BRIDGE_PARTS,
@@ -73,61 +73,7 @@ SILENCE = 48_000
 """Samples of a recording in which nothing is recorded."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `6_join.yaml`."""
-
-    see: Path = Path("runs/embedded/see/export")
-    listen: Path = Path("runs/embedded/listen/export")
-    read_and_call: Path = Path("runs/embedded/read_and_call/export")
-    bridge: Path = Path("runs/embedded/bridge/export")
-    """Export folders of the stages before."""
-    start: Path | None = None
-    """Folder of a core that an earlier run of this stage exported, to start from it instead of from
-    the stages before."""
-    start_heads: Path | None = None
-    """`heads.safetensors` in the run folder of that run."""
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(steps=1500, lr=6e-4, warmup_steps=60)
-    )
-    core: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Sizes that differ from those of the embedded core, by part."""
-    rates: dict[str, float] = field(
-        default_factory=lambda: {"core.bridge.qformer": 0.5, "core.audio_tower": 0.1}
-    )
-    """By what the learning rate is multiplied in parts of the model."""
-    muon: tuple[str, ...] = ("core.language_model.model.layers", "core.bridge.qformer")
-    """Modules whose matrices take Muon's steps, see `optimizer_and_rate`."""
-    tokens: int = 2560
-    """In a batch."""
-    shares: dict[str, float] = field(
-        default_factory=lambda: {
-            "sight": 62,
-            "offered": 10,
-            "generated": 8,
-            "following": 3,
-            "drills": 7,
-            "talk": 4,
-        }
-    )
-    """How often each kind of lesson is drawn."""
-    vary: float = 0.3
-    """Share of the pictures that get another appearance; of these no tint is taught."""
-    threads: int = 1
-    """Of this process. Two stages side by side, a thread each, take less time than one after the
-    other with two."""
-    worker: bool = False
-    """Whether batches are made in a process of their own."""
-    evaluate_every: int = 300
-    watch: int = 60
-    """Dialogues of each figure during training."""
-    measure: int = 300
-    """In the end."""
-    out: Path = Path("runs/embedded/join")
-    export: Path = Path("runs/embedded/join/export")
-
-
-def train(config: Config) -> None:
+def train(config: JoinRecipe) -> None:
     """Compose the core, train or resume, export it whole, and measure what it says."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(0)
@@ -196,7 +142,7 @@ def train(config: Config) -> None:
 
 
 def composed(
-    config: Config, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
+    config: JoinRecipe, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
 ) -> Joiner:
     """The core out of what the stages before have exported.
 
@@ -221,7 +167,7 @@ def composed(
 
 
 def gone_on_with(
-    config: Config, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
+    config: JoinRecipe, core: CoreConfig, categories: PhraseVectors, sounds: PhraseVectors
 ) -> Joiner:
     """What an earlier run of this stage has learned.
 

@@ -21,20 +21,11 @@ from nuthatch.training.data.layouts import Layout, draw_layout
 from nuthatch.training.data.offers import offer
 from nuthatch.training.data.sample import TRAINING, Draw, Held, Picture, Sample, Sound
 from nuthatch.training.data.talk import Talk
+from nuthatch.training.recipes.core import SHARES
 from nuthatch.training.tokenizer import spelt_alike
 from nuthatch.training.world.scenes import Scene, make_scene
 from nuthatch.training.world.splits import Split
 
-SHARES: dict[str, float] = {
-    "sight": 60,
-    "offered": 30,
-    "generated": 16,
-    "following": 10,
-    "drills": 12,
-    "talk": 3,
-    "echo": 6,
-}
-"""How often each kind of lesson is drawn."""
 ECHOED = (3, 40)
 """Tokens of an echo, at least and at most."""
 NUMBERS_ECHOED = 0.3

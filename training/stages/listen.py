@@ -6,7 +6,6 @@ the encoder's weights under the core's names. The vectors of the sounds come fro
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,15 @@ from torch import Tensor, nn
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.tools.audio.sound_tagger import SoundTagger, SoundTaggerConfig
-from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Losses, Schedule
+from nuthatch.training.fit import Losses
 from nuthatch.training.perceive.tag_sound import activity, entropy
 from nuthatch.training.perceive.tag_sound_quality import (
     NAMES,
     pairs_right,
     truth,
 )
+from nuthatch.training.recipes.core import ListenRecipe
 from nuthatch.training.stages.hearing import filter_banks
 from nuthatch.training.stages.trainer import Batch, Figures, run
 from nuthatch.training.world.sounds import Clip, make_sound
@@ -34,30 +33,6 @@ FIRST_SEED = 1_000_000_000
 """Clips of this stage come after all that the tagger heard."""
 AT_ONCE = 16
 """Clips that are measured side by side."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `3_listen.yaml`."""
-
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=5000, lr=7e-4))
-    start: Path | None = EMBEDDED / "tag_sound"
-    """The sound tagger to go on from; null: from scratch."""
-    audio: dict[str, int] = field(default_factory=dict)
-    """Sizes of the encoder that differ from those of the embedded core."""
-    clips: int = 12
-    """Clips in a batch."""
-    pairs: float = 0.8
-    """Share of the clips with two events."""
-    background: float = 0.04
-    """Share of the clips with none."""
-    evaluate_every: int = 500
-    watch_clips: int = 300
-    """Of the split `calibrate`, two events each, heard during training."""
-    measure_clips: int = 2000
-    """Of the same split, heard in the end."""
-    out: Path = Path("runs/embedded/listen")
-    export: Path = Path("runs/embedded/listen/export")
 
 
 class Listener(nn.Module):
@@ -82,7 +57,7 @@ class Listener(nn.Module):
         }
 
 
-def train(config: Config) -> None:
+def train(config: ListenRecipe) -> None:
     """Train or resume, export the encoder, and measure how often both events are named."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -147,7 +122,7 @@ def pairs_named(tagger: SoundTagger, clips: Sequence[Clip], core: CoreConfig) ->
     return float(pairs_right(torch.cat(likely).numpy(), truth(clips)).mean())
 
 
-def batch(config: Config, core: CoreConfig, step: int) -> Batch:
+def batch(config: ListenRecipe, core: CoreConfig, step: int) -> Batch:
     """The batch of this step, see `Listener.losses`; no clip comes twice."""
     first = FIRST_SEED + step * config.clips
     clips = [

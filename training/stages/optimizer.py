@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.schedule import Schedule
 
 BETAS = (0.9, 0.98)
 Group = dict[str, Any]

@@ -9,7 +9,7 @@ bring phrase vectors and boxes into it.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from nuthatch.mllm.chat import encode
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.training.data import mixture
 from nuthatch.training.data.sample import Picture, Sound
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.core import ReadAndCallRecipe
 from nuthatch.training.stages.bridge import TIED, core_config
-from nuthatch.training.stages.lessons import SHARES, Lessons
+from nuthatch.training.stages.lessons import Lessons
 from nuthatch.training.stages.phrase_vectors import shared_vectors
 from nuthatch.training.stages.reader import BOX_SCALE, VECTOR_SCALE, Reader
 from nuthatch.training.stages.reading_quality import Quiz, called_figures
@@ -37,41 +37,7 @@ LANGUAGE_FILE, JOINING_FILE = "language_model.safetensors", "joining.safetensors
 TOKENIZER_SEED, SEED = 40, 4
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `4_read_and_call.yaml`."""
-
-    see: Path = Path("runs/embedded/see/export")
-    """Export folder of stage `see`: only its phrase vectors are needed."""
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(steps=3000, lr=1.5e-3, warmup_steps=60)
-    )
-    core: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Sizes that differ from those of the embedded core, by part, such as `text_config`."""
-    tokens: int = 2560
-    """In a batch."""
-    scenes: float = 0.5
-    """Share of pictures that are scenes of the world; the others are layouts alone."""
-    shares: dict[str, float] = field(default_factory=lambda: SHARES)
-    """How often each kind of lesson is drawn."""
-    echo_until: int = 300
-    """Up to this step there are echoes alone, see `Lessons.echo`: a model that can copy learns all
-    the rest sooner."""
-    tokenizer_samples: int = 4000
-    """Dialogues that the tokenizer is trained on."""
-    threads: int = 1
-    """Of this process. Two stages side by side, a thread each, take less time than one after the
-    other with two."""
-    evaluate_every: int = 500
-    watch: int = 60
-    """Dialogues of each figure during training."""
-    measure: int = 300
-    """In the end."""
-    out: Path = Path("runs/embedded/read_and_call")
-    export: Path = Path("runs/embedded/read_and_call/export")
-
-
-def train(config: Config) -> None:
+def train(config: ReadAndCallRecipe) -> None:
     """Train or resume, export the language model, and measure what it says."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(0)
@@ -124,7 +90,7 @@ def batch(lessons: Lessons, simulate: QuerySimulator, step: int) -> Batch:
     return tensors | {"names": names, "queries": simulate(packed.media, generator)}
 
 
-def tokenizer_of(config: Config, core: CoreConfig) -> PreTrainedTokenizerFast:
+def tokenizer_of(config: ReadAndCallRecipe, core: CoreConfig) -> PreTrainedTokenizerFast:
     """The tokenizer in the export folder; it is trained if there is none yet."""
     if not (config.export / "tokenizer.json").is_file():
         vocabulary = core.text_config.vocab_size

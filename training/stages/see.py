@@ -6,7 +6,6 @@ beside the rest of this one. The whole learner is exported too: a further run ca
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,16 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from nuthatch.mllm.config import CoreConfig
-from nuthatch.tools.detection.heatmap_detector import HeatmapDetector, Shape, phrase_ids
+from nuthatch.tools.detection.heatmap_detector import HeatmapDetector, phrase_ids
+from nuthatch.tools.detection.heatmap_shape import Shape
 from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.config import check_known
-from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.detect import build_tokenizer, phrase, truth_of
 from nuthatch.training.perceive.detect_loss import targets
 from nuthatch.training.perceive.detect_quality import look
+from nuthatch.training.recipes.core import SeeRecipe
 from nuthatch.training.stages.dense_detector import DenseDetector
 from nuthatch.training.stages.phrase_vectors import PhraseVectors, centred, sound_vectors
 from nuthatch.training.stages.trainer import Batch, Figures, run
@@ -38,36 +38,7 @@ SOUNDS_FILE = "sounds.safetensors"
 LEARNER_FILE = "learner.safetensors"
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of the recipe `2_see.yaml`."""
-
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4800, lr=1e-3))
-    vision: dict[str, int] = field(default_factory=dict)
-    """Sizes of the encoder that differ from those of the embedded core."""
-    batch: int = 8
-    crowds: int = 4
-    """So many pictures of a batch are crowds, see `world.crowds`; the others are scenes."""
-    vary: float = 0.3
-    """Share of the pictures that get another appearance."""
-    other_names: float = 0.1
-    """Share of the names that are a plural or a synonym instead of the category's own."""
-    names_fixed_at: int = 1600
-    """From this step on the phrase encoder rests; its vectors are exported at once."""
-    names: Path | None = None
-    """`learner.safetensors` of an earlier run whose phrase encoder is taken over, at rest."""
-    start: Path | None = None
-    """The same file, to start from all that the earlier run learned."""
-    evaluate_every: int = 600
-    watch_scenes: int = 100
-    """Of the split `calibrate`, looked at during training."""
-    measure_scenes: int = 800
-    """Of the same split, looked at in the end."""
-    out: Path = Path("runs/embedded/see")
-    export: Path = Path("runs/embedded/see/export")
-
-
-def train(config: Config) -> None:
+def train(config: SeeRecipe) -> None:
     """Train or resume, export encoder and phrase vectors, and measure what is found."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -149,7 +120,7 @@ def framing_of(core: CoreConfig) -> Framing:
     return Framing({"height": side, "width": side}, tuple(core.image_mean), tuple(core.image_std))
 
 
-def batch(config: Config, core: CoreConfig, tokenizer: Tokenizer, step: int) -> Batch:
+def batch(config: SeeRecipe, core: CoreConfig, tokenizer: Tokenizer, step: int) -> Batch:
     """The batch of this step, see `DenseDetector.losses`; no scene comes twice."""
     framing, size = framing_of(core), core.vision_config.image_size
     grid = size // core.vision_config.patch_size

@@ -26,7 +26,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from nuthatch.training.fit import Losses, Schedule, has_fast_bf16, record_settings
+from nuthatch.training.fit import Losses, has_fast_bf16, record_settings
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.optimizer import optimizer_and_rate
 from nuthatch.training.stages.progress import draw_progress
 

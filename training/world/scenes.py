@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.world import atlas
 from nuthatch.training.world.layout import (
     LETTER_GAP,
@@ -153,12 +152,6 @@ def make_scene(
 def draw(plan: Plan, size: int = REFERENCE) -> Scene:
     """Draw a plan made by hand or by ``layout.plan_scene``."""
     return _draw(plan, size, None)
-
-
-def absent_categories(scene: Scene) -> tuple[str, ...]:
-    """The categories the scene does not show, in the order of the vocabulary."""
-    present = {each.category for each in scene.objects}
-    return tuple(name for name in CATEGORIES if name not in present)
 
 
 def _draw(plan: Plan, size: int, patches: Sequence[Patch] | None) -> Scene:

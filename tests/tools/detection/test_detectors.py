@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nuthatch.tools.detection import detectors
 from nuthatch.tools.detection.detectors import Calibration, Found, Trust, chunk, iou, keep_distinct
-from nuthatch.tools.detection.heatmap_detector import HeatmapDetector, HeatmapNetwork, Shape, save
+from nuthatch.tools.detection.heatmap_detector import HeatmapDetector, HeatmapNetwork, save
+from nuthatch.tools.detection.heatmap_shape import Shape
 from nuthatch.tools.media.framing import Framing
 from nuthatch.training.perceive.detect import MEAN, STD, build_tokenizer
 

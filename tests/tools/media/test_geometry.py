@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from nuthatch.tools.media.geometry import Box, Mask, intersection, iou, non_maximum_suppression
+from nuthatch.tools.media.geometry import Box, Mask, intersection, iou
 
 sides = st.floats(0, 500, allow_nan=False)
 
@@ -44,11 +44,6 @@ def test_a_box_keeps_to_its_picture():
     assert Box.of((2, 2, 8, 8)).grow(1.0, 10, 9).xyxy == (0, 0, 10, 9)
     with pytest.raises(ValueError, match="empty"):
         Box.of((20, 20, 30, 30)).clip(10, 10)
-
-
-def test_suppression_keeps_the_best_of_what_overlaps():
-    found = [Box.of((0, 0, 10, 10)), Box.of((1, 0, 11, 10)), Box.of((40, 0, 50, 10))]
-    assert non_maximum_suppression(found, [0.5, 0.9, 0.3], 0.6) == [1, 2]
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))

@@ -5,20 +5,21 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nuthatch.tools.detection.heatmap_detector import HeatmapNetwork, Shape
+from nuthatch.tools.detection.heatmap_detector import HeatmapNetwork
+from nuthatch.tools.detection.heatmap_shape import Shape
 from nuthatch.tools.media.framing import Framing
 from nuthatch.tools.vocabulary import CATEGORIES, canonical
 from nuthatch.training.perceive.appearance import vary_appearance
 from nuthatch.training.perceive.detect import (
     MEAN,
     STD,
-    Config,
     batch_loss,
     build_tokenizer,
     phrase,
     truth_of,
 )
 from nuthatch.training.perceive.detect_loss import Truth, detection_loss, targets
+from nuthatch.training.recipes.perception import DetectRecipe
 from nuthatch.training.world.scenes import make_scene
 
 
@@ -140,7 +141,7 @@ def test_a_few_steps_on_one_batch_lower_its_loss() -> None:
     torch.manual_seed(0)
     tokenizer = build_tokenizer()
     shape = Shape(picture_size=64, width=32, stem=8, blocks=1, heads=2)
-    config = Config(shape=shape, batch=4)
+    config = DetectRecipe(shape=shape, batch=4)
     network = HeatmapNetwork(replace(shape, words=tokenizer.get_vocab_size())).train()
     framing = Framing({"height": 64, "width": 64}, MEAN, STD)
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)

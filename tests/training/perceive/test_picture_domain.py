@@ -10,10 +10,11 @@ from nuthatch.tools.domain.pictures import PictureDomain
 from nuthatch.tools.weights.folder import DOMAIN_FILE
 from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.evaluate.statistics import proportion
-from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive import picture_domain
-from nuthatch.training.perceive.picture_domain import Config, score, train
+from nuthatch.training.perceive.picture_domain import score, train
 from nuthatch.training.perceive.picture_domain_quality import HEADING, write_section
+from nuthatch.training.recipes.perception import PictureDomainRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.world.outside import KINDS
 from nuthatch.training.world.scenes import make_scene
 
@@ -22,7 +23,7 @@ from nuthatch.training.world.scenes import make_scene
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("domain")
     few = {kind: KINDS[kind] for kind in ("noise", "page", "scenery")}
-    config = Config(
+    config = PictureDomainRecipe(
         scenes=12,
         restyled=4,
         crowds=2,
@@ -58,7 +59,7 @@ def test_noise_and_pages_are_told_from_scenes_after_a_few_steps(trained):
 def test_the_threshold_keeps_the_share_asked_for(trained):
     detector = HeatmapDetector.load(EMBEDDED / "detect")
     detector.domain = PictureDomain.load(trained / "export" / DOMAIN_FILE)
-    config = Config(calibrate_scenes=12)
+    config = PictureDomainRecipe(calibrate_scenes=12)
     scores = [score(detector, picture) for picture in picture_domain.scenes(config, "calibrate")]
     assert np.mean(np.array(scores) <= detector.domain.threshold) == pytest.approx(0.9, abs=0.1)
 

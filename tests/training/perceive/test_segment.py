@@ -8,7 +8,6 @@ import torch
 
 from nuthatch.tools.segmentation.segmenters import Segmenter, load
 from nuthatch.training.perceive.segment import (
-    Config,
     DenselyAsked,
     _add_losses,
     _loss,
@@ -21,9 +20,10 @@ from nuthatch.training.perceive.segment_quality import (
     mask_iou,
     visible_objects,
 )
+from nuthatch.training.recipes.perception import SegmentRecipe
 from nuthatch.training.world.scenes import make_scene
 
-SMALL = Config(images=1, boxes=2)
+SMALL = SegmentRecipe(images=1, boxes=2)
 
 
 def untrained() -> DenselyAsked:

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from nuthatch.tools.domain.sounds import SoundDomain
-from nuthatch.training.perceive.sound_domain import Config, fit
+from nuthatch.training.perceive.sound_domain import fit
 from nuthatch.training.perceive.unlike import unlike_sentence, unlike_sound
+from nuthatch.training.recipes.perception import SoundDomainRecipe
 
 
 def test_a_boundary_is_learned_and_its_scales_end_in_the_weights():
@@ -14,7 +15,7 @@ def test_a_boundary_is_learned_and_its_scales_end_in_the_weights():
     inside, unlike = torch.randn(300, 16) * scale + 100, torch.randn(300, 16) * scale + 100
     unlike[:, 8:] += 3 * scale[8:]
     domain = SoundDomain(8, layers=2, hidden=8)
-    fit(domain, inside[:200], unlike[:200], Config(epochs=20))
+    fit(domain, inside[:200], unlike[:200], SoundDomainRecipe(epochs=20))
     with torch.inference_mode():
         assert (domain(inside[200:]) > 0).float().mean() > 0.9
         assert (domain(unlike[200:]) < 0).float().mean() > 0.9

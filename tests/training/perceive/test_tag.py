@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from nuthatch.tools.tagging.taggers import LABELS, NOTHING, TINT_LABELS, CropNet, Tagger, load
-from nuthatch.training.fit import Schedule
-from nuthatch.training.perceive.tag import Config, _loss, export
+from nuthatch.training.perceive.tag import _loss, export
 from nuthatch.training.perceive.tag_crops import (
     AMBIGUOUS,
     IGNORED,
@@ -28,10 +27,12 @@ from nuthatch.training.perceive.tag_quality import (
     reliability,
     wilson,
 )
+from nuthatch.training.recipes.perception import TagRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.world.layout import Background, Placement, Plan
 from nuthatch.training.world.scenes import Scene, draw
 
-SMALL = Config(widths=(8, 16), scenes=1, crowds=1, tiles=2, schedule=Schedule(steps=1, lr=1e-3))
+SMALL = TagRecipe(widths=(8, 16), scenes=1, crowds=1, tiles=2, schedule=Schedule(steps=1, lr=1e-3))
 
 
 def two_objects() -> Scene:

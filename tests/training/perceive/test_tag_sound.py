@@ -7,9 +7,10 @@ import pytest
 from nuthatch.tools.audio.sound_tagger import EventCalibration, Judgement, SoundTagger, load
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.config import load_config
-from nuthatch.training.fit import Schedule
-from nuthatch.training.perceive.tag_sound import Config, activity, train
+from nuthatch.training.perceive.tag_sound import activity, train
 from nuthatch.training.perceive.tag_sound_quality import NAMES, calibrate, pairs_right
+from nuthatch.training.recipes.perception import TagSoundRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.world.sounds import make_sound
 from tests.paths import ROOT
 
@@ -18,7 +19,7 @@ EVENTS = len(SOUNDS)
 
 
 def test_the_recipe_is_what_the_config_expects() -> None:
-    assert load_config(Config, RECIPE, ["clips=3"]).clips == 3
+    assert load_config(TagSoundRecipe, RECIPE, ["clips=3"]).clips == 3
 
 
 def test_a_pair_is_right_when_its_two_events_are_the_two_likeliest() -> None:
@@ -79,8 +80,8 @@ def test_an_event_is_active_in_the_moments_in_which_it_is_heard() -> None:
 
 
 def test_training_exports_what_it_measured_and_is_not_repeated(tmp_path: Path) -> None:
-    def config(steps: int) -> Config:
-        return Config(
+    def config(steps: int) -> TagSoundRecipe:
+        return TagSoundRecipe(
             clips=2,
             width=32,
             layers=1,

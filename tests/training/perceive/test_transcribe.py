@@ -11,12 +11,10 @@ from whisper.tokenizer import get_tokenizer
 
 from nuthatch.tools.audio.transcriber import load
 from nuthatch.training.config import load_config
-from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.spoken import sentence, words
 from nuthatch.training.perceive.transcribe import (
     IGNORED,
     Batches,
-    Config,
     Learner,
     Looking,
     blurred,
@@ -35,6 +33,8 @@ from nuthatch.training.perceive.transcribe_corpus import (
     warped,
 )
 from nuthatch.training.perceive.transcribe_quality import word_errors, words_of
+from nuthatch.training.recipes.perception import TranscribeRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.world.speech import VOICES
 from tests.paths import ROOT
 
@@ -57,7 +57,7 @@ def corpus(texts=("two dogs.", "is there a cat?", "no.")) -> Corpus:
 
 
 def batches(**settings) -> Batches:
-    config = Config(**{"batch": 4, "window": 60, "width": 32, **settings})
+    config = TranscribeRecipe(**{"batch": 4, "window": 60, "width": 32, **settings})
     return Batches(corpus(), config, get_tokenizer(multilingual=False), tuple(vocabulary()))
 
 
@@ -71,7 +71,7 @@ def text_of(batch, row: int) -> str:
 
 
 def test_the_recipe_is_what_the_config_expects() -> None:
-    assert load_config(Config, RECIPE, ["batch=3"]).batch == 3
+    assert load_config(TranscribeRecipe, RECIPE, ["batch=3"]).batch == 3
 
 
 def test_a_sentence_is_always_the_same_for_its_number() -> None:
@@ -174,7 +174,7 @@ def test_blurring_changes_some_words_and_never_the_start() -> None:
 
 
 def test_the_helpers_tell_chances_of_phonemes_and_tokens_at_every_moment() -> None:
-    learner = Learner(Config(width=32, window=60), 5)
+    learner = Learner(TranscribeRecipe(width=32, window=60), 5)
     mel = torch.randn(2, MELS, 40)
     heard_by, phonemes, tokens = learner.hear(mel)
     torch.testing.assert_close(heard_by, learner.model.encoder(mel))
@@ -183,7 +183,7 @@ def test_the_helpers_tell_chances_of_phonemes_and_tokens_at_every_moment() -> No
 
 
 def test_looking_away_from_the_words_costs_and_looking_at_them_does_not() -> None:
-    model = Learner(Config(width=32, window=60), 5).model
+    model = Learner(TranscribeRecipe(width=32, window=60), 5).model
     moments = torch.tensor([[math.nan, 30.0]])
     places = torch.zeros(1, 2, dtype=torch.long)
     costs = []
@@ -202,7 +202,7 @@ def test_looking_away_from_the_words_costs_and_looking_at_them_does_not() -> Non
 
 
 def test_where_nothing_is_said_there_is_nothing_to_look_at() -> None:
-    model = Learner(Config(width=32, window=60), 5).model
+    model = Learner(TranscribeRecipe(width=32, window=60), 5).model
     with Looking(model) as looking:
         model.decoder.narrow(torch.zeros(1, 2, dtype=torch.long), torch.randn(1, 60, 32))
     cost = looking.away_from(torch.full((1, 2), math.nan))
@@ -259,7 +259,7 @@ def test_each_text_has_its_own_phonemes() -> None:
 
 @needs_speech
 def test_a_run_trains_exports_measures_and_goes_on(tmp_path: Path) -> None:
-    config = Config(
+    config = TranscribeRecipe(
         sentences=6,
         batch=2,
         width=32,

@@ -10,11 +10,11 @@ from torch import nn
 
 from nuthatch.mllm.core import Core
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.core import BridgeRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages import listen, see
 from nuthatch.training.stages.bridge import (
     Bridge,
-    Config,
     batch,
     core_config,
     joining_linear,
@@ -51,8 +51,8 @@ TINY = {
 }
 
 
-def tiny(out: Path, **changes: object) -> Config:
-    config = Config(
+def tiny(out: Path, **changes: object) -> BridgeRecipe:
+    config = BridgeRecipe(
         see=out / "see",
         listen=out / "listen",
         schedule=Schedule(steps=3, lr=1e-3, save_every=2),
@@ -180,7 +180,7 @@ def test_the_joining_layer_is_what_the_simulated_queries_would_have_gone_through
     assert torch.allclose(nn.functional.linear(queries, weight, bias), expected, atol=1e-5)
 
 
-def towers(learner: Bridge, config: Config) -> Config:
+def towers(learner: Bridge, config: BridgeRecipe) -> BridgeRecipe:
     """Write what the stages before export, untrained; returns the config."""
     config.listen.mkdir(parents=True)
     categories = centred(CATEGORIES, torch.randn(len(CATEGORIES), 96))

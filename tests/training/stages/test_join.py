@@ -14,11 +14,11 @@ from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS
 from nuthatch.training.config import ConfigError
 from nuthatch.training.data.layouts import draw_layout
 from nuthatch.training.data.sample import Draw, Picture, Sound
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.core import JoinRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.bridge import Bridge, core_config
 from nuthatch.training.stages.bridge import export as export_bridge
 from nuthatch.training.stages.join import (
-    Config,
     MediaMaker,
     batch,
     composed,
@@ -102,8 +102,8 @@ def stages(tmp_path_factory) -> Path:
     return out
 
 
-def tiny(stages: Path, out: Path, **changes: object) -> Config:
-    config = Config(
+def tiny(stages: Path, out: Path, **changes: object) -> JoinRecipe:
+    config = JoinRecipe(
         see=stages / "see",
         listen=stages / "listen",
         read_and_call=stages / "read_and_call",
@@ -243,7 +243,7 @@ def test_a_further_run_starts_from_what_an_earlier_one_learned(stages, tmp_path)
 
 def test_the_core_that_ships_can_be_trained_on():
     checkpoints = ROOT / "training" / "checkpoints" / "embedded"
-    config = Config(
+    config = JoinRecipe(
         start=ROOT / "tools" / "embedded" / "core",
         start_heads=checkpoints / "join" / "heads.safetensors",
     )

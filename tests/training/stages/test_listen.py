@@ -11,10 +11,10 @@ from nuthatch.mllm.encoders.beats import Beats
 from nuthatch.tools.audio.sound_tagger import SoundTaggerConfig
 from nuthatch.tools.weights.store import EMBEDDED
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.tag_sound_quality import NAMES
+from nuthatch.training.recipes.core import ListenRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.listen import (
-    Config,
     Listener,
     batch,
     core_config,
@@ -37,8 +37,8 @@ def shape(audio: dict[str, int]) -> SoundTaggerConfig:
     return SoundTaggerConfig(NAMES, core.audio_config, core.num_mel_bins, core.segment_frames)
 
 
-def tiny(out: Path, **changes: object) -> Config:
-    config = Config(
+def tiny(out: Path, **changes: object) -> ListenRecipe:
+    config = ListenRecipe(
         schedule=Schedule(steps=2, lr=1e-3, save_every=1),
         start=None,
         audio=TINY,

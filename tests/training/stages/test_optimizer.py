@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.optimizer import optimizer_and_rate
 
 SCHEDULE = Schedule(steps=10, lr=0.5, warmup_steps=0)

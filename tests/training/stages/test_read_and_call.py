@@ -12,11 +12,12 @@ from transformers import PreTrainedTokenizerFast
 from nuthatch.mllm.core import Core
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.training.data.sample import HELD_OUT, TRAINING
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.core import ReadAndCallRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.bridge import core_config
 from nuthatch.training.stages.lessons import Lessons, up_to_first_turn
 from nuthatch.training.stages.phrase_vectors import centred, sound_vectors
-from nuthatch.training.stages.read_and_call import Config, batch, export, train
+from nuthatch.training.stages.read_and_call import batch, export, train
 from nuthatch.training.stages.reader import Reader
 from nuthatch.training.stages.reading_quality import calls_of, first_turn
 from nuthatch.training.stages.simulated import QuerySimulator
@@ -32,8 +33,8 @@ TEXT = {
 WIDTH = 80  # more than there are categories
 
 
-def tiny(out: Path, **changes: object) -> Config:
-    config = Config(
+def tiny(out: Path, **changes: object) -> ReadAndCallRecipe:
+    config = ReadAndCallRecipe(
         see=out / "see",
         schedule=Schedule(steps=4, lr=1e-3, save_every=2),
         core={"text_config": TEXT},

@@ -9,15 +9,15 @@ from safetensors.torch import load_file
 
 from nuthatch.mllm.encoders.eva import Eva
 from nuthatch.tools.vocabulary import CATEGORIES
-from nuthatch.training.fit import Schedule
 from nuthatch.training.perceive.detect import build_tokenizer
+from nuthatch.training.recipes.core import SeeRecipe
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.dense_detector import DenseDetector
 from nuthatch.training.stages.phrase_vectors import PhraseVectors
 from nuthatch.training.stages.see import (
     CATEGORIES_FILE,
     LEARNER_FILE,
     VISION_FILE,
-    Config,
     batch,
     core_config,
     owners,
@@ -34,8 +34,8 @@ TINY = {
 }
 
 
-def tiny(out: Path, **changes: object) -> Config:
-    config = Config(
+def tiny(out: Path, **changes: object) -> SeeRecipe:
+    config = SeeRecipe(
         schedule=Schedule(steps=4, lr=1e-3, save_every=2),
         vision=TINY,
         batch=2,

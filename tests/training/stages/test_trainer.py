@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nuthatch.training.config import ConfigError
-from nuthatch.training.fit import Schedule
+from nuthatch.training.recipes.schedule import Schedule
 from nuthatch.training.stages.trainer import Batch, last_checkpoint, run
 from tests.paths import ROOT
 

@@ -12,7 +12,7 @@ from PIL import Image
 from nuthatch.tools.vocabulary import CATEGORIES, GLYPHS, THEMES, TINTS
 from nuthatch.training.world.layout import Background as Ground
 from nuthatch.training.world.layout import Placement, Plan, Sign, plan_scene, render
-from nuthatch.training.world.scenes import Scene, absent_categories, draw, make_scene
+from nuthatch.training.world.scenes import Scene, draw, make_scene
 from nuthatch.training.world.sheet import sheet
 from nuthatch.training.world.splits import SPLITS, Split, held_out_pair, held_out_tint, layout_split
 
@@ -228,13 +228,6 @@ def test_later_objects_stand_in_front_of_earlier_ones():
 def test_an_object_without_a_visible_pixel_is_refused():
     with pytest.raises(ValueError, match="apple at 64, 64 is hidden"):
         composed(Placement("apple", 64, 64, 20), Placement("book", 64, 64, 100))
-
-
-def test_absent_categories_are_exactly_those_not_shown():
-    scene = make_scene(3)
-    absent = absent_categories(scene)
-    assert set(absent) | set(scene.counts()) == set(CATEGORIES)
-    assert not set(absent) & set(scene.counts())
 
 
 @pytest.mark.parametrize(

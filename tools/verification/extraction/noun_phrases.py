@@ -266,10 +266,6 @@ def _adjectives(text: Text, at: int, end: int, led: bool) -> tuple[list[int], in
     return found, at
 
 
-def _is_adjective(word: str) -> bool:
-    return word in w.PICKING or (word not in w.FUNCTION and lexicon.is_adjective(word))
-
-
 def _goes_on(text: Text, at: int, end: int) -> bool:
     """Whether a noun or an adjective can stand here."""
     word = text.lower(at)
