@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nuthatch.agent.budget import Budget as Budget
     from nuthatch.agent.loop import Agent as Agent
     from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
+    from nuthatch.examples import example as example
     from nuthatch.tools.base import Tool as Tool
     from nuthatch.tools.faults import RetryCall as RetryCall
     from nuthatch.tools.faults import ToolUnavailable as ToolUnavailable
@@ -42,6 +43,7 @@ _HOMES = {
     "ToolUnavailable": "nuthatch.tools.faults",
     "Toolbox": "nuthatch.tools.toolbox",
     "Verifier": "nuthatch.tools.verifier",
+    "example": "nuthatch.examples",
     "tool": "nuthatch.tools.function_tool",
 }
 
