@@ -6,6 +6,7 @@ before it is used: `import nuthatch` needs neither torch nor any model.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nuthatch.deprecated import find_moved_modules
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from nuthatch.tools.verifier import Verifier as Verifier
 
 __version__ = "0.1.0"
+
+if not Path(__file__).with_name("agent").is_dir():
+    # A clone without symbolic links, or an unpacked source archive: the folders stand beside ours.
+    __path__.append(str(Path(__file__).parents[1]))
 
 find_moved_modules()
 
