@@ -2,28 +2,30 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+LINKED := $(VENV)/.linked
+FOLDERS := $(shell find nuthatch agent tools mllm training examples -type d ! -name __pycache__)
 EXTRAS := vision,audio,imagine,train,langchain,dev
 
 .PHONY: demo test test-all check bench clean
 
-demo: $(READY)
+demo: $(LINKED)
 	$(VENV)/bin/nuthatch ask "How many cups are there, and which object makes this sound?" \
 		--image examples/kitchen.png --audio examples/kitchen.wav
 	$(VENV)/bin/nuthatch verify --image examples/kitchen.png \
 		--answer "There are two cups and a giraffe."
 
-test: $(READY)
+test: $(LINKED)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
 
-test-all: $(READY)
+test-all: $(LINKED)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile -m "slow or not slow"
 
-check: $(READY)
+check: $(LINKED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(READY)
+bench: $(LINKED)
 	for file in tests/benchmarks/bench_*.py; do \
 		$(VENV)/bin/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 
@@ -31,8 +33,17 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml setup.py constraints.txt scripts/install_system_packages.sh
+	@echo "Installing into $(VENV): Python packages of about 3 GB are downloaded once (several"
+	@echo "minutes), most of it PyTorch; weights and example media are part of this folder."
 	sh scripts/install_system_packages.sh
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	$(VENV)/bin/python -m pip install --no-compile --progress-bar on -c constraints.txt \
+		'setuptools>=77' '.[$(EXTRAS)]'
 	touch $(READY)
+
+# Strict: type checkers see through it. It links file by file, so new files need it again (2 s).
+$(LINKED): $(READY) $(FOLDERS)
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation \
+		--config-settings editable_mode=strict --editable .
+	touch $(LINKED)
