@@ -6,6 +6,7 @@ before it is used: `import nuthatch` needs neither torch nor any model.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nuthatch.deprecated import find_moved_modules
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nuthatch.agent.budget import Budget as Budget
     from nuthatch.agent.loop import Agent as Agent
     from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
+    from nuthatch.examples import example as example
     from nuthatch.tools.base.function_tool import tool as tool
     from nuthatch.tools.base.tool import Tool as Tool
     from nuthatch.tools.base.toolset import ToolSet as ToolSet
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from nuthatch.tools.verifier import Verifier as Verifier
 
 __version__ = "0.1.0"
+
+if not Path(__file__).with_name("agent").is_dir():
+    # A clone without symbolic links, or an unpacked source archive: the folders stand beside ours.
+    __path__.append(str(Path(__file__).parents[1]))
 
 find_moved_modules()
 
@@ -42,6 +48,7 @@ _HOMES = {
     "ToolUnavailable": "nuthatch.tools.faults",
     "Toolbox": "nuthatch.tools.toolbox",
     "Verifier": "nuthatch.tools.verifier",
+    "example": "nuthatch.examples",
     "tool": "nuthatch.tools.base.function_tool",
 }
 

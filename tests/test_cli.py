@@ -16,6 +16,7 @@ from nuthatch.__main__ import main
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
+from nuthatch.messages import shown
 from tests.agent.little_tools import Find
 from tests.paths import EXAMPLES
 from tests.tools.media.little_videos import write_video
@@ -254,7 +255,10 @@ def test_bad_usage_is_told_in_the_form_that_was_asked_for(capsys, words):
     ("words", "said"),
     [
         ("ask How many cups? --image x.png", 'put it in quotes: "How many cups?"'),
-        (f"ask Cups? {PICTURE}", f"{PICTURE} is no part of the question; give it by --image"),
+        (
+            f"ask Cups? {PICTURE}",
+            f"{shown(str(PICTURE))} is no part of the question; give it by --image",
+        ),
         ("ask Cups? --img x.png", "unrecognized arguments: --img x.png; see: nuthatch ask --help"),
         ("world --n many --out x.png", "given 'many', expected a whole number of at least 1"),
         ("runs prune --keep -1", "given '-1', expected a whole number of at least 0"),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.installations import ROOT, WITHOUT_EXTRAS, WITHOUT_POSIX, python
+from tests.installations import (
+    WITHOUT_EXTRAS,
+    WITHOUT_POSIX,
+    copy_tree,
+    environment,
+    python,
+    run,
+)
+from tests.paths import ROOT
 
 MAIN = "from nuthatch.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
 KITCHEN = str(ROOT / "examples" / "kitchen.png")
@@ -158,50 +165,36 @@ def test_it_works_where_there_is_no_fork_no_lock_and_no_sysconf(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def plain_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree as git checks it out where there are no links: files that hold their targets."""
-    clone = tmp_path_factory.mktemp("clone")
-    for name in ("agent", "mllm", "nuthatch", "tools", "training"):
-        skip = shutil.ignore_patterns("__pycache__", "*.safetensors")
-        shutil.copytree(ROOT / name, clone / name, symlinks=True, ignore=skip)
-    for name in ("agent", "mllm", "tools", "training"):
-        link = clone / "nuthatch" / name
-        target = os.readlink(link)
-        link.unlink()
-        link.write_text(target)
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "NOTICE"):
-        shutil.copy(ROOT / name, clone / name)
-    return clone
+    return copy_tree(tmp_path_factory.mktemp("clone"), links=False, weights=True)
+
+
+EDITABLE = ["--config-settings", "editable_mode=strict", "-e"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [[], ["-e"]], ids=["plain", "editable"])
+@pytest.mark.parametrize("options", [[], ["-e"], EDITABLE], ids=["plain", "editable", "strict"])
 def test_a_clone_without_links_installs_and_works(
     options: list[str], plain_clone: Path, tmp_path: Path
 ) -> None:
-    site = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    where = ["--target", str(site)]
-    done = subprocess.run(
-        [*pip, *where, *options, str(plain_clone)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    code = "import site, sys\n"  # without the installation that runs these tests
-    code += "for name in [name for name in sys.modules if name.startswith('__editable__')]:\n"
-    code += "    del sys.modules[name]\n"
-    code += "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in repr(f)]\n"
-    code += f"sys.path.insert(0, {str(site)!r})\nsite.addsitedir({str(site)!r})\n"
-    code += "import nuthatch.agent.loop as loop, nuthatch.training.config, nuthatch.mllm.chat\n"
+    programs = environment(tmp_path / "env", *options, str(plain_clone))
+    code = "import nuthatch.agent.loop as loop, nuthatch.training.config, nuthatch.mllm.chat\n"
     code += "from nuthatch import Agent, ScriptedPlanner\n"
     code += "print(Agent(ScriptedPlanner(['Yes.']), [], verify=False).ask('?').text, loop.__file__)"
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**environment, "NUTHATCH_HOME": str(tmp_path / "home")},
-    )
+    home = tmp_path / "home"
+    done = run([str(programs / "python"), "-c", code], cwd=tmp_path, home=home)
     assert done.stdout.startswith("Yes. "), done.stderr
-    assert str(plain_clone if options else site) in done.stdout
+    assert str(plain_clone if options else programs.parent) in done.stdout
+    asking = ["ask", "How many cups are there?", "--image", "examples/kitchen.png"]
+    done = run([str(programs / "nuthatch"), *asking], cwd=plain_clone, home=home)
+    assert "three cups" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_a_clone_without_links_works_in_place(plain_clone: Path, tmp_path: Path) -> None:
+    asking = ["ask", "How many cups are there?", "--image", "examples/kitchen.png"]
+    command = [sys.executable, "-m", "nuthatch", *asking]
+    done = run(command, cwd=plain_clone, home=tmp_path / "home")
+    assert "three cups" in done.stdout, done.stderr
 
 
 @pytest.mark.slow
@@ -213,11 +206,7 @@ def test_the_wheel_of_a_clone_without_links_is_the_same(plain_clone: Path, tmp_p
         subprocess.run(pip, check=True, capture_output=True)
         return set(zipfile.ZipFile(next(out.glob("*.whl"))).namelist())
 
-    linked = tmp_path / "linked"
-    shutil.copytree(plain_clone, linked, ignore=shutil.ignore_patterns("build", "*.egg-info"))
-    for name in ("agent", "mllm", "tools", "training"):
-        (linked / "nuthatch" / name).unlink()
-        (linked / "nuthatch" / name).symlink_to(f"../{name}")
+    linked = copy_tree(tmp_path / "linked", links=True, weights=True)
     assert packed(plain_clone) == packed(linked)
 
 

@@ -25,12 +25,12 @@ from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.mllm.chat import CHAT_TEMPLATE, encode, prompt_ids
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.function_tool import tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.catalogue import all_tools, default_tools
 from nuthatch.tools.faults import Fault, ToolFailed, ToolFault
-from nuthatch.tools.function_tool import tool
 from nuthatch.tools.media.geometry import Mask
 from nuthatch.tools.media.store import Media, MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 from tests.message_texts import Sources
 from tests.paths import GOLDEN, ROOT
