@@ -17,7 +17,7 @@ from nuthatch.agent.quoted_faults import covered, uncovered
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.domain.abstain import notices
 from nuthatch.tools.domain.check import OUTSIDE
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.media.store import MediaKind
 from nuthatch.tools.notices import distinct
@@ -58,7 +58,7 @@ def check(
     if result is None:
         text = covered(draft.text, talk.now.observed)
         call = ToolCall(call_id, CHECK, _arguments(Draft(text), talk))
-        bench = Workbench(
+        executor = ToolExecutor(
             _impartial(tools, talk, weights),
             talk.media,
             weights,
@@ -66,7 +66,7 @@ def check(
             remembered=talk.remembered,
             cache=cache,
         )
-        (result,) = bench.run([call], seconds=seconds, on_result=on_result)
+        (result,) = executor.run([call], seconds=seconds, on_result=on_result)
     if not isinstance(result.value, Correction):
         why = result.fault.message if result.fault else f"{CHECK} gave no correction"
         raise Stopped(f"the draft could not be checked: {why}")

@@ -32,7 +32,7 @@ from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.messages import shown
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import needed_for
 from nuthatch.tools.media.blobs import Blobs
@@ -328,7 +328,7 @@ class Agent:
         run = Run(
             talk=talk,
             journal=journal,
-            bench=Workbench(
+            executor=ToolExecutor(
                 self.tools,
                 talk.media,
                 self.weights,
@@ -341,7 +341,7 @@ class Agent:
             began=began,
             media_written=len(talk.media.items()),
         )
-        run.bench.on_inner = run.record
+        run.executor.on_inner = run.record
         run.timing.load = time.perf_counter() - began
         return run
 

@@ -19,7 +19,7 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Call, Planner, in_unicode, is_turn
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.notices import distinct
 from nuthatch.tools.workers import WORKERS, TimeIsUp
 
@@ -42,7 +42,7 @@ class Run:
 
     talk: Conversation
     journal: Journal
-    bench: Workbench
+    executor: ToolExecutor
     meter: Meter
     emit: Listener
     drafts: bool
@@ -90,7 +90,7 @@ class Run:
         for call in calls:
             self.emit(ToolStarted(call))
         began = time.perf_counter()
-        results = self.bench.run(calls, seconds=self.meter.seconds_left, on_result=self.heard)
+        results = self.executor.run(calls, seconds=self.meter.seconds_left, on_result=self.heard)
         self.timing.tools += time.perf_counter() - began
         return results
 

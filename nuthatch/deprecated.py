@@ -149,6 +149,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Domain": "tools.domain.check:Domain",
         "OUTSIDE": "tools.domain.check:OUTSIDE",
     },
+    "tools.execution.executor": {"Workbench": "tools.execution.executor:ToolExecutor"},
     "tools.media": {
         "Detection": "tools.media.store:Detection",
         "Media": "tools.media.store:Media",

@@ -34,7 +34,7 @@ from nuthatch.mllm.generation.grammar import turn_grammar
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.base import ToolCall
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.weights.store import Weights
 from nuthatch.training.tokenizer import train_tokenizer
@@ -155,7 +155,7 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
     given.append(media.add_audio(0.1 * random.standard_normal(48_000).astype(np.float32)))
     weights = Weights()
     weights.put("detect", FakeDetector([("cup", (12, 30, 40, 60))]))
-    talk, bench = Conversation(media, TOOLS), Workbench(TOOLS, media, weights)
+    talk, executor = Conversation(media, TOOLS), ToolExecutor(TOOLS, media, weights)
     planner._prefix = PrefixCache()
     planner.known.clear()
 
@@ -174,7 +174,7 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
         took = plan([DETECT])
         calls = [ToolCall(talk.next_call_id(), *DETECT)]
         talk.call(calls)
-        for result in bench.run(calls, seconds=60):
+        for result in executor.run(calls, seconds=60):
             talk.observe(result)
         spent.append(took + plan(ANSWER))
         talk.now.answer = ANSWER

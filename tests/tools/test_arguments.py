@@ -40,7 +40,7 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.function_tool import FunctionTool, tool
 from nuthatch.tools.media.geometry import Box
@@ -232,9 +232,9 @@ def written(tools: ToolSet, seeds: int) -> list[tuple[str, dict[str, Any]]]:
 
 def check_written(kind: Any, media: MediaStore, seeds: int) -> None:
     tools = ToolSet([taking(kind)])
-    bench = Workbench(tools, media, Weights())
+    executor = ToolExecutor(tools, media, Weights())
     for name, arguments in written(tools, seeds):
-        result = bench.execute(ToolCall("call_1", name, arguments))
+        result = executor.execute(ToolCall("call_1", name, arguments))
         assert result.fault is None, (arguments, result.fault)
         assert result.provenance is not None
         json.dumps(result.provenance.parameters)
@@ -360,17 +360,17 @@ def test_a_result_is_known_by_what_its_pictures_show_wherever_they_stand(
 
 
 def test_a_dead_handle_inside_a_model_is_told_by_its_path(media: MediaStore) -> None:
-    bench = Workbench(ToolSet([taking(Album)]), media, Weights())
+    executor = ToolExecutor(ToolSet([taking(Album)]), media, Weights())
     album = {"pairs": [{"left": "image_1", "right": "image_7"}]}
-    fault = bench.execute(ToolCall("call_1", "look", {"x": album})).fault
+    fault = executor.execute(ToolCall("call_1", "look", {"x": album})).fault
     assert fault is not None
     assert (fault.code, fault.message[:20]) == ("asset_not_found", "look.x.pairs.right: ")
 
 
 def test_where_a_handle_or_a_text_may_stand_a_live_handle_is_one(media: MediaStore) -> None:
-    bench = Workbench(ToolSet([taking(str | ImageRef)]), media, Weights())
+    executor = ToolExecutor(ToolSet([taking(str | ImageRef)]), media, Weights())
     for text, inputs in (("image_2", ["image_2"]), ("hello", [])):
-        result = bench.execute(ToolCall("call_1", "look", {"x": text}))
+        result = executor.execute(ToolCall("call_1", "look", {"x": text}))
         assert result.provenance is not None
         assert list(result.provenance.inputs) == inputs
 

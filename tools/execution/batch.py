@@ -16,7 +16,7 @@ from nuthatch.tools.faults import Fault
 from nuthatch.tools.workers import WORKERS, Worker
 
 if TYPE_CHECKING:
-    from nuthatch.tools.execution.executor import Workbench
+    from nuthatch.tools.execution.executor import ToolExecutor
 
 Listener = Callable[[ToolResult], None]
 
@@ -32,14 +32,14 @@ class Batch:
 
     def __init__(
         self,
-        bench: "Workbench",
+        executor: "ToolExecutor",
         calls: list[tuple[ToolCall, Context]],
         seconds: float | None,
         on_result: Listener | None,
         *,
         together: bool,
     ) -> None:
-        self.bench = bench
+        self.executor = executor
         self.calls = calls
         self.seconds = seconds
         self.on_result = on_result
@@ -55,7 +55,7 @@ class Batch:
         end = self.began + (math.inf if self.seconds is None else self.seconds)
         deadline = self.began
         for index, (part, done) in enumerate(zip(self.parts, self.pending, strict=True)):
-            deadline = min(deadline + self.bench.limit(part[0][0]), end)
+            deadline = min(deadline + self.executor.limit(part[0][0]), end)
             left = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
             try:
                 outcome = done.get(timeout=left)
@@ -67,8 +67,8 @@ class Batch:
 
     def _job(self, part: list[tuple[ToolCall, Context]]) -> Callable[[], None]:
         def job() -> None:
-            results = self.bench.work(part)
-            with self.bench.hearing:
+            results = self.executor.work(part)
+            with self.executor.hearing:
                 for (_, context), result in zip(part, results, strict=True):
                     if not context.given_up:
                         self._hear(result)
@@ -85,7 +85,7 @@ class Batch:
 
     def _give_up(self, index: int) -> None:
         """Nobody waits for the calls of part `index` and those behind it any more."""
-        with self.bench.hearing:
+        with self.executor.hearing:
             late = [
                 (call, context, part is self.parts[index])
                 for part in self.parts[index:]
@@ -95,7 +95,7 @@ class Batch:
             for call, context, was_at_work in late:
                 context.given_up = True
                 if was_at_work:
-                    limit = self.bench.limit(call, self.seconds)
+                    limit = self.executor.limit(call, self.seconds)
                     message = f"{call.tool} did not end within {limit:g} s and was given up"
                     fault = Fault("timeout", message)
                     spent = (time.monotonic() - self.began) * 1000
@@ -106,6 +106,6 @@ class Batch:
                 self._hear(ToolResult(call, None, fault, spent, children=inner))
         self.worker.retire()
         for call, *_ in late:
-            if call.tool in self.bench.tools:
-                for name in self.bench.tools[call.tool].weights:
-                    self.bench.weights.retire(name)
+            if call.tool in self.executor.tools:
+                for name in self.executor.tools[call.tool].weights:
+                    self.executor.weights.retire(name)

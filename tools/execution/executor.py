@@ -1,4 +1,4 @@
-"""The workbench: tools at work on the media of one talk.
+"""The executor of tool calls: runs the calls of one turn on the media of one conversation.
 
 `run` takes the calls of one turn. Calls that only look run side by side, those of a tool that
 `merges` together; calls that write media run one after the other. Handles are given in the order
@@ -20,6 +20,7 @@ from threading import current_thread, main_thread
 
 from pydantic import BaseModel
 
+from nuthatch.deprecated import renamed
 from nuthatch.tools.arguments import parameters
 from nuthatch.tools.base import Context, DetectionSet, Provenance, ToolCall, ToolResult
 from nuthatch.tools.domain.abstain import notices
@@ -42,13 +43,13 @@ LOADING = 120.0
 """Seconds that the models of a turn may take to load."""
 
 
-class Workbench:
-    """Tools, media and weights of one talk.
+class ToolExecutor:
+    """Runs calls of tools on the media of one conversation.
 
     Args:
         on_inner: hears the result of each call made inside another one, as soon as it is known.
         remembered: inner calls that ended before a kill, by id: they are not made again.
-        cache: results of tools that say `caches`; several workbenches may share one.
+        cache: results of tools that say `caches`; several executors may share one.
     """
 
     def __init__(
@@ -330,6 +331,9 @@ def _run_alone(
     tool: AnyTool, args: BaseModel, call_id: str, media: MediaStore, weights: Weights
 ) -> BaseModel:
     """The other side of a process: the same media and places of weights, no tools to call."""
-    alone = Workbench(ToolSet([tool]), media, weights)
+    alone = ToolExecutor(ToolSet([tool]), media, weights)
     result: BaseModel = tool.run(args, Context(call_id, media, alone.weights, alone))
     return result
+
+
+__getattr__ = renamed(__name__)

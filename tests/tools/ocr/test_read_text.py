@@ -18,7 +18,7 @@ from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.basic.calculate import Calculate
 from nuthatch.tools.basic.crop import CropPicture
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import Fault, ToolFailed, ToolUnavailable
 from nuthatch.tools.media.geometry import Box, iou
 from nuthatch.tools.media.ingest import Pixels
@@ -51,8 +51,8 @@ def written(
 def call(folder: Path, picture: Pixels, **arguments: object) -> ToolResult:
     media = MediaStore(folder)
     media.add_image(picture)
-    bench = Workbench(ToolSet([ReadText()]), media, Weights())
-    (result,) = bench.run([ToolCall("call_1", "read_text", {"image": "image_1", **arguments})])
+    executor = ToolExecutor(ToolSet([ReadText()]), media, Weights())
+    (result,) = executor.run([ToolCall("call_1", "read_text", {"image": "image_1", **arguments})])
     return result
 
 
