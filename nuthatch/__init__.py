@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from nuthatch.deprecated import find_moved_modules
 
 if TYPE_CHECKING:
+    from nuthatch.agent.agent import Agent as Agent
     from nuthatch.agent.answer import Answer as Answer
     from nuthatch.agent.budget import Budget as Budget
-    from nuthatch.agent.loop import Agent as Agent
     from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
     from nuthatch.tools.base import Tool as Tool
     from nuthatch.tools.faults import RetryCall as RetryCall
@@ -30,7 +30,7 @@ __version__ = "0.1.0"
 find_moved_modules()
 
 _HOMES = {
-    "Agent": "nuthatch.agent.loop",
+    "Agent": "nuthatch.agent.agent",
     "Answer": "nuthatch.agent.answer",
     "Box": "nuthatch.tools.media.geometry",
     "Budget": "nuthatch.agent.budget",

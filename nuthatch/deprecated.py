@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MODULES = {
+    "agent.loop": "agent.agent",
     "mllm.bounded_schema": "mllm.generation.bounded_schema",
     "mllm.bridges.choosing": "mllm.bridging",
     "mllm.closed_sets": "mllm.generation.closed_sets",

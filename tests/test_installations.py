@@ -128,7 +128,7 @@ from nuthatch import Agent
 
 
 def test_a_command_shows_an_import_error_of_ours(tmp_path: Path) -> None:
-    code = "import sys\nsys.modules['nuthatch.agent.loop'] = None\n"
+    code = "import sys\nsys.modules['nuthatch.agent.agent'] = None\n"
     done = python("", code + MAIN, "ask", "?", home=tmp_path)
     assert "Traceback" in done.stderr
     assert "pip install" not in done.stderr
@@ -189,7 +189,7 @@ def test_a_clone_without_links_installs_and_works(
     code += "    del sys.modules[name]\n"
     code += "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in repr(f)]\n"
     code += f"sys.path.insert(0, {str(site)!r})\nsite.addsitedir({str(site)!r})\n"
-    code += "import nuthatch.agent.loop as loop, nuthatch.training.config, nuthatch.mllm.chat\n"
+    code += "import nuthatch.agent.agent as loop, nuthatch.training.config, nuthatch.mllm.chat\n"
     code += "from nuthatch import Agent, ScriptedPlanner\n"
     code += "print(Agent(ScriptedPlanner(['Yes.']), [], verify=False).ask('?').text, loop.__file__)"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.journal import (
     JOURNAL,
@@ -20,7 +21,6 @@ from nuthatch.agent.journal import (
     load_run,
     prune_runs,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.agent.run import PlannerFailed
 from nuthatch.console import print_runs

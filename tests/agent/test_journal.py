@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.journal import (
     FORMAT,
@@ -30,7 +31,6 @@ from nuthatch.agent.journal import (
     read_events,
     read_run,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
 from nuthatch.tools.faults import Fault

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import (
@@ -21,7 +22,6 @@ from nuthatch.agent.journal import (
     load_run,
     prune_runs,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import AudioRef, Context, ImageRef, Label, ToolCall, ToolResult
 from nuthatch.tools.execution.executor import ToolExecutor

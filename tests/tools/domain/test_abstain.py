@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nuthatch import Toolbox
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.gate import CANNOT_TELL
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.agent.rules import RulesPlanner
 from nuthatch.tools.domain.check import OUTSIDE

@@ -2,8 +2,8 @@
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.journal import JOURNAL, load_run, read_events
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.basic.crop import CropPicture
 from nuthatch.tools.media.ingest import MediaError

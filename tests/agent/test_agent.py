@@ -8,10 +8,10 @@ import time
 import pytest
 import torch
 
+from nuthatch.agent.agent import Agent, PlannerFailed
 from nuthatch.agent.answer import Answered, ClaimChecked, Draft, Drafted, ToolFinished, ToolStarted
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import JOURNAL, JournalError, load_run, read_events
-from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.agent.planner import Call, ScriptedPlanner
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.ingest import MediaError
