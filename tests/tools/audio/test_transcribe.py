@@ -156,7 +156,7 @@ def test_without_weights_the_tool_says_so(executor):
 def test_a_call_that_nobody_waits_for_stops_between_batches(executor):
     tool, model = Transcribe(), Scripted(*[[segment("a", 0.0)]] * 3)
     executor.weights.put("transcribe", model)
-    _, context = executor._prepare(ToolCall("call_1", "transcribe", {}))
+    context = executor._job(ToolCall("call_1", "transcribe", {})).context
     context.given_up = True
     with pytest.raises(Exception, match="given up"):
         tool.run(TranscribeArgs(audio="audio_1"), context)

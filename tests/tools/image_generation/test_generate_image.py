@@ -171,7 +171,8 @@ def test_running_out_of_memory_is_a_fault_and_the_next_call_works(executor, mode
 
 
 def test_a_call_that_nobody_waits_for_ends_after_its_step_and_leaves_nothing(executor, model):
-    call, context = executor._prepare(ToolCall("call_1", "generate_image", {"prompt": "a cat"}))
+    job = executor._job(ToolCall("call_1", "generate_image", {"prompt": "a cat"}))
+    context = job.context
     steps: list[int] = []
 
     def give_up(*_: Any) -> None:
@@ -179,7 +180,7 @@ def test_a_call_that_nobody_waits_for_ends_after_its_step_and_leaves_nothing(exe
         context.given_up = True
 
     hook = model._base.unet.register_forward_pre_hook(give_up)
-    (result,) = executor.work([(call, context)])
+    (result,) = executor.work([job])
     hook.remove()
     assert (result.fault.code, len(steps), executor.media.handles()) == ("cancelled", 1, [])
 
