@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from threading import TIMEOUT_MAX
 from time import monotonic
 
 from nuthatch.tools.base import ToolCall, ToolResult
@@ -44,8 +45,9 @@ class Meter:
 
     @property
     def seconds_left(self) -> float:
-        """At least 0."""
-        return max(0.0, self.began + self.budget.seconds - monotonic())
+        """At least 0, at most what a lock can wait."""
+        left = self.began + self.budget.seconds - monotonic()
+        return min(max(0.0, left), TIMEOUT_MAX)
 
     def spend(self, calls: Sequence[ToolCall]) -> None:
         """Count the calls of one turn before they are made.
@@ -70,7 +72,7 @@ class Meter:
             same = _as_said(call)
             self.made[same] = self.made.get(same, 0) + 1
 
-    def learn(self, results: Sequence[ToolResult]) -> None:
+    def record_failures(self, results: Sequence[ToolResult]) -> None:
         """Count turns with wrong calls, or calls of tools that have a bug.
 
         Raises:

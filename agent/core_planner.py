@@ -44,8 +44,8 @@ class CorePlanner:
     Args:
         core, processor: the model, and what prepares its input.
         known: media that were encoded by the same core, for others that use it too.
-        eyes: the name of the core among the agent's weights, for the gate: what the core says of
-            pictures that it does not know is withheld.
+        weights_name: the name of the core among the agent's weights: what the core says of pictures
+            that it does not know is withheld.
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
         quoted: hold arguments marked `x-quoted`, labels and boxes, to the user's words and numbers,
@@ -63,7 +63,7 @@ class CorePlanner:
         processor: CoreProcessor,
         *,
         known: FeatureCache | None = None,
-        eyes: str | None = None,
+        weights_name: str | None = None,
         budget: Budget | None = None,
         describe_tools: bool = False,
         quoted: bool = True,
@@ -75,7 +75,7 @@ class CorePlanner:
     ) -> None:
         self.core = core
         self.processor = processor
-        self.eyes = eyes
+        self.weights_name = weights_name
         self.budget = budget or Budget()
         self.describe_tools = describe_tools
         self.quoted = quoted

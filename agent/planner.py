@@ -1,7 +1,7 @@
 """Who decides what to do next: calls to tools, or a draft of the answer."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.conversation import Conversation
@@ -42,6 +42,17 @@ class Planner(Protocol):
     def plan(self, conversation: Conversation) -> Turn:
         """The next turn. Anything it raises ends the run with `PlannerFailed`."""
         ...
+
+
+@runtime_checkable
+class MultimodalPlanner(Planner, Protocol):
+    """A planner that looks at media itself, with weights of the agent.
+
+    What it says of media that these weights do not know is withheld.
+    """
+
+    weights_name: str | None
+    """The name of the weights, such as `core`; None: it has none among the agent's."""
 
 
 ScriptItem = str | tuple[str, dict[str, Any]] | list[tuple[str, dict[str, Any]]]
