@@ -101,13 +101,13 @@ class CorePlanner:
             GrammarError: a tool's schema cannot be made into a grammar; it names the keyword.
         """
         with self._lock:
-            return self._turn(self.decoder.speak([self._row(conversation)], self._prefix)[0])
+            return self._turn(self.decoder.generate([self._row(conversation)], self._prefix)[0])
 
     def plan_batch(self, conversations: Sequence[Conversation]) -> list[Turn]:
         """The next turns of several talks, spoken side by side; raises as `plan`."""
         with self._lock:
             rows = [self._row(conversation) for conversation in conversations]
-            return [self._turn(ids) for ids in self.decoder.speak(rows)]
+            return [self._turn(ids) for ids in self.decoder.generate(rows)]
 
     def _turn(self, ids: list[int]) -> Turn:
         said = parse_turn(self.processor.tokenizer, ids)

@@ -125,7 +125,7 @@ def side_by_side(core: LedCore, words: PreTrainedTokenizerFast, repeats: int) ->
     for _ in range(repeats):
         for calls in CALLS:
             core.led_to = encode(words, [QUESTION, message(calls)], SCHEMAS).ids
-            took, [ids] = seconds(lambda: decoder.speak([Row(prompt, grammar)]))
+            took, [ids] = seconds(lambda: decoder.generate([Row(prompt, grammar)]))
             ours.append(took)
             processor = GrammarProcessor(decoder._matcher(grammar), len(prompt))
             took, whole = seconds(

@@ -225,7 +225,7 @@ def written(tools: ToolSet, seeds: int) -> list[tuple[str, dict[str, Any]]]:
     grammar = turn_grammar(tools.schemas(), HANDLES, allow="calls", max_calls=1)
     wild = Decoder(random_llama(), tokenizer(), max_new_tokens=96, temperature=2.0)
     prompt = prompt_ids(tokenizer(), [{"role": "user", "content": "?"}], ())
-    turns = wild.speak([Row(prompt, grammar, seed=seed) for seed in range(seeds)])
+    turns = wild.generate([Row(prompt, grammar, seed=seed) for seed in range(seeds)])
     calls = [parse_turn(tokenizer(), turn) for turn in turns]
     return [call for turn in calls if not isinstance(turn, str) for call in turn]
 
