@@ -373,5 +373,3 @@ def test_a_wrong_grammar_is_an_error_with_the_engines_reason():
     with pytest.raises(ValueError, match="grammar of the turn is wrong"):
         wrong = row('{"grammars": [{"lark_grammar": "x"}]}')
         Decoder(random_llama(), tokenizer()).generate([wrong])
-            [row('{"grammars": [{"lark_grammar": "x"}]}')]
-        )
