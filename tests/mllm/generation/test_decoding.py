@@ -370,6 +370,6 @@ def test_a_prompt_without_room_for_a_turn_is_refused_with_the_numbers():
 
 
 def test_a_wrong_grammar_is_an_error_with_the_engines_reason():
+    wrong = row('{"grammars": [{"lark_grammar": "x"}]}')
     with pytest.raises(ValueError, match="grammar of the turn is wrong"):
-        wrong = row('{"grammars": [{"lark_grammar": "x"}]}')
         Decoder(random_llama(), tokenizer()).generate([wrong])
