@@ -32,7 +32,7 @@ class Draft:
 class Timing(BaseModel):
     """Seconds spent in each part of a run; those of a resumed run since it was resumed."""
 
-    load: float = 0.0  # taking in pictures and sounds, reading back an earlier talk
+    load: float = 0.0  # taking in pictures and sounds, reading back an earlier conversation
     plan: float = 0.0
     tools: float = 0.0
     verify: float = 0.0
@@ -66,7 +66,7 @@ class Answer(BaseModel):
     unread: list[Span] = []  # ranges of `text` from which no claim was read
     notices: list[Notice] = []  # what must be known about the answer as a whole
     calls: list[ToolResult]  # the planner's in its order, then the gate's
-    media: list[Media]  # all of the talk
+    media: list[Media]  # all of the conversation
     timing: Timing
     run_id: str
     run_folder: Path

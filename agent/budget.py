@@ -1,7 +1,7 @@
 """How much a run may use. On by default, so that no planner, however lost, runs for ever."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from threading import TIMEOUT_MAX
 from time import monotonic
 
@@ -19,11 +19,11 @@ class Budget:
     retries: float = 3  # turns in a row with a call that was wrong, or came upon a bug
 
     def __post_init__(self) -> None:
-        for bound in fields(self):
-            if not getattr(self, bound.name) >= 0:
+        for name, bound in asdict(self).items():
+            if not bound >= 0:
                 raise ValueError(
-                    f"budget {bound.name}={getattr(self, bound.name)!r}: expected a number of at "
-                    "least 0, or float('inf') for no bound"
+                    f"budget {name}={bound!r}: expected a number of at least 0, or float('inf') "
+                    "for no bound"
                 )
 
 
@@ -94,7 +94,7 @@ class Meter:
             raise self._over("seconds", "are over")
 
     def _over(self, name: str, what: str) -> Stopped:
-        bound = getattr(self.budget, name)
+        bound = asdict(self.budget)[name]
         return Stopped(f"stopped: {bound:g} {name} {what} (raise it with Budget({name}=...))")
 
 

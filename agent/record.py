@@ -277,8 +277,8 @@ def _located(items: Sequence[Media], known: Sequence[Media], home: Path) -> list
         if item.handle in handles or not origins <= handles:
             raise ValueError(f"'{item.handle}' is there twice, or before what it was made of")
         handles.add(item.handle)
-        fields = {name: getattr(item, name) for name in Media.model_fields}
-        located.append(Media.model_construct(**{**fields, "path": home / "blobs" / item.path.name}))
+        fields = dict(item) | {"path": home / "blobs" / item.path.name}
+        located.append(Media.model_construct(**fields))
     return located
 
 
@@ -374,8 +374,8 @@ def detections_by_set(results: Iterable[ToolResult]) -> dict[str, list[Detection
     found: dict[int, list[Detection]] = {}
 
     def collect(result: ToolResult) -> None:
-        for item in getattr(result.value, "detections", ()):
-            if isinstance(item, Detection) and item.handle:
+        for item in result.detections:
+            if item.handle:
                 name = _FOUND.fullmatch(item.handle)
                 if name is None or int(name[1]) > _MOST_SETS:
                     message = f"{result.call.id} found '{item.handle}': no name of a detection"

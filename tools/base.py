@@ -123,6 +123,13 @@ class ToolResult:
     def ok(self) -> bool:
         return self.fault is None
 
+    @property
+    def detections(self) -> list[Detection]:
+        """The new detections that the value holds, also of a tool that is not known here."""
+        found = dict(self.value or ()).get("detections")
+        found = found if isinstance(found, list | tuple) else ()
+        return [each for each in found if isinstance(each, Detection)]
+
 
 class Executor(Protocol):
     """What runs a call inside a call: see `tools.execution.executor.ToolExecutor`."""
