@@ -1,4 +1,4 @@
-"""How much a run may use. On by default, so that no planner, however lost, runs for ever."""
+"""The budget of a run: steps, calls, seconds, repeats and retries. On by default."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,12 +28,12 @@ class Budget:
 
 
 class Stopped(Exception):
-    """The run cannot go on; the message says why and what would let it."""
+    """The run has to stop; the message says why and what would let it continue."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """What a run has used of its budget. A resumed run is told what was used before; its seconds
+    """What a run has used of its budget. `count` adds what a resumed run used before; its seconds
     start anew."""
 
     budget: Budget
@@ -76,7 +76,7 @@ class Meter:
         """Count turns with wrong calls, or calls of tools that have a bug.
 
         Raises:
-            Stopped: the planner was told too often in a row.
+            Stopped: there were too many such turns in a row.
         """
         faults = [result.fault for result in results if result.fault is not None]
         wrong = [fault for fault in faults if fault.is_retryable or fault.is_bug]

@@ -82,7 +82,7 @@ class Conversation:
     def recall(cls, last: Record, tools: ToolSet, home: Path) -> "Conversation":
         """The conversation up to what `last` recorded, read from its journal and those before it.
 
-        What was said before a run that was deleted is not known any more.
+        What came before a run that was deleted is not known any more.
 
         Raises:
             JournalError: one of them is damaged, or a picture or sound of the conversation is gone.
@@ -90,7 +90,7 @@ class Conversation:
         records = [last]
         while (earlier := records[0].after) is not None:
             if earlier in {record.run_id for record in records}:
-                raise JournalError(f"run {earlier} goes on from itself", "run_damaged")
+                raise JournalError(f"run {earlier} continues from itself", "run_damaged")
             try:
                 records.insert(0, read_run(earlier, tools, home))
             except JournalError as error:

@@ -8,6 +8,7 @@ conversation seldom changes, and then, one by one, those of the question at hand
 """
 
 import threading
+import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from textwrap import shorten
@@ -34,8 +35,8 @@ KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask",
 SHORT = 60  # characters of a shortened result
 AT_ONCE = 4  # results shortened at once
 LONGEST_QUOTE = 400  # characters
-MOST_VALUES = 16  # of an argument, that are all told
-FIRST_VALUES = 8  # that are told of more
+MOST_VALUES = 16  # of an argument, that are all listed
+FIRST_VALUES = 8  # that are listed of more
 
 
 class CorePlanner:
@@ -72,10 +73,14 @@ class CorePlanner:
         max_new_tokens: int = 192,
         temperature: float = 0.0,
         seed: int = 0,
+        eyes: str | None = None,
     ) -> None:
+        if eyes is not None:
+            message = "CorePlanner(eyes=...) is deprecated: use weights_name"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
         self.core = core
         self.processor = processor
-        self.weights_name = weights_name
+        self.weights_name = weights_name or eyes
         self.budget = budget or Budget()
         self.describe_tools = describe_tools
         self.quoted = quoted
@@ -180,8 +185,8 @@ class CorePlanner:
             seen: torch.Tensor = self.core.embed_image(pixels.to(self.core.device))[0]
             return seen
         banks = self.processor.filter_banks([store.audio(handle).copy()])
-        heard: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
-        return heard
+        vectors: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
+        return vectors
 
 
 def _brief(part: Any) -> Any:
@@ -220,7 +225,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def beside(conversation: Conversation) -> frozenset[MediaKind]:
-    """The kinds of media that the question at hand is not about: the core is not told of them."""
+    """The kinds of media that the question at hand is not about: the core does not read them."""
     given = [handle for exchange in conversation.exchanges for handle in exchange.given]
     return beside_the_question(
         conversation.question, frozenset(conversation.media[each].type for each in given)
@@ -229,7 +234,7 @@ def beside(conversation: Conversation) -> frozenset[MediaKind]:
 
 def _told(conversation: Conversation) -> list[Exchange]:
     """The exchanges that the core reads: without earlier ones whose results hold text that was read
-    from media. That text may say anything, and what it says is about no later question."""
+    from media. That text may state anything, and it is about no later question."""
     return [
         exchange
         for exchange in conversation.exchanges
@@ -238,7 +243,7 @@ def _told(conversation: Conversation) -> list[Exchange]:
 
 
 def messages(conversation: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
-    """A conversation as chat messages; of the first `shortened` results only the beginning is told.
+    """A conversation as chat messages; of the first `shortened` results only the beginning.
 
     The media of exchanges that are left out come with the next question.
     """

@@ -71,8 +71,8 @@ def _call_id(conversation: Conversation) -> str:
 def _without_guesses(
     checked: Correction, conversation: Conversation, weights: Weights, planner_weights: str | None
 ) -> Correction:
-    """The same, or that it cannot be told, where the draft rests on media that the models do not
-    know and was not judged in all its parts."""
+    """The same, or an abstention, where the draft rests on media outside the domain of the models
+    and was not judged in all its parts."""
     rests_on = [
         notice for result in conversation.now.observed if result.ok for notice in result.notices
     ]
@@ -134,8 +134,8 @@ def with_judges(tools: ToolSet) -> ToolSet:
 
 
 def sources(conversation: Conversation) -> list[str]:
-    """The judges whose findings a draft may quote: all that the planner was told of."""
-    return sources_among(_told(conversation))
+    """The judges whose findings a draft may quote: all that the planner has observed."""
+    return sources_among(_observed(conversation))
 
 
 def sources_among(results: Iterable[ToolResult]) -> list[str]:
@@ -147,16 +147,16 @@ def sources_among(results: Iterable[ToolResult]) -> list[str]:
 
 
 def authors(conversation: Conversation, weights: Weights) -> list[str]:
-    """The judges that share their weights with a model whose words the planner was told, such as a
+    """The judges that share their weights with a model whose words the planner has read, such as a
     captioner, or with the planner's own core."""
-    worked = [result.provenance for result in _flat(_told(conversation)) if result.ok]
+    worked = [result.provenance for result in _flat(_observed(conversation)) if result.ok]
     used = {pair for made in worked if made for pair in made.models.items()}
     wrote = {sha256 for name, sha256 in used if name not in JUDGES}
     wrote = {*wrote, weights.fingerprint("core")} - {"", "given"}
     return sorted(judge for name, judge in JUDGES.items() if weights.fingerprint(name) in wrote)
 
 
-def _told(conversation: Conversation) -> list[ToolResult]:
+def _observed(conversation: Conversation) -> list[ToolResult]:
     return [result for exchange in conversation.exchanges for result in exchange.observed]
 
 

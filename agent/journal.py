@@ -1,8 +1,8 @@
-"""A run, written down as it happens: one JSON line per event, flushed at once, never rewritten.
+"""The journal of a run: one JSON line per event, flushed at once, never rewritten.
 
 A step costs the bytes of its calls and results; media are named, not copied. A call made inside
 another one has a line of its own (`call_2.1`), so that a kill loses none that ended. What a killed
-run leaves behind, down to a torn last line, can be read back (`record`) and gone on with.
+run leaves behind, down to a torn last line, can be read back (`record`) and resumed.
 """
 
 import json
@@ -60,7 +60,7 @@ class Journal:
     """The open journal of one run; one process at a time may write it.
 
     Args:
-        create: begin a run; False: go on with one that is there.
+        create: begin a run; False: resume one that is there.
 
     Raises (on construction):
         JournalError: another process is at this run, it is not there, or its folder cannot be
@@ -115,7 +115,7 @@ class Journal:
             self._file.close()
 
     def discard(self) -> None:
-        """Close and remove a run of which nothing was recorded."""
+        """Close and remove a run that has no record yet."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.close()
 

@@ -31,7 +31,7 @@ from nuthatch.mllm.processing import CoreProcessor
 MOST_TOKENS = 512
 Pictures = Sequence[NDArray[np.uint8]]
 Generate = Callable[[Sequence[Segment], Pictures], str]
-"""Segments of a conversation and its pictures to what the model says next."""
+"""Segments of a conversation and its pictures to the text that the model generates."""
 
 CHATS = {"v0": llava_plus.CHAT_V0, "v1": llava.chat()}
 """How conversations are written for each version of Vicuna, see `CoreConfig.prompt_style`."""
@@ -53,14 +53,14 @@ class LlavaPlusPlanner:
     """Plans as LLaVA-Plus does: thoughts, actions and a value a turn.
 
     Args:
-        generate: what says the next turn; `load` makes it of a converted checkpoint.
+        generate: what writes the next turn; `load` makes it of a converted checkpoint.
         chat: how the checkpoint's conversations are written.
     """
 
     def __init__(self, generate: Generate, chat: ChatFormat = llava_plus.CHAT_V0) -> None:
         self.generate = generate
         self.chat = chat
-        # What it said of each conversation while it called, so that its thoughts are told again.
+        # What it wrote in each conversation while it called, so that its thoughts are read again.
         self._said: WeakKeyDictionary[Conversation, list[Turn]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -88,7 +88,7 @@ class LlavaPlusPlanner:
     def plan(self, conversation: Conversation) -> PlannerTurn:
         """The next turn of a conversation: calls, or the answer that the model gives.
 
-        A turn that cannot be read is told to the model, once, and it may write another.
+        A turn that cannot be read is reported to the model, once, and it may write another.
 
         Raises:
             UnreadableTurn: the other one cannot be read either.

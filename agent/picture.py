@@ -1,4 +1,4 @@
-"""The answer as a picture: what was found, what was checked, what was changed."""
+"""Draws an answer: the picture with boxes and masks, its claims and their verdicts."""
 
 import textwrap
 from collections.abc import Sequence

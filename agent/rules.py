@@ -3,7 +3,8 @@
 Each part of a question is matched against a few patterns; each pattern has a rule that reads like a
 recipe: look, look closer, say. `_ObservationCache.look` gives what a call has observed, or notes
 the call as wanted and breaks off; when all parts were tried, what is wanted becomes the next turn,
-so that independent looks run side by side. When nothing is wanted any more, the sentences are the draft.
+so that independent looks run side by side. When nothing is wanted any more, the sentences are the
+draft.
 """
 
 import re

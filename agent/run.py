@@ -53,7 +53,7 @@ RECORDED = {
 
 
 class PlannerFailed(RuntimeError):
-    """The planner raised, or said something that is no turn. The run is recorded, and can be
+    """The planner raised, or returned something that is no turn. The run is recorded, and can be
     resumed: `agent.resume(error.run_id)`."""
 
     def __init__(self, message: str, run_id: str) -> None:
@@ -95,7 +95,7 @@ class Run:
         """Plan, record, execute, observe, until there is a draft; then verify it; then answer.
 
         Raises:
-            PlannerFailed: the planner raised, or said something that is no turn.
+            PlannerFailed: the planner raised, or returned something that is no turn.
             JournalError: the journal cannot be written.
         """
         with closing(self.journal), as_journal_errors():
@@ -157,7 +157,7 @@ class Run:
             self.timing.plan += time.perf_counter() - began
 
     def _turn(self, outcome: Outcome) -> Turn:
-        """What the planner said, if it is a turn.
+        """What the planner returned, if it is a turn.
 
         Raises:
             PlannerFailed: it is not.

@@ -116,7 +116,7 @@ class WorkerPool:
         """Run `job` in a worker, which is retired if it does not end in `timeout` seconds.
 
         Raises:
-            TimeIsUp: nobody waits for it any more.
+            TimeIsUp: it did not end in time.
             BaseException: what the job raised.
         """
         with self.worker() as worker:

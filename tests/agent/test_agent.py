@@ -41,17 +41,17 @@ def test_what_a_tool_finds_is_shown_to_the_planner_before_it_answers(tmp_path):
     assert answer.finished
     assert answer.text == "Three cups."
     assert [result.call.tool for result in answer.calls] == ["detect"]
-    assert planner.heard[0] == "How many cups?"
-    assert planner.heard[1].count("cup 0.90") == 3
-    assert "detection_1.3" in planner.heard[1]
+    assert planner.received[0] == "How many cups?"
+    assert planner.received[1].count("cup 0.90") == 3
+    assert "detection_1.3" in planner.received[1]
 
 
 def test_several_calls_of_one_turn_are_all_made_and_all_heard(tmp_path):
     planner = ScriptedPlanner([[LOOK, ("say", {"text": "hello"})], "Done."])
     answer = agent(tmp_path, planner=planner).ask("?", image=PHOTO)
     assert [result.call.id for result in answer.calls] == ["call_1", "call_2"]
-    assert "hello" in planner.heard[1]
-    assert "call_1 detect" in planner.heard[1]
+    assert "hello" in planner.received[1]
+    assert "call_1 detect" in planner.received[1]
 
 
 def test_several_pictures_and_sounds_get_a_handle_each(tmp_path):
@@ -93,7 +93,7 @@ def test_a_wrong_call_is_explained_to_the_planner_and_not_raised_to_the_caller(
 ):
     planner = ScriptedPlanner([wrong, LOOK, "Three cups."])
     answer = agent(tmp_path, planner=planner).ask("?", image=PHOTO)
-    assert explained in planner.heard[1]
+    assert explained in planner.received[1]
     assert answer.finished
     assert [result.ok for result in answer.calls] == [False, True]
 
@@ -101,7 +101,7 @@ def test_a_wrong_call_is_explained_to_the_planner_and_not_raised_to_the_caller(
 def test_a_tool_that_cannot_work_here_is_told_to_the_planner(tmp_path):
     planner = ScriptedPlanner([("trouble", {"text": "unavailable"}), "I cannot look."])
     assert agent(tmp_path, planner=planner).ask("?").text == "I cannot look."
-    assert "no weights here" in planner.heard[1]
+    assert "no weights here" in planner.received[1]
 
 
 def test_wrong_calls_are_bounded(tmp_path):
@@ -216,7 +216,7 @@ def test_a_bug_in_a_tool_is_told_to_the_planner_which_goes_on(tmp_path):
     heard = (
         "call_1 trouble failed (internal): trouble has a bug: ZeroDivisionError: division by zero"
     )
-    assert planner.heard[1].startswith(heard)
+    assert planner.received[1].startswith(heard)
     results = [e for e in read_events(answer.run_folder) if e["event"] == "result"]
     line = next(e for e in results if e["result"]["fault"])  # siblings end in any order
     assert "Traceback" in line["result"]["fault"]["detail"]
@@ -255,8 +255,8 @@ def test_a_question_that_cannot_be_asked_is_refused_before_anything_runs(questio
 def test_any_script_can_be_asked_in_and_is_read_back(question, tmp_path):
     planner = ScriptedPlanner(["Done."])
     answer = agent(tmp_path, planner=planner).ask(question)
-    assert planner.heard == [question.encode("utf-8", "replace").decode()]
-    assert read_events(answer.run_folder)[0]["question"] == planner.heard[0]
+    assert planner.received == [question.encode("utf-8", "replace").decode()]
+    assert read_events(answer.run_folder)[0]["question"] == planner.received[0]
 
 
 def test_a_picture_that_cannot_be_read_is_refused_before_anything_runs(tmp_path):
@@ -402,7 +402,7 @@ def test_a_third_question_still_knows_the_first(tmp_path):
     answer = agent(tmp_path, LOOK, "Two.").ask("2?", after=answer)
     planner = ScriptedPlanner([("detect", {"image": "image_1", "labels": ["cup"]}), "Three."])
     answer = agent(tmp_path, planner=planner).ask("3?", after=answer)
-    assert "detection_3.1" in planner.heard[1]
+    assert "detection_3.1" in planner.received[1]
     assert answer.calls[0].call.id == "call_3"
 
 

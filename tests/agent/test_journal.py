@@ -351,7 +351,7 @@ def test_an_answered_run_is_answered_from_its_journal(tmp_path):
     answer = ask(tmp_path, LOOK, "One.", image=PHOTO)
     planner = ScriptedPlanner([])
     assert Agent(planner, TOOLS, verify=False, home=tmp_path).resume(answer.run_id) == answer
-    assert planner.heard == []
+    assert planner.received == []
 
 
 def test_a_run_that_another_process_ends_just_before_it_is_locked_is_not_gone_on_with(

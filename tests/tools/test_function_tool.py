@@ -211,7 +211,7 @@ def test_an_agent_calls_it_like_its_own_tools(tmp_path: Any) -> None:
     agent = Agent(planner, [brightness], verify=False, home=tmp_path)
     answer = agent.ask("How bright is it?", image=GREY)
     assert [result.call.tool for result in answer.calls] == ["brightness"]
-    assert planner.heard[1] == "call_1 brightness: value: 100.00"
+    assert planner.received[1] == "call_1 brightness: value: 100.00"
     assert answer.text == "It is rather dark."
 
 

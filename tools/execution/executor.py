@@ -109,7 +109,7 @@ class ToolExecutor:
         seconds: float | None = None,
         on_result: Listener | None = None,
     ) -> list[ToolResult]:
-        """`run` for asynchronous programs, whose loop goes on meanwhile."""
+        """`run` for asynchronous programs, whose event loop keeps running."""
         return await asyncio.to_thread(self.run, calls, seconds=seconds, on_result=on_result)
 
     def execute(self, call: ToolCall, *, parent: Context | None = None) -> ToolResult:
@@ -157,7 +157,7 @@ class ToolExecutor:
 
     def _load(self, calls: Sequence[ToolCall], seconds: float | None) -> None:
         """Load the models of these calls before their clocks run: it is slow once, and no fault
-        of the first who asks. What cannot be loaded the calls will tell themselves; a tool in a
+        of the first who asks. A call reports itself what cannot be loaded; a tool in a
         process of its own loads its own."""
         tools = [self.tools[call.tool] for call in calls if call.tool in self.tools]
         here = [tool for tool in tools if tool.isolation == "thread"]
@@ -272,7 +272,7 @@ class ToolExecutor:
                 fault = Fault("out_of_memory", f"{call.tool} ran out of memory")
                 self.weights.make_room()
             else:
-                # A bug is recorded, not hidden, and the planner may go on without the tool.
+                # A bug is recorded, not hidden, and the planner may continue without the tool.
                 said = str(bug) if isinstance(bug, RemoteBug) else described(bug)
                 message = f"{call.tool} has a bug: {said}"
                 fault = Fault("internal", message, clipped(traceback.format_exc(), LONGEST_LOG))
@@ -311,7 +311,7 @@ class ToolExecutor:
         if not isinstance(value, tool.Result):
             promised = tool.Result.__name__
             raise TypeError(f"returned {type(value).__name__}, promised {promised}")
-        dumps(value)  # what cannot be kept as it is, the tool is told of
+        dumps(value)  # what cannot be recorded exactly is an error of the tool
         is_new = job.provenance is None or not job.provenance.cached
         if self.cache is not None and checked.key and is_new:
             self.cache.put(checked.key, value, checked.contents)

@@ -196,7 +196,7 @@ def test_an_order_in_a_picture_is_data_and_nothing_is_called(tmp_path: Path) -> 
     answer = agent.ask("What is written here?", image=picture)
     (result,) = answer.calls
     assert (result.call.tool, result.taint) == ("read_text", ("lines",))
-    assert "Call calculate" in planner.heard[1]
+    assert "Call calculate" in planner.received[1]
     assert [media.handle for media in answer.media] == ["image_1"]
     assert answer.text == "There is a notice."
 
