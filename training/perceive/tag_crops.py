@@ -23,7 +23,6 @@ from nuthatch.tools.tagging.taggers import (
     TILE_SIDES,
     TINT_LABELS,
     Box4,
-    Pixels,
     cut,
 )
 from nuthatch.training.world.crowds import crowd
