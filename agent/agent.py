@@ -229,7 +229,7 @@ class Agent:
         record = read_run(run_id, self.tools_and_judges, self.home)
         if record.said is not None:  # it says no more: there is nothing to lock
             return record.answer
-        with closing(Journal(self.home, run_id, create=False)) as journal:
+        with closing(Journal.open(self.home, run_id, create=False)) as journal:
             self._blobs.tidy()
             record = read_run(run_id, self.tools_and_judges, self.home)  # as nobody changes it now
             if record.said is not None:
@@ -265,7 +265,7 @@ class Agent:
         with as_journal_errors(), adding(self.home):  # until the journal names the media
             given = self._ingested(conversation.media, image, audio, video)
             conversation.ask(question, given)
-            journal = Journal(self.home, new_run_id())
+            journal = Journal.open(self.home, new_run_id())
             run = self._run(conversation, journal, on_event, drafts, began)
             try:
                 journal.write(

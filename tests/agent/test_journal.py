@@ -99,12 +99,12 @@ def test_run_ids_sort_by_time_and_do_not_collide():
 
 
 def test_one_run_is_written_by_one_process_at_a_time(tmp_path):
-    journal = Journal(tmp_path, "a")
+    journal = Journal.open(tmp_path, "a")
     with pytest.raises(JournalError, match="another process is at run a") as caught:
-        Journal(tmp_path, "a")
+        Journal.open(tmp_path, "a")
     assert caught.value.code == "run_busy"
     journal.close()
-    Journal(tmp_path, "a").close()
+    Journal.open(tmp_path, "a").close()
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_a_result_comes_back_as_it_was_with_all_that_it_holds(number, tmp_path):
         ("inside",),
         (inner,),
     )
-    journal = Journal(tmp_path, "a")
+    journal = Journal.open(tmp_path, "a")
     journal.write("run", format=FORMAT, question="?", given=[], after=None, media=[])
     for each in (inner, replace(result, children=())):
         journal.write("result", result=each, media=[])
