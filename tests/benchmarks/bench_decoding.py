@@ -183,7 +183,7 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
 
 def along_a_talk(core: LedCore, words: PreTrainedTokenizerFast, repeats: int) -> dict[str, Any]:
     """Median seconds of planning for the nth question, with and without the prefix cache."""
-    planner = CorePlanner(core, CoreProcessor(core.config, words))
+    planner = CorePlanner(core, CoreProcessor(core.config, words), quoted=False)
     planner.decoder.guesses = None  # the core is led token by token
     figures: dict[str, Any] = {}
     for cached in (True, False):
