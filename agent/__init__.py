@@ -1,4 +1,4 @@
-"""Say, call, observe, answer: the loop over a planner, and what surrounds it."""
+"""The agent: plan, call tools, observe, verify, answer; with journals that can be resumed."""
 
 if __name__ != "nuthatch.agent":
     raise ImportError(

@@ -1,6 +1,6 @@
-"""What leaves the house: an answer that carries its evidence, and the events on the way to it.
+"""The answer with its evidence, and the events of a run on the way to it.
 
-`Draft` is what a planner said; only the gate turns it into an `Answer`.
+`Draft` is the text of a planner; only verification turns it into an `Answer`.
 """
 
 from base64 import b64encode
@@ -24,7 +24,7 @@ from nuthatch.tools.verification.types import Edit, Span, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Unchecked text of a planner. It never leaves a run by default."""
+    """Unchecked text of a planner. It is not returned to the caller by default."""
 
     text: str
 
@@ -32,7 +32,7 @@ class Draft:
 class Timing(BaseModel):
     """Seconds spent in each part of a run; those of a resumed run since it was resumed."""
 
-    load: float = 0.0  # taking in pictures and sounds, reading back an earlier talk
+    load: float = 0.0  # taking in pictures and sounds, reading back an earlier conversation
     plan: float = 0.0
     tools: float = 0.0
     verify: float = 0.0
@@ -43,7 +43,7 @@ class Answer(BaseModel):
     """A checked answer.
 
     `text` is what the edits make of the draft, to the byte. As a string, in notebooks and pictures
-    an answer also marks the claims that nobody could decide, those that are refuted but could not
+    an answer also marks the claims that could not be decided, those that are refuted but could not
     be put right, and what was not read at all: `A wombat [unverified] and a cat [refuted]. It was
     painted in 1889 [not checked].`
 
@@ -66,7 +66,7 @@ class Answer(BaseModel):
     unread: list[Span] = []  # ranges of `text` from which no claim was read
     notices: list[Notice] = []  # what must be known about the answer as a whole
     calls: list[ToolResult]  # the planner's in its order, then the gate's
-    media: list[Media]  # all of the talk
+    media: list[Media]  # all of the conversation
     timing: Timing
     run_id: str
     run_folder: Path
@@ -78,7 +78,7 @@ class Answer(BaseModel):
 
     @property
     def withheld(self) -> bool:
-        """Whether the draft was a guess and did not leave: `text` says so in its place."""
+        """Whether the draft was a guess and was withheld: `text` says so in its place."""
         return any(edit.op == "abstain" for edit in self.edits)
 
     def __str__(self) -> str:

@@ -1,7 +1,8 @@
-"""How much a run may use. On by default, so that no planner, however lost, runs for ever."""
+"""The budget of a run: steps, calls, seconds, repeats and retries. On by default."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from threading import TIMEOUT_MAX
 from time import monotonic
 
 from nuthatch.tools.base.tool import ToolCall, ToolResult
@@ -18,21 +19,21 @@ class Budget:
     retries: float = 3  # turns in a row with a call that was wrong, or came upon a bug
 
     def __post_init__(self) -> None:
-        for bound in fields(self):
-            if not getattr(self, bound.name) >= 0:
+        for name, bound in asdict(self).items():
+            if not bound >= 0:
                 raise ValueError(
-                    f"budget {bound.name}={getattr(self, bound.name)!r}: expected a number of at "
-                    "least 0, or float('inf') for no bound"
+                    f"budget {name}={bound!r}: expected a number of at least 0, or float('inf') "
+                    "for no bound"
                 )
 
 
 class Stopped(Exception):
-    """The run cannot go on; the message says why and what would let it."""
+    """The run has to stop; the message says why and what would let it continue."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """What a run has used of its budget. A resumed run is told what was used before; its seconds
+    """What a run has used of its budget. `count` adds what a resumed run used before; its seconds
     start anew."""
 
     budget: Budget
@@ -44,8 +45,9 @@ class Meter:
 
     @property
     def seconds_left(self) -> float:
-        """At least 0."""
-        return max(0.0, self.began + self.budget.seconds - monotonic())
+        """At least 0, at most what a lock can wait."""
+        left = self.began + self.budget.seconds - monotonic()
+        return min(max(0.0, left), TIMEOUT_MAX)
 
     def spend(self, calls: Sequence[ToolCall]) -> None:
         """Count the calls of one turn before they are made.
@@ -70,11 +72,11 @@ class Meter:
             same = _as_said(call)
             self.made[same] = self.made.get(same, 0) + 1
 
-    def learn(self, results: Sequence[ToolResult]) -> None:
+    def record_failures(self, results: Sequence[ToolResult]) -> None:
         """Count turns with wrong calls, or calls of tools that have a bug.
 
         Raises:
-            Stopped: the planner was told too often in a row.
+            Stopped: there were too many such turns in a row.
         """
         faults = [result.fault for result in results if result.fault is not None]
         wrong = [fault for fault in faults if fault.is_retryable or fault.is_bug]
@@ -92,7 +94,7 @@ class Meter:
             raise self._over("seconds", "are over")
 
     def _over(self, name: str, what: str) -> Stopped:
-        bound = getattr(self.budget, name)
+        bound = asdict(self.budget)[name]
         return Stopped(f"stopped: {bound:g} {name} {what} (raise it with Budget({name}=...))")
 
 

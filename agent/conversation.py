@@ -1,7 +1,7 @@
-"""A talk: questions, what was looked at for each, answers, and the media they are about.
+"""A conversation: questions, what was looked at for each, answers, and the media they are about.
 
-The talk is what a planner sees. It can be read back from the journals of its runs, so the next
-question of a talk, a resumed run and a replay all start from the same thing.
+The conversation is what a planner sees. It can be read back from the journals of its runs, so its
+next question, a resumed run and a replay all start from the same thing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -68,7 +68,7 @@ class Exchange:
 
 
 class Conversation:
-    """The exchanges of one talk, its media, and the tools its planner may call."""
+    """The exchanges of one conversation, its media, and the tools its planner may call."""
 
     def __init__(self, media: MediaStore, tools: ToolSet) -> None:
         self.media = media
@@ -80,41 +80,41 @@ class Conversation:
 
     @classmethod
     def recall(cls, last: Record, tools: ToolSet, home: Path) -> "Conversation":
-        """The talk up to what `last` recorded, read back from its journal and those before it.
+        """The conversation up to what `last` recorded, read from its journal and those before it.
 
-        What was said before a run that was deleted is not known any more.
+        What came before a run that was deleted is not known any more.
 
         Raises:
-            JournalError: one of them is damaged, or a picture or sound of the talk is gone.
+            JournalError: one of them is damaged, or a picture or sound of the conversation is gone.
         """
         records = [last]
         while (earlier := records[0].after) is not None:
             if earlier in {record.run_id for record in records}:
-                raise JournalError(f"run {earlier} goes on from itself", "run_damaged")
+                raise JournalError(f"run {earlier} continues from itself", "run_damaged")
             try:
                 records.insert(0, read_run(earlier, tools, home))
             except JournalError as error:
                 if error.code != "run_not_found":
                     raise
                 break
-        talk = cls(MediaStore(home), tools)
-        talk.remembered = last.inner
+        conversation = cls(MediaStore(home), tools)
+        conversation.remembered = last.inner
         found = [result for record in records for result in record.results.values()]
         results = [*found, *(result for record in records for result in record.inner.values())]
         try:
-            talk.media.restore(last.media, detections_by_set(results))
+            conversation.media.restore(last.media, detections_by_set(results))
         except MediaError as error:
             raise JournalError(f"run {last.run_id}: {error.message}", error.code) from error
         for record in records:
-            talk.ask(record.question, record.given)
+            conversation.ask(record.question, record.given)
             for calls in record.turns:
-                talk.call(calls)
+                conversation.call(calls)
                 numbers = (int(call.id.rpartition("_")[2]) for call in calls)
-                talk._calls = max(talk._calls, *numbers)
-            talk.now.results.update(record.results)
+                conversation._calls = max(conversation._calls, *numbers)
+            conversation.now.results.update(record.results)
             if record.said is not None:
-                talk.now.answer = record.said.text
-        return talk
+                conversation.now.answer = record.said.text
+        return conversation
 
     @property
     def now(self) -> Exchange:
@@ -128,11 +128,11 @@ class Conversation:
 
     @property
     def latest(self) -> str:
-        """What a planner has not heard yet: the question, or what its last calls observed."""
+        """What a planner has not been told yet: the question, or what its last calls observed."""
         if not self.now.turns:
             return self.question
-        heard = (self.now.results[call.id] for call in self.now.turns[-1])
-        return "\n".join(self.text(result) for result in heard)
+        observed = (self.now.results[call.id] for call in self.now.turns[-1])
+        return "\n".join(self.text(result) for result in observed)
 
     def text(self, result: ToolResult) -> str:
         """What a planner reads of a result; of a frame it looked at also which one that was."""
@@ -163,7 +163,7 @@ class Conversation:
         self.exchanges.append(Exchange(question, list(given)))
 
     def next_call_id(self) -> str:
-        """Unique in the talk."""
+        """Unique in the conversation."""
         self._calls += 1
         return f"call_{self._calls}"
 

@@ -1,13 +1,14 @@
-"""The trained planner: the core reads the talk and speaks the next turn within a grammar.
+"""The trained planner: the core reads the conversation and generates a turn within a grammar.
 
-A talk is rendered the same way at every step, each turn after the last: tools first, media once
-where the user gave them, results as tools observed them. So the core reads only what is new, and
-encodes no picture or sound twice. When a talk outgrows the core's context, the oldest results are
-shortened: those of earlier questions four at a time, so that the beginning of the talk seldom
-changes, and then, one by one, those of the question at hand.
+A conversation is rendered the same way at every step, each turn after the last: tools first, media
+once where the user gave them, results as tools observed them. So the core reads only what is new,
+and encodes no picture or sound twice. When a conversation outgrows the core's context, the oldest
+results are shortened: those of earlier questions four at a time, so that the beginning of the
+conversation seldom changes, and then, one by one, those of the question at hand.
 """
 
 import threading
+import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from textwrap import shorten
@@ -34,8 +35,8 @@ KINDS: tuple[MediaKind | Literal["detection"], ...] = ("image", "audio", "mask",
 SHORT = 60  # characters of a shortened result
 AT_ONCE = 4  # results shortened at once
 LONGEST_QUOTE = 400  # characters
-MOST_VALUES = 16  # of an argument, that are all told
-FIRST_VALUES = 8  # that are told of more
+MOST_VALUES = 16  # of an argument, that are all listed
+FIRST_VALUES = 8  # that are listed of more
 
 
 class CorePlanner:
@@ -44,13 +45,13 @@ class CorePlanner:
     Args:
         core, processor: the model, and what prepares its input.
         known: media that were encoded by the same core, for others that use it too.
-        eyes: the name of the core among the agent's weights, for the gate: what the core says of
-            pictures that it does not know is withheld.
+        weights_name: the name of the core among the agent's weights: what the core says of pictures
+            that it does not know is withheld.
         budget: of a question; when no call is left in it, the planner answers.
         describe_tools: add each tool's description to its signature, as in training.
         quoted: hold arguments marked `x-quoted`, labels and boxes, to the user's words and numbers,
             and quotations of an answer to what tools read from media.
-        always_call: say calls as long as the budget has one, never a text; to try out calls.
+        always_call: generate calls as long as the budget has one, never a text; to try out calls.
         max_calls: of one turn.
         max_new_tokens, temperature: as for `Decoder`; `seed` makes drawn turns repeatable.
 
@@ -63,7 +64,7 @@ class CorePlanner:
         processor: CoreProcessor,
         *,
         known: FeatureCache | None = None,
-        eyes: str | None = None,
+        weights_name: str | None = None,
         budget: Budget | None = None,
         describe_tools: bool = False,
         quoted: bool = True,
@@ -72,10 +73,14 @@ class CorePlanner:
         max_new_tokens: int = 192,
         temperature: float = 0.0,
         seed: int = 0,
+        eyes: str | None = None,
     ) -> None:
+        if eyes is not None:
+            message = "CorePlanner(eyes=...) is deprecated: use weights_name"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
         self.core = core
         self.processor = processor
-        self.eyes = eyes
+        self.weights_name = weights_name or eyes
         self.budget = budget or Budget()
         self.describe_tools = describe_tools
         self.quoted = quoted
@@ -94,53 +99,58 @@ class CorePlanner:
         self._lock = threading.Lock()
 
     def plan(self, conversation: Conversation) -> Turn:
-        """The next turn of one talk.
+        """The next turn of one conversation.
 
         Raises:
-            ContextTooLong: the talk does not fit the core even with all results shortened.
+            ContextTooLong: the conversation does not fit the core even with all results shortened.
             GrammarError: a tool's schema cannot be made into a grammar; it names the keyword.
         """
         with self._lock:
-            return self._turn(self.decoder.speak([self._row(conversation)], self._prefix)[0])
+            return self._turn(self.decoder.generate([self._row(conversation)], self._prefix)[0])
 
     def plan_batch(self, conversations: Sequence[Conversation]) -> list[Turn]:
-        """The next turns of several talks, spoken side by side; raises as `plan`."""
+        """The next turns of several conversations, generated as a batch; raises as `plan`."""
         with self._lock:
             rows = [self._row(conversation) for conversation in conversations]
-            return [self._turn(ids) for ids in self.decoder.speak(rows)]
+            return [self._turn(ids) for ids in self.decoder.generate(rows)]
 
     def _turn(self, ids: list[int]) -> Turn:
         said = parse_turn(self.processor.tokenizer, ids)
         return Draft(said) if isinstance(said, str) else [Call(*call) for call in said]
 
-    def _row(self, talk: Conversation) -> Row:
-        """What the core reads of a talk, and what it may say next."""
-        turns = sum(len(exchange.turns) for exchange in talk.exchanges)
+    def _row(self, conversation: Conversation) -> Row:
+        """What the core reads of a conversation, and what it may say next."""
+        turns = sum(len(exchange.turns) for exchange in conversation.exchanges)
         return Row(
-            self._prompt(talk), self._grammar(talk), self._media(talk), seed=self.seed + turns
+            self._prompt(conversation),
+            self._grammar(conversation),
+            self._media(conversation),
+            seed=self.seed + turns,
         )
 
-    def _grammar(self, talk: Conversation) -> str:
-        left = self.budget.calls - sum(len(calls) for calls in talk.now.turns)
-        no_call_left = left < 1 or len(talk.now.turns) >= self.budget.steps
-        unused = beside(talk)
+    def _grammar(self, conversation: Conversation) -> str:
+        left = self.budget.calls - sum(len(calls) for calls in conversation.now.turns)
+        no_call_left = left < 1 or len(conversation.now.turns) >= self.budget.steps
+        unused = beside(conversation)
         return turn_grammar(
-            talk.tools.schemas(),
-            {kind: [] if kind in unused else talk.media.handles(kind) for kind in KINDS},
+            conversation.tools.schemas(),
+            {kind: [] if kind in unused else conversation.media.handles(kind) for kind in KINDS},
             allow="answer" if no_call_left else "calls" if self.always_call else "any",
             max_calls=int(min(self.max_calls, max(left, 1))),
-            quoted=[exchange.question for exchange in talk.exchanges] if self.quoted else None,
-            read=_read(talk) if self.quoted else (),
+            quoted=[exchange.question for exchange in conversation.exchanges]
+            if self.quoted
+            else None,
+            read=_read(conversation) if self.quoted else (),
         )
 
-    def _prompt(self, talk: Conversation) -> list[int]:
-        """The talk as token ids, with as few of its results shortened as will fit."""
+    def _prompt(self, conversation: Conversation) -> list[int]:
+        """The conversation as token ids, with as few of its results shortened as will fit."""
 
         def ids(shortened: int) -> list[int]:
             return prompt_ids(
                 self.processor.tokenizer,
-                messages(talk, shortened),
-                _brief(talk.tools.schemas()),
+                messages(conversation, shortened),
+                _brief(conversation.tools.schemas()),
                 queries=self.processor.config.num_tokens("image"),
                 describe_tools=self.describe_tools,
             )
@@ -148,20 +158,20 @@ class CorePlanner:
         whole = ids(0)
         if len(whole) <= self.decoder.longest_prompt:
             return whole
-        results = sum(len(exchange.observed) for exchange in _told(talk))
-        earlier = results - len(talk.now.observed)
+        results = sum(len(exchange.observed) for exchange in _told(conversation))
+        earlier = results - len(conversation.now.observed)
         steps = [*range(AT_ONCE, earlier, AT_ONCE), *range(max(earlier, 1), results + 1)]
         enough = bisect_left(
             steps, x=True, key=lambda n: len(ids(n)) <= self.decoder.longest_prompt
         )
         return ids(steps[enough] if enough < len(steps) else results)
 
-    def _media(self, talk: Conversation) -> list[Medium]:
+    def _media(self, conversation: Conversation) -> list[Medium]:
         """The media that the user gave, in order of appearance."""
-        unused = beside(talk)
-        given = [handle for exchange in talk.exchanges for handle in exchange.given]
-        told = [handle for handle in given if talk.media[handle].type not in unused]
-        return [self._medium(talk.media, handle) for handle in told]
+        unused = beside(conversation)
+        given = [handle for exchange in conversation.exchanges for handle in exchange.given]
+        told = [handle for handle in given if conversation.media[handle].type not in unused]
+        return [self._medium(conversation.media, handle) for handle in told]
 
     def _medium(self, store: MediaStore, handle: str) -> Medium:
         """A picture or sound as vectors (Q, D); known content is not encoded again."""
@@ -175,8 +185,8 @@ class CorePlanner:
             seen: torch.Tensor = self.core.embed_image(pixels.to(self.core.device))[0]
             return seen
         banks = self.processor.filter_banks([store.audio(handle).copy()])
-        heard: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
-        return heard
+        vectors: torch.Tensor = self.core.embed_audio(banks.to(self.core.device))[0]
+        return vectors
 
 
 def _brief(part: Any) -> Any:
@@ -193,13 +203,13 @@ def _brief(part: Any) -> Any:
     return brief
 
 
-def _read(talk: Conversation) -> list[str]:
+def _read(conversation: Conversation) -> list[str]:
     """What tools read from media for the question at hand: every text, and those of a result in
     one; longer ones than a turn has room for are left out."""
     found: dict[str, None] = {}
-    for result in talk.now.observed:
+    for result in conversation.now.observed:
         for name in result.taint:
-            texts = list(_texts(getattr(result.value, name, None)))
+            texts = list(_texts(dict(result.value or ()).get(name)))
             found |= dict.fromkeys([*texts, " ".join(texts)])
     return [text for text in found if text.strip() and len(text) <= LONGEST_QUOTE]
 
@@ -214,32 +224,34 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts([part for _, part in value])
 
 
-def beside(talk: Conversation) -> frozenset[MediaKind]:
-    """The kinds of media that the question at hand is not about: the core is not told of them."""
-    given = [handle for exchange in talk.exchanges for handle in exchange.given]
-    return beside_the_question(talk.question, frozenset(talk.media[each].type for each in given))
+def beside(conversation: Conversation) -> frozenset[MediaKind]:
+    """The kinds of media that the question at hand is not about: the core does not read them."""
+    given = [handle for exchange in conversation.exchanges for handle in exchange.given]
+    return beside_the_question(
+        conversation.question, frozenset(conversation.media[each].type for each in given)
+    )
 
 
-def _told(talk: Conversation) -> list[Exchange]:
+def _told(conversation: Conversation) -> list[Exchange]:
     """The exchanges that the core reads: without earlier ones whose results hold text that was read
-    from media. That text may say anything, and what it says is about no later question."""
+    from media. That text may state anything, and it is about no later question."""
     return [
         exchange
-        for exchange in talk.exchanges
-        if exchange is talk.now or not any(result.taint for result in exchange.observed)
+        for exchange in conversation.exchanges
+        if exchange is conversation.now or not any(result.taint for result in exchange.observed)
     ]
 
 
-def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
-    """A talk as chat messages; of the first `shortened` results only the beginning is told.
+def messages(conversation: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
+    """A conversation as chat messages; of the first `shortened` results only the beginning.
 
     The media of exchanges that are left out come with the next question.
     """
     told: list[dict[str, Any]] = []
-    unused, exchanges = beside(talk), _told(talk)
+    unused, exchanges = beside(conversation), _told(conversation)
     media: list[dict[str, str]] = []
-    for exchange in talk.exchanges:
-        media += talk.parts(exchange, without=unused)
+    for exchange in conversation.exchanges:
+        media += conversation.parts(exchange, without=unused)
         if exchange not in exchanges:
             continue
         told.append(
@@ -251,7 +263,7 @@ def messages(talk: Conversation, shortened: int = 0) -> list[dict[str, Any]]:
             told.append({"role": "assistant", "tool_calls": said})
             for call in calls:
                 if call.id in exchange.results:  # all have one, but in a run that was killed
-                    text = talk.text(exchange.results[call.id])
+                    text = conversation.text(exchange.results[call.id])
                     if shortened > 0:
                         text, shortened = shorten(text, SHORT, placeholder=" ..."), shortened - 1
                     told.append({"role": "tool", "content": text})

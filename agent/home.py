@@ -1,4 +1,4 @@
-"""Where runs live, what they are called, who is at them, and the one error of all that goes wrong.
+"""The home folder of runs: paths, run ids, locks, and the error of everything that can fail there.
 
     HOME/blobs/SHA256.SUFFIX           media of all runs, once by content
     HOME/runs/RUN_ID/journal.jsonl     run, turn, result, draft, answer | problem

@@ -1,8 +1,8 @@
-"""A run, written down as it happens: one JSON line per event, flushed at once, never rewritten.
+"""The journal of a run: one JSON line per event, flushed at once, never rewritten.
 
 A step costs the bytes of its calls and results; media are named, not copied. A call made inside
 another one has a line of its own (`call_2.1`), so that a kill loses none that ended. What a killed
-run leaves behind, down to a torn last line, can be read back (`record`) and gone on with.
+run leaves behind, down to a torn last line, can be read back (`record`) and resumed.
 """
 
 import json
@@ -10,8 +10,9 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic_core import to_jsonable_python
 
@@ -57,35 +58,43 @@ __all__ = [
 
 
 class Journal:
-    """The open journal of one run; one process at a time may write it.
+    """The open journal of one run; one process at a time may write it. `Journal.open` opens it."""
 
-    Args:
-        create: begin a run; False: go on with one that is there.
-
-    Raises (on construction):
-        JournalError: another process is at this run, it is not there, or its folder cannot be
-            written.
-    """
-
-    def __init__(self, home: Path, run_id: str, *, create: bool = True) -> None:
-        self.run_id = run_id
-        self.folder = run_folder(home, run_id)
+    def __init__(self, folder: Path, file: FileIO, size: int) -> None:
+        self.run_id = folder.name
+        self.folder = folder
+        self._file = file
+        self._bytes = size  # of whole lines
         self._error: JournalError | None = None
-        path = self.folder / JOURNAL
-        with as_journal_errors(), writing(self.folder):
+
+    @classmethod
+    def open(cls, home: Path, run_id: str, *, create: bool = True) -> Self:
+        """Open the journal of a run for writing, and lock it.
+
+        Args:
+            create: begin a run; False: resume one that is there.
+
+        Raises:
+            JournalError: another process is at this run, it is not there, or its folder cannot be
+                written.
+        """
+        folder = run_folder(home, run_id)
+        path = folder / JOURNAL
+        with as_journal_errors(), writing(folder):
             if create:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab" if create else "rb+", buffering=0)
+                folder.mkdir(parents=True, exist_ok=True)
+            file = FileIO(path, "ab" if create else "rb+")
         try:
-            if not try_to_lock(self._file.fileno(), seconds=0.2):  # a look at it takes a moment
+            if not try_to_lock(file.fileno(), seconds=0.2):  # a look at it takes a moment
                 raise JournalError(f"another process is at run {run_id}", "run_busy")
             with as_journal_errors(), writing(path):
-                self._bytes = path.read_bytes().rfind(b"\n") + 1
-                self._file.truncate(self._bytes)  # what a killed writer left unfinished
-                self._file.seek(self._bytes)
+                size = path.read_bytes().rfind(b"\n") + 1
+                file.truncate(size)  # what a killed writer left unfinished
+                file.seek(size)
         except JournalError:
-            self._file.close()
+            file.close()
             raise
+        return cls(folder, file, size)
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event and hand it to the operating system.
@@ -109,13 +118,13 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Let others at the run."""
+        """Unlock and close it."""
         if not self._file.closed:
             unlock(self._file.fileno())
             self._file.close()
 
     def discard(self) -> None:
-        """Close and remove a run of which nothing was recorded."""
+        """Close and remove a run that has no record yet."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.close()
 

@@ -32,11 +32,11 @@ from nuthatch.mllm.processing import CoreProcessor
 
 MOST_TOKENS = 512
 Pictures = Sequence[NDArray[np.uint8]]
-Speak = Callable[[Sequence[Segment], Pictures], str]
-"""Segments of a talk and its pictures to what the model says next."""
+Generate = Callable[[Sequence[Segment], Pictures], str]
+"""Segments of a conversation and its pictures to the text that the model generates."""
 
 CHATS = {"v0": llava_plus.CHAT_V0, "v1": llava.chat()}
-"""How talks are written for each version of Vicuna, see `CoreConfig.prompt_style`."""
+"""How conversations are written for each version of Vicuna, see `CoreConfig.prompt_style`."""
 TOOLS = {
     "grounding_dino": "detect",
     "grounding_dino+sam": "ground",
@@ -55,14 +55,14 @@ class LlavaPlusPlanner:
     """Plans as LLaVA-Plus does: thoughts, actions and a value a turn.
 
     Args:
-        speak: what says the next turn; `load` makes it of a converted checkpoint.
-        chat: how the checkpoint's talks are written.
+        generate: what writes the next turn; `load` makes it of a converted checkpoint.
+        chat: how the checkpoint's conversations are written.
     """
 
-    def __init__(self, speak: Speak, chat: ChatFormat = llava_plus.CHAT_V0) -> None:
-        self.speak = speak
+    def __init__(self, generate: Generate, chat: ChatFormat = llava_plus.CHAT_V0) -> None:
+        self.generate = generate
         self.chat = chat
-        # What it said of each talk while it called, so that its thoughts are told again.
+        # What it wrote in each conversation while it called, so that its thoughts are read again.
         self._said: WeakKeyDictionary[Conversation, list[Turn]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -70,8 +70,8 @@ class LlavaPlusPlanner:
     def load(cls, folder: str | Path, device: str = "cpu", **loading: Any) -> Self:
         """Of a folder that `nuthatch convert llava_plus` wrote; `loading` is for `from_pretrained`.
 
-        Where the config does not say how talks are written, the vocabulary does: v0 has a padding
-        token of its own.
+        Where the config does not say how conversations are written, the vocabulary does: v0 has a
+        padding token of its own.
 
         Raises:
             OSError, ValueError: a file is missing, or does not fit the others.
@@ -85,16 +85,16 @@ class LlavaPlusPlanner:
                 f"{folder} holds a core whose prompt_style is {style!r}, expected one of "
                 f"{', '.join(CHATS)}"
             )
-        return cls(_speaker(core, processor, CHATS[style]), CHATS[style])
+        return cls(_generator(core, processor, CHATS[style]), CHATS[style])
 
     def plan(self, conversation: Conversation) -> PlannerTurn:
-        """The next turn of a talk: calls, or the answer that the model gives.
+        """The next turn of a conversation: calls, or the answer that the model gives.
 
-        A turn that cannot be read is told to the model, once, and it may write another.
+        A turn that cannot be read is reported to the model, once, and it may write another.
 
         Raises:
             UnreadableTurn: the other one cannot be read either.
-            ContextTooLong: the talk leaves the model no room for a turn.
+            ContextTooLong: the conversation leaves the model no room for a turn.
         """
         with self._lock:
             told = self._messages(conversation)
@@ -110,26 +110,30 @@ class LlavaPlusPlanner:
             self._said.setdefault(conversation, []).append(turn)
             return [_call(action, conversation) for action in turn.actions]
 
-    def _say(self, told: list[dict[str, Any]], talk: Conversation) -> str:
-        pictures = [talk.media.image(handle) for handle in _pictures(talk.exchanges, talk)]
-        return self.chat.read(self.speak(self.chat.segments(told), pictures))
+    def _say(self, told: list[dict[str, Any]], conversation: Conversation) -> str:
+        pictures = [
+            conversation.media.image(handle)
+            for handle in _pictures(conversation.exchanges, conversation)
+        ]
+        return self.chat.read(self.generate(self.chat.segments(told), pictures))
 
-    def _messages(self, talk: Conversation) -> list[dict[str, Any]]:
-        """The talk as the model was trained on it: results come as the user's turns."""
+    def _messages(self, conversation: Conversation) -> list[dict[str, Any]]:
+        """The conversation as the model was trained on it: results come as the user's turns."""
         told: list[dict[str, Any]] = []
-        remembered = iter(self._said.get(talk, []))
-        for exchange in talk.exchanges:
-            media = [{"type": "image"} for _ in _pictures([exchange], talk)]
+        remembered = iter(self._said.get(conversation, []))
+        for exchange in conversation.exchanges:
+            media = [{"type": "image"} for _ in _pictures([exchange], conversation)]
             asked = [*media, {"type": "text", "text": exchange.question}]
             told.append({"role": "user", "content": asked})
             for calls in exchange.turns:
                 actions = tuple(Action(call.tool, call.arguments) for call in calls)
                 said = next(remembered, None)
-                if said is None or len(said.actions) != len(calls):  # a talk read from a journal
+                known = said is not None and len(said.actions) == len(calls)
+                if said is None or not known:  # the conversation was read from a journal
                     said = Turn("", actions, "")
                 told.append({"role": "assistant", "content": said.write()})
                 results = [
-                    (action.name, talk.text(exchange.results[call.id]))
+                    (action.name, conversation.text(exchange.results[call.id]))
                     for action, call in zip(said.actions, calls, strict=True)
                     if call.id in exchange.results
                 ]
@@ -139,13 +143,13 @@ class LlavaPlusPlanner:
         return told
 
 
-def _call(action: Action, talk: Conversation) -> Call:
+def _call(action: Action, conversation: Conversation) -> Call:
     """One of our calls, on the picture that the user gave last.
 
     Arguments of another shape than in training stay as they are: the tool set refuses them, and
     the model reads why.
     """
-    pictures = _pictures(talk.exchanges, talk)
+    pictures = _pictures(conversation.exchanges, conversation)
     tool, given = TOOLS.get(action.name, action.name), dict(action.arguments)
     given.pop("image", None)  # the model writes a placeholder there
     arguments: dict[str, Any] = {}
@@ -160,7 +164,7 @@ def _call(action: Action, talk: Conversation) -> Call:
             arguments["threshold"] = threshold
     if tool == "segment" and pictures:
         given.pop("point_labels", None)
-        height, width = talk.media.image(pictures[-1]).shape[:2]
+        height, width = conversation.media.image(pictures[-1]).shape[:2]
         for name, numbers in (("boxes", 4), ("points", 2)):
             if _are_rows(given.get(name), numbers):
                 arguments[name] = [_in_pixels(one, width, height) for one in given.pop(name)]
@@ -182,18 +186,18 @@ def _in_pixels(fractions: Sequence[float], width: int, height: int) -> list[floa
     return [value * (height if index % 2 else width) for index, value in enumerate(fractions)]
 
 
-def _pictures(exchanges: Sequence[Exchange], talk: Conversation) -> list[str]:
+def _pictures(exchanges: Sequence[Exchange], conversation: Conversation) -> list[str]:
     """Handles of the pictures that the user gave in these exchanges."""
     given = [handle for exchange in exchanges for handle in exchange.given]
-    return [handle for handle in given if talk.media[handle].type == "image"]
+    return [handle for handle in given if conversation.media[handle].type == "image"]
 
 
-def _speaker(core: Core, processor: CoreProcessor, chat: ChatFormat) -> Speak:
+def _generator(core: Core, processor: CoreProcessor, chat: ChatFormat) -> Generate:
     tokenizer = processor.tokenizer
     context = core.config.text_config.max_position_embeddings
 
     @torch.inference_mode()
-    def speak(segments: Sequence[Segment], pictures: Pictures) -> str:
+    def generate(segments: Sequence[Segment], pictures: Pictures) -> str:
         batch = lay_out([segments], core.config, tokenizer, padding_side="left")
         inputs = {name: batch[name].to(core.device) for name in ("input_ids", "attention_mask")}
         if pictures:
@@ -201,8 +205,8 @@ def _speaker(core: Core, processor: CoreProcessor, chat: ChatFormat) -> Speak:
         length = inputs["input_ids"].shape[1]
         if length >= context:
             raise ContextTooLong(
-                f"the talk has {length:,} tokens, pictures included, which leaves no room for a "
-                f"turn in the model's {context:,}; begin a new talk, or give fewer pictures"
+                f"the conversation has {length:,} tokens, pictures included, which leaves no room "
+                f"for a turn in the model's {context:,}; begin a new one, or give fewer pictures"
             )
         most = min(MOST_TOKENS, context - length)
         stops = RowStops(tokenizer, [chat.stop_strings], length)
@@ -211,4 +215,4 @@ def _speaker(core: Core, processor: CoreProcessor, chat: ChatFormat) -> Speak:
         )
         return str(stops.texts(said)[0])
 
-    return speak
+    return generate

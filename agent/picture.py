@@ -1,4 +1,4 @@
-"""The answer as a picture: what was found, what was checked, what was changed."""
+"""Draws an answer: the picture with boxes and masks, its claims and their verdicts."""
 
 import textwrap
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from PIL import Image
 from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.media.blobs import read_mask, read_pixels
 from nuthatch.tools.media.geometry import Box, iou
-from nuthatch.tools.media.store import Detection, Media
+from nuthatch.tools.media.store import Media
 from nuthatch.tools.output.overlay import (
     NOTICE_COLOUR,
     VERDICT_COLOURS,
@@ -46,9 +46,7 @@ def draw(
     for verdict in verdicts:
         for box in (box for evidence in verdict.evidence for box in evidence.boxes):
             boxes.setdefault(box, (verdict.claim.subject, VERDICT_COLOURS[verdict.verdict]))
-    for found in (found for call in calls for found in getattr(call.value, "detections", ())):
-        if not isinstance(found, Detection):  # of a tool that is not known here
-            continue
+    for found in (found for call in calls for found in call.detections):
         if found.image == item.handle and all(iou(found.box, box) < 0.9 for box in boxes):
             boxes[found.box] = (found.label, _PLAIN)
     masks = [

@@ -1,5 +1,7 @@
-"""What a planner quotes from the failure of a tool says nothing of a picture or a sound, so it is
-covered up before a draft is checked, and uncovered in what the check has left of it."""
+"""Masks quoted fault messages in a draft while it is verified, and restores them afterwards.
+
+The message of a fault makes no claim about a picture or a sound.
+"""
 
 import re
 from collections.abc import Iterable
@@ -21,7 +23,7 @@ def covered(draft: str, results: Iterable[ToolResult]) -> str:
 
 
 def uncovered(checked: Correction, draft: str) -> Correction:
-    """What the check of a covered draft says of the draft itself."""
+    """The correction of the draft itself, from that of the covered draft."""
     if checked.draft == draft:
         return checked
     revised = replay(draft, checked.edits)

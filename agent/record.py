@@ -1,4 +1,4 @@
-"""A journal read back: each line is checked, so that all damage is one kind of error."""
+"""Reads journals: each line is validated, so that all damage is one kind of error."""
 
 import json
 import re
@@ -140,14 +140,14 @@ _EVENT: TypeAdapter[_Event] = TypeAdapter(Annotated[_Event, Field(discriminator=
 
 @dataclass(slots=True)
 class Record:
-    """All that a journal says of its run."""
+    """A run as its journal records it."""
 
     run_id: str
     folder: Path
     at: datetime
     question: str
     given: list[str]  # handles of the media that came with the question
-    after: str | None  # the run whose conversation goes on
+    after: str | None  # the run whose conversation is continued
     media: list[Media]  # of the conversation up to here
     turns: list[list[ToolCall]] = field(default_factory=list)
     results: dict[str, ToolResult] = field(default_factory=dict)  # by call, as they ended
@@ -171,7 +171,7 @@ class Record:
             draft=self.draft or "",
             finished=False,
             verified=False,
-            reason=self.problem or f"not ended; go on with Agent.resume('{self.run_id}')",
+            reason=self.problem or f"not ended; continue it with Agent.resume('{self.run_id}')",
             verdicts=[],
             edits=[],
             calls=[],
@@ -190,7 +190,7 @@ def read_run(run_id: str, tools: ToolSet, home: Path) -> Record:
     """Read a run back; a torn last line is left out. Values get the types of `tools`.
 
     Raises:
-        JournalError: there is no such run, nothing was recorded yet, or a line is damaged.
+        JournalError: there is no such run, nothing is recorded yet, or a line is damaged.
     """
     folder = run_folder(home, run_id)
     path = folder / JOURNAL
@@ -277,8 +277,8 @@ def _located(items: Sequence[Media], known: Sequence[Media], home: Path) -> list
         if item.handle in handles or not origins <= handles:
             raise ValueError(f"'{item.handle}' is there twice, or before what it was made of")
         handles.add(item.handle)
-        fields = {name: getattr(item, name) for name in Media.model_fields}
-        located.append(Media.model_construct(**{**fields, "path": home / "blobs" / item.path.name}))
+        fields = dict(item) | {"path": home / "blobs" / item.path.name}
+        located.append(Media.model_construct(**fields))
     return located
 
 
@@ -366,7 +366,7 @@ def _event(line: bytes) -> dict[str, Any]:
 def detections_by_set(results: Iterable[ToolResult]) -> dict[str, list[Detection]]:
     """What the media store called the detections of these results, inner calls included.
 
-    Sets that came to nothing are kept as empty ones, so that no name is given twice.
+    Sets of failed calls are kept as empty ones, so that no name is given twice.
 
     Raises:
         JournalError: a detection has a name that no store gives.
@@ -374,8 +374,8 @@ def detections_by_set(results: Iterable[ToolResult]) -> dict[str, list[Detection
     found: dict[int, list[Detection]] = {}
 
     def collect(result: ToolResult) -> None:
-        for item in getattr(result.value, "detections", ()):
-            if isinstance(item, Detection) and item.handle:
+        for item in result.detections:
+            if item.handle:
                 name = _FOUND.fullmatch(item.handle)
                 if name is None or int(name[1]) > _MOST_SETS:
                     message = f"{result.call.id} found '{item.handle}': no name of a detection"

@@ -1,9 +1,10 @@
 """A planner of rules: the baseline that a trained planner must beat.
 
 Each part of a question is matched against a few patterns; each pattern has a rule that reads like a
-recipe: look, look closer, say. `_Eyes.look` gives what a call has observed, or notes the call as
-wanted and breaks off; when all parts were tried, what is wanted becomes the next turn, so that
-independent looks run side by side. When nothing is wanted any more, the sentences are the draft.
+recipe: look, look closer, say. `_ObservationCache.look` gives what a call has observed, or notes
+the call as wanted and breaks off; when all parts were tried, what is wanted becomes the next turn,
+so that independent looks run side by side. When nothing is wanted any more, the sentences are the
+draft.
 """
 
 import re
@@ -32,16 +33,16 @@ class RulesPlanner:
     """Counts, finds, compares, describes, listens and calculates, by patterns of English."""
 
     def plan(self, conversation: Conversation) -> Turn:
-        eyes = _Eyes(conversation)
+        observed = _ObservationCache(conversation)
         sentences: list[str] = []
         for part in _parts(conversation):
             try:
-                sentences.append(_rule(part)(eyes))
+                sentences.append(_rule(part)(observed))
             except _NotLookedYet:
                 continue
             except _Lacking as lack:
                 sentences.append(str(lack))
-        return eyes.wanted or Draft(" ".join(dict.fromkeys(sentences)))
+        return observed.wanted or Draft(" ".join(dict.fromkeys(sentences)))
 
 
 class _NotLookedYet(Exception):
@@ -52,7 +53,7 @@ class _Lacking(Exception):
     """The rule cannot go on; the message is what to say instead."""
 
 
-class _Eyes:
+class _ObservationCache:
     """What was observed for this question, and what is still wanted."""
 
     def __init__(self, conversation: Conversation) -> None:
@@ -85,12 +86,16 @@ class _Eyes:
 
         What a tool made is never meant without its name.
         """
-        talk = self.conversation
-        given = [m.handle for m in talk.media.items() if m.type == kind and m.made_by is None]
+        conversation = self.conversation
+        given = [
+            m.handle for m in conversation.media.items() if m.type == kind and m.made_by is None
+        ]
         if not given:
             raise _Lacking(f"I need a {name} to answer this.")
-        named = [handle for handle in given if re.search(rf"\b{handle}\b", talk.question)]
-        meant = named or [handle for handle in talk.now.given if handle in given] or given[-1:]
+        named = [handle for handle in given if re.search(rf"\b{handle}\b", conversation.question)]
+        meant = (
+            named or [handle for handle in conversation.now.given if handle in given] or given[-1:]
+        )
         if len(meant) > 1:
             raise _Lacking(f"Which {name} do you mean, {_joined(meant, 'or')}?")
         return meant[0]
@@ -133,13 +138,13 @@ class _Eyes:
 # -- rules: one for each kind of question ---------------------------------------------------------
 
 
-def _count(eyes: _Eyes, what: str) -> str:
-    return " ".join(_there_are(len(eyes.find(each)), each) for each in _listed(what))
+def _count(observed: _ObservationCache, what: str) -> str:
+    return " ".join(_there_are(len(observed.find(each)), each) for each in _listed(what))
 
 
-def _exists(eyes: _Eyes, what: str) -> str:
+def _exists(observed: _ObservationCache, what: str) -> str:
     names = _listed(what)
-    found = [bool(eyes.find(each)) for each in names]
+    found = [bool(observed.find(each)) for each in names]
     said = " ".join(
         f"There is {with_article(_name(each))}." if there else _there_are(0, each)
         for each, there in zip(names, found, strict=True)
@@ -148,24 +153,24 @@ def _exists(eyes: _Eyes, what: str) -> str:
     return f"{'Yes' if yes else 'No'}, {said[0].lower()}{said[1:]}"
 
 
-def _where(eyes: _Eyes, what: str) -> str:
-    found = eyes.find(what)
+def _where(observed: _ObservationCache, what: str) -> str:
+    found = observed.find(what)
     if not found:
         return _there_are(0, what)
-    places = list(dict.fromkeys(part for each in found for part in eyes.place(each)))
+    places = list(dict.fromkeys(part for each in found for part in observed.place(each)))
     where = ", ".join([f"{places[0]} of the picture", *places[1:]])
     if len(found) == 1:
         return f"The {_name(what)} is {where}."
     return f"{_there_are(len(found), what)[:-1]}, {where}."
 
 
-def _relation(eyes: _Eyes, a: str, how: str, b: str) -> str:
-    sides = [eyes.find(a), eyes.find(b)]
+def _relation(observed: _ObservationCache, a: str, how: str, b: str) -> str:
+    sides = [observed.find(a), observed.find(b)]
     for found, name in zip(sides, (a, b), strict=True):
         if not found:
             return f"No, {_there_are(0, name).lower()}"
     left, right = (found[0].handle for found in sides)
-    measured = eyes.look("measure", op="relation", a=[left], b=[right])
+    measured = observed.look("measure", op="relation", a=[left], b=[right])
     if not measured.clear:
         return f"The {_name(a)} and the {_name(b)} are about level: too close to call."
     asked = PLAIN_PREPOSITIONS.get(how) or " ".join(how.split()[-2:])
@@ -177,29 +182,29 @@ def _relation(eyes: _Eyes, a: str, how: str, b: str) -> str:
     return f"{'Yes' if seen == asked else 'No'}, the {_name(a)} is {seen} the {_name(b)}."
 
 
-def _colour(eyes: _Eyes, what: str) -> str:
-    found = eyes.find(what)
+def _colour(observed: _ObservationCache, what: str) -> str:
+    found = observed.find(what)
     if not found:
         return _there_are(0, what)
-    tint = eyes.tint(found[0])
+    tint = observed.tint(found[0])
     return f"The {_noun(what)[1]} is {tint}."
 
 
-def _is_colour(eyes: _Eyes, what: str, tint: str) -> str:
-    said = _colour(eyes, what)
+def _is_colour(observed: _ObservationCache, what: str, tint: str) -> str:
+    said = _colour(observed, what)
     if said.startswith("There"):
         return f"No, {said[0].lower()}{said[1:]}"
     yes = said.endswith(f" {COLOURS.get(tint, tint)}.")
     return f"{'Yes' if yes else 'No'}, {said[0].lower()}{said[1:]}"
 
 
-def _describe(eyes: _Eyes) -> str:
+def _describe(observed: _ObservationCache) -> str:
     half = len(CATEGORIES) // 2  # `detect` takes at most 64 labels
     looks = [
-        ("detect", {"image": eyes.picture, "labels": list(labels)})
+        ("detect", {"image": observed.picture, "labels": list(labels)})
         for labels in (CATEGORIES[:half], CATEGORIES[half:])
     ]
-    labels = [each.label for found in eyes.look_at_all(*looks) for each in found.detections]
+    labels = [each.label for found in observed.look_at_all(*looks) for each in found.detections]
     if not labels:
         return "I see nothing that I know."
     things = [
@@ -211,21 +216,21 @@ def _describe(eyes: _Eyes) -> str:
     return f"There {'are' if labels.count(labels[0]) > 1 else 'is'} {_joined(things)}."
 
 
-def _hear(eyes: _Eyes) -> str:
-    heard = eyes.look("tag_sound", audio=eyes.sound)
+def _hear(observed: _ObservationCache) -> str:
+    heard = observed.look("tag_sound", audio=observed.sound)
     events = [event for event in heard.events if event.score >= 0.5]
     if heard.silent or not events:
         return "The recording is silent." if heard.silent else "I hear nothing that I know."
     return f"I hear {_joined([event.description for event in events])}."
 
 
-def _sound_source(eyes: _Eyes) -> str:
-    sound = eyes.sound
+def _sound_source(observed: _ObservationCache) -> str:
+    sound = observed.sound
     try:
-        picture = eyes.picture
+        picture = observed.picture
     except _Lacking:
-        return f"{_hear(eyes)} To point at what makes it, I need a picture."
-    links = eyes.look("locate_sound_source", image=picture, audio=sound).links
+        return f"{_hear(observed)} To point at what makes it, I need a picture."
+    links = observed.look("locate_sound_source", image=picture, audio=sound).links
     start = "The sound is" if len(links) == 1 else "I hear"
     said = [
         f"{start} {link.description}; the {link.object} makes it."
@@ -233,19 +238,19 @@ def _sound_source(eyes: _Eyes) -> str:
         else f"{start} {link.description}. {_there_are(0, link.object)}"
         for link in links
     ]
-    return " ".join(said) or _hear(eyes)
+    return " ".join(said) or _hear(observed)
 
 
-def _calculate(eyes: _Eyes, expression: str) -> str:
+def _calculate(observed: _ObservationCache, expression: str) -> str:
     expression = expression.strip(" .")
     spoken = {"plus": "+", "minus": "-", "times": "*", "divided by": "/", "x": "*", "÷": "/"}
     sign = re.compile("|".join(spoken))
     formula = sign.sub(lambda word: spoken[word.group()], expression.replace("×", "*"))
-    value = eyes.look("calculate", expression=" ".join(formula.split())).value
+    value = observed.look("calculate", expression=" ".join(formula.split())).value
     return f"{' '.join(formula.split())} = {value:.10g}."
 
 
-def _fallback(eyes: _Eyes) -> str:
+def _fallback(observed: _ObservationCache) -> str:
     return _NOT_UNDERSTOOD
 
 
@@ -284,12 +289,12 @@ RULES: list[tuple[str, Callable[..., str]]] = [
 """Pattern of a part of a question -> its rule, which is given what the groups caught."""
 
 
-def _rule(part: str) -> Callable[[_Eyes], str]:
+def _rule(part: str) -> Callable[[_ObservationCache], str]:
     for pattern, rule in RULES if len(part) <= LONGEST_PART else ():
         found = re.search(pattern, part)
         if found:
             groups, chosen = found.groups(), rule
-            return lambda eyes: chosen(eyes, *groups)
+            return lambda observed: chosen(observed, *groups)
     return _fallback
 
 

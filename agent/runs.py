@@ -1,4 +1,4 @@
-"""The runs of a home: listed, shown, deleted, pruned. One that is damaged hides no other."""
+"""Lists, loads, deletes and prunes the runs of a home. One that is damaged hides no other."""
 
 import json
 import math
@@ -100,8 +100,8 @@ def list_runs(home: str | Path | None = None) -> list[RunLine]:
 def delete_run(run_id: str, home: str | Path | None = None) -> int:
     """Remove a run and the blobs that no other run names; gives how many blobs went.
 
-    What another run names stays, also where that run goes on with the conversation of this one. A
-    run that does so can be shown and gone on with; only what was said before it is forgotten.
+    What another run names stays, also where that run continues the conversation of this one. A run
+    that does so can be shown and resumed; only what came before it is lost.
 
     Raises:
         JournalError: there is no such run, a process is at it, or it cannot be removed.
@@ -120,8 +120,8 @@ def delete_run(run_id: str, home: str | Path | None = None) -> int:
 def prune_runs(home: str | Path | None = None, *, keep: int = 20) -> list[str]:
     """Remove all but the newest `keep` runs, and blobs that no run names any more; gives the ids.
 
-    Runs whose conversation goes on in a kept one are kept too, and runs at work. Blobs younger than
-    an hour are left alone, and all of them while a kept run cannot be opened.
+    Runs whose conversation continues in a kept one are kept too, and runs at work. Blobs younger
+    than an hour are left alone, and all of them while a kept run cannot be opened.
 
     Raises:
         JournalError: something cannot be removed.
@@ -195,7 +195,7 @@ def _first(folder: Path) -> dict[str, Any]:
 
 
 def _after(folder: Path) -> str | None:
-    """The run whose conversation goes on in this one."""
+    """The run whose conversation this one continues."""
     after = _first(folder).get("after")
     return after if isinstance(after, str) and RUN_ID.fullmatch(after) else None
 
@@ -216,7 +216,7 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _alone_at(folder: Path) -> Iterator[None]:
-    """Hold the journal of a run, so that nobody goes on with it.
+    """Hold the journal of a run, so that nobody resumes it.
 
     Raises:
         JournalError: another process is at it.

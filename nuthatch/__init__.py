@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from nuthatch.deprecated import find_moved_modules
 
 if TYPE_CHECKING:
+    from nuthatch.agent.agent import Agent as Agent
     from nuthatch.agent.answer import Answer as Answer
     from nuthatch.agent.budget import Budget as Budget
-    from nuthatch.agent.loop import Agent as Agent
     from nuthatch.agent.planner import ScriptedPlanner as ScriptedPlanner
     from nuthatch.examples import example as example
     from nuthatch.tools.base.function_tool import tool as tool
@@ -36,7 +36,7 @@ if not Path(__file__).with_name("agent").is_dir():
 find_moved_modules()
 
 _HOMES = {
-    "Agent": "nuthatch.agent.loop",
+    "Agent": "nuthatch.agent.agent",
     "Answer": "nuthatch.agent.answer",
     "Box": "nuthatch.tools.media.geometry",
     "Budget": "nuthatch.agent.budget",

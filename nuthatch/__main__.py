@@ -264,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    from nuthatch.agent.loop import Agent
+    from nuthatch.agent.agent import Agent
     from nuthatch.console import converse
 
     return converse(
@@ -278,7 +278,7 @@ def _ask(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from nuthatch.agent.loop import Agent
+    from nuthatch.agent.agent import Agent
     from nuthatch.agent.planner import ScriptedPlanner
     from nuthatch.console import converse, refuse
 

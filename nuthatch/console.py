@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from nuthatch.agent.agent import Agent, PlannerFailed
 from nuthatch.agent.answer import Answer, ClaimChecked, Event, ToolFinished, ToolStarted
 from nuthatch.agent.conversation import QuestionError, checked_question
 from nuthatch.agent.journal import JournalError
-from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.messages import as_unicode
 from nuthatch.tools.base.notices import Notice, texts
 from nuthatch.tools.base.tool import ToolResult

@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MODULES = {
+    "agent.loop": "agent.agent",
     "mllm.bounded_schema": "mllm.generation.bounded_schema",
     "mllm.bridges.choosing": "mllm.bridging",
     "mllm.closed_sets": "mllm.generation.closed_sets",
@@ -154,6 +155,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Domain": "tools.domain.check:Domain",
         "OUTSIDE": "tools.domain.check:OUTSIDE",
     },
+    "tools.execution.executor": {"Workbench": "tools.execution.executor:ToolExecutor"},
     "tools.media": {
         "Detection": "tools.media.store:Detection",
         "Media": "tools.media.store:Media",

@@ -13,8 +13,8 @@ import soundfile
 from PIL import Image
 
 from nuthatch.__main__ import main
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.journal import Journal
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.messages import shown
 from tests.agent.little_tools import Find

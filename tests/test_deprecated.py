@@ -4,10 +4,20 @@ import importlib
 import subprocess
 import sys
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nuthatch.agent.core_planner import CorePlanner
+from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.deprecated import MODULES, NAMES
+from nuthatch.tools.base import Context
+from nuthatch.tools.execution.executor import ToolExecutor
+from nuthatch.tools.media.store import MediaStore
+from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.weights.store import Weights
+from tests.mllm.generation.speakers import random_llama, tokenizer
 
 
 @pytest.mark.parametrize(("old", "new"), MODULES.items())
@@ -47,3 +57,19 @@ def test_the_package_itself_uses_no_old_name() -> None:
 def test_a_module_that_never_was_is_not_found() -> None:
     with warnings.catch_warnings(), pytest.raises(ModuleNotFoundError):
         importlib.import_module("nuthatch.tools.nowhere")
+
+
+def test_renamed_attributes_and_methods_warn_and_work(tmp_path: Path) -> None:
+    planner = ScriptedPlanner([])
+    with pytest.warns(DeprecationWarning, match="use received"):
+        assert planner.heard is planner.received
+    executor = ToolExecutor(ToolSet([]), MediaStore(tmp_path), Weights())
+    context = Context("call_1", executor.media, executor.weights, executor)
+    with pytest.warns(DeprecationWarning, match="use executor"):
+        assert context.bench is executor
+    core = CorePlanner(random_llama(), SimpleNamespace(tokenizer=tokenizer()), weights_name="core")
+    with pytest.warns(DeprecationWarning, match="use weights_name"):
+        old = CorePlanner(random_llama(), SimpleNamespace(tokenizer=tokenizer()), eyes="core")
+    assert old.weights_name == core.weights_name
+    with pytest.warns(DeprecationWarning, match="use generate"):
+        assert core.decoder.speak([]) == []

@@ -22,11 +22,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from pydantic import BaseModel
 
-from nuthatch.tools.base.arguments import swap_media
-from nuthatch.tools.base.notices import texts
-from nuthatch.tools.base.tool import DetectionSet, ToolCall, ToolResult
-from nuthatch.tools.base.toolset import ToolLike, ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.arguments import swap_media
+from nuthatch.tools.base import DetectionSet, ToolCall, ToolResult
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import RetryCall, ToolFault, raised
 from nuthatch.tools.media.geometry import Mask
@@ -66,7 +64,7 @@ class Toolbox:
             self._folder = tempfile.TemporaryDirectory(prefix="nuthatch-")
             store = MediaStore(Path(self._folder.name))
         self.media = store
-        self._bench = Workbench(self.tools, store, weights or Weights(), cache=ResultCache())
+        self._executor = ToolExecutor(self.tools, store, weights or Weights(), cache=ResultCache())
         self._numbers = itertools.count(1)
 
     def run(self, tool: str, **arguments: Any) -> "View":
@@ -89,13 +87,13 @@ class Toolbox:
         Raises:
             MediaError: as `run`.
         """
-        return [self._view(result) for result in self._bench.run(self._calls(calls))]
+        return [self._view(result) for result in self._executor.run(self._calls(calls))]
 
     async def arun_many(
         self, calls: Iterable[tuple[str, Mapping[str, Any]]]
     ) -> list["View | ToolFault"]:
         """`run_many` for asynchronous programs, whose loop goes on meanwhile."""
-        return [self._view(result) for result in await self._bench.arun(self._calls(calls))]
+        return [self._view(result) for result in await self._executor.arun(self._calls(calls))]
 
     def _calls(self, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> list[ToolCall]:
         return [

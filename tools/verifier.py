@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nuthatch.tools.base.tool import ToolCall, ToolResult
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import fault_of
 from nuthatch.tools.media.ingest import AudioSource, ImageSource, read_audio, read_image
@@ -50,7 +50,7 @@ class Verifier:
             self._folder = tempfile.TemporaryDirectory(prefix="nuthatch-")
             store = MediaStore(Path(self._folder.name))
         self.store = store
-        self.bench = Workbench(default_tools(), store, self.weights, cache=ResultCache())
+        self.executor = ToolExecutor(default_tools(), store, self.weights, cache=ResultCache())
         self.calls: list[ToolResult] = []
 
     def verify(
@@ -129,7 +129,7 @@ class Verifier:
             arguments["image"] = self.store.add_image(image).handle
         if audio is not None:
             arguments["audio"] = self.store.add_audio(audio).handle
-        result = self.bench.execute(ToolCall("call_1", tool, arguments))
+        result = self.executor.execute(ToolCall("call_1", tool, arguments))
         self.calls = [result]
         if result.fault is None:
             return result.value

@@ -1,4 +1,4 @@
-"""Where a tool's `run` really runs: a reused thread, or a process of its own.
+"""Reused worker threads and child processes, in which tools run under a time limit.
 
 A thread cannot be killed. When a call's time is up, control goes back at once, the worker is
 retired (its late result goes nowhere) and a fresh one takes its place. A tool that declares
@@ -12,8 +12,10 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from nuthatch.tools.faults import ToolFault, described
@@ -28,34 +30,37 @@ class TimeIsUp(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a job came to: its value, or what it raised."""
+    """What a job returned, or what it raised."""
 
     value: Any = None
     error: BaseException | None = None
 
 
-Job = Callable[[], Any]
 Pending = queue.SimpleQueue[Outcome]
+"""Receives the outcome of one job."""
 
 
-class Worker:
+class Worker(threading.Thread):
     """A daemon thread that runs one job after another, until it is retired."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Job, Pending] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="nuthatch-tool", daemon=True).start()
+        super().__init__(name="nuthatch-tool", daemon=True)
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Pending] | None] = (
+            queue.SimpleQueue()
+        )
 
-    def submit(self, job: Job) -> Pending:
-        """Start `job`; its outcome arrives in the queue."""
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Pending:
+        """Call the function in this thread, after what was submitted before; its outcome arrives
+        in the queue."""
         done: Pending = queue.SimpleQueue()
-        self._jobs.put((job, done))
+        self._jobs.put((partial(function, *arguments), done))
         return done
 
     def retire(self) -> None:
-        """Let the thread end after the job it may still be at."""
+        """Let the thread end after the job that it may still be running."""
         self._jobs.put(None)
 
-    def _work(self) -> None:
+    def run(self) -> None:
         while (next_job := self._jobs.get()) is not None:
             job, done = next_job
             try:
@@ -73,28 +78,49 @@ class WorkerPool:
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
 
-    def take(self) -> Worker:
+    def acquire(self) -> Worker:
+        """An idle worker, or a new one."""
         with self._lock:
-            return self._idle.pop() if self._idle else Worker()
+            if self._idle:
+                return self._idle.pop()
+        worker = Worker()
+        worker.start()
+        return worker
 
-    def give_back(self, worker: Worker) -> None:
+    def release(self, worker: Worker) -> None:
+        """Keep a worker that has finished its jobs for others."""
         with self._lock:
             self._idle.append(worker)
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """A worker for one job: `with WORKERS.worker() as w: w.submit(job).get(timeout=...)`.
+
+        A job that is not waited for to its end retires the worker.
+
+        Raises:
+            TimeIsUp: the outcome did not arrive in time.
+        """
+        worker = self.acquire()
+        try:
+            yield worker
+        except queue.Empty:
+            worker.retire()
+            raise TimeIsUp from None
+        except BaseException:  # e.g. somebody at the keyboard
+            worker.retire()
+            raise
+        self.release(worker)
 
     def run(self, job: Callable[[], T], timeout: float) -> T:
         """Run `job` in a worker, which is retired if it does not end in `timeout` seconds.
 
         Raises:
-            TimeIsUp: nobody waits for it any more.
+            TimeIsUp: it did not end in time.
             BaseException: what the job raised.
         """
-        worker = self.take()
-        try:
+        with self.worker() as worker:
             outcome = worker.submit(job).get(timeout=min(timeout, threading.TIMEOUT_MAX))
-        except queue.Empty:
-            worker.retire()
-            raise TimeIsUp from None
-        self.give_back(worker)
         if outcome.error is not None:
             raise outcome.error
         return cast(T, outcome.value)

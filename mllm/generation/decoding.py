@@ -1,15 +1,16 @@
-"""Constrained decoding: a model speaks within a grammar, and is asked only where it has a choice.
+"""Constrained decoding: turns that match a grammar, one forward pass for each choice it leaves.
 
 What the grammar forces rides along with the next choice in one forward pass: of a tool call, that
-is most of it. Rows with different grammars share a batch. Across the steps and turns of a talk,
-`PrefixCache` keeps keys and values, so that only what is new is computed. With `Guesses` the next
-tokens are guessed from earlier turns, and read with what waits.
+is most of it. Rows with different grammars share a batch. Across the steps and turns of a
+conversation, `PrefixCache` keeps keys and values, so that only what is new is computed. With
+`Guesses` the next tokens are guessed from earlier turns, and read with what waits.
 
 Shapes: B rows of the batch, T tokens of a pass, V vocabulary, Q queries a medium, D model width.
 """
 
 import inspect
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class Medium(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One turn to speak: the prompt, its media in order of appearance, what may be said.
+    """One turn to generate: the prompt, its media in order of appearance, the grammar.
 
     `prompt` holds Q placeholders for each medium.
     """
@@ -57,14 +58,14 @@ class Row:
 
 
 class PrefixCache:
-    """Keys and values of the last few talks. A talk that goes on computes only what is new.
+    """Keys and values of the last few conversations: the next turn computes only what is new.
 
-    A new talk that begins like a kept one (same tools, same pictures) starts from a copy. Not for
-    several threads at once.
+    A new conversation that begins like a kept one (same tools, same pictures) starts from a copy.
+    Not for several threads at once.
     """
 
-    def __init__(self, talks: int = 4) -> None:
-        self.talks = talks
+    def __init__(self, conversations: int = 4) -> None:
+        self.conversations = conversations
         self._kept: list[_Kept] = []  # the latest last
 
     def take(self, keys: list[Hashable]) -> tuple[DynamicCache, int]:
@@ -73,7 +74,7 @@ class PrefixCache:
         shared = 0 if best is None else min(_shared(best.keys, keys), len(keys) - 1)
         if best is None or shared == 0:
             return DynamicCache(), 0
-        if shared >= best.prompt - 1:  # all it was asked: the same talk goes on
+        if shared >= best.prompt - 1:  # all it was given: the same conversation goes on
             self._kept.remove(best)
             best.cache.crop(shared - len(best.keys))
             return best.cache, shared
@@ -86,7 +87,7 @@ class PrefixCache:
     def keep(self, keys: list[Hashable], prompt: int, cache: DynamicCache) -> None:
         """Keep a cache that holds exactly these tokens, of which `prompt` were given."""
         self._kept.append(_Kept(keys, prompt, cache))
-        del self._kept[: -self.talks]
+        del self._kept[: -self.conversations]
 
 
 class _Kept(NamedTuple):
@@ -96,7 +97,7 @@ class _Kept(NamedTuple):
 
 
 def _shared(one: list[Hashable], other: list[Hashable]) -> int:
-    """How many tokens two talks have in common from the start."""
+    """How many tokens two conversations have in common from the start."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return place
@@ -116,14 +117,14 @@ def _vocabulary(tokenizer: Any) -> LLTokenizer:
 
 
 class Decoder:
-    """Speaks turns with a core, or with any causal language model of transformers.
+    """Generates turns with a core, or with any causal language model of transformers.
 
     `temperature` 0 takes the likeliest token; otherwise tokens are drawn, row by row from the row's
-    own seed, so that a row says the same alone and in a batch. After `max_new_tokens` a turn is
+    own seed, so that a row gives the same alone and in a batch. After `max_new_tokens` a turn is
     closed in the shortest way that its grammar allows, so it is valid even then.
 
-    `guesses` serve single rows with a prefix cache and temperature 0; they change nothing in what
-    is said, only the number of passes.
+    `guesses` serve single rows with a prefix cache and temperature 0; they change only the number
+    of passes, not what is generated.
     """
 
     def __init__(
@@ -163,11 +164,11 @@ class Decoder:
         return self.context - self.max_new_tokens - CLOSING
 
     @torch.inference_mode()
-    def speak(self, rows: Sequence[Row], prefix: PrefixCache | None = None) -> list[list[int]]:
+    def generate(self, rows: Sequence[Row], prefix: PrefixCache | None = None) -> list[list[int]]:
         """One turn a row: its token ids, the end token included.
 
         Args:
-            rows: what to speak; see `Row`.
+            rows: what to generate; see `Row`.
             prefix: with a single row: where its keys and values come from and go to.
 
         Raises:
@@ -176,65 +177,88 @@ class Decoder:
         """
         if prefix is not None and len(rows) != 1:
             raise ValueError(f"given {len(rows)} rows and a prefix cache, which serves one row")
-        speakers = [self._speaker(row) for row in rows]
-        cache = DynamicCache()
+        sequences = [self._sequence(row) for row in rows]
+        cache, guesses = DynamicCache(), None
         if prefix is not None:
-            cache, known = prefix.take(speakers[0].keys)
-            speakers[0].skip(known)
-            if self.guesses is not None and self.temperature == 0:
-                self._alone(speakers[0], cache, self.guesses)
-        active = [speaker for speaker in speakers if not speaker.ended]
+            cache, known = prefix.take(sequences[0].keys)
+            sequences[0].skip(known)
+            guesses = self.guesses if self.temperature == 0 else None
+        active = [sequence for sequence in sequences if not sequence.ended]
         seen = torch.ones(len(active), cache.get_seq_length(), dtype=torch.bool)
         while active:
-            logits, seen = self._forward(active, cache, seen)
-            for speaker, row in zip(active, logits, strict=True):
-                self._say(speaker, self._choose(speaker, row))
-            going = [n for n, speaker in enumerate(active) if not speaker.ended]
-            if 0 < len(going) < len(active):  # rows that ended leave the batch
-                cache.batch_select_indices(torch.tensor(going, device=self.model.device))
-                seen = seen[going]
-            active = [active[n] for n in going]
+            guess = [] if guesses is None else self._guess(active[0], guesses)
+            inputs, seen, places = self._inputs(active, cache, seen, guess)
+            logits = self.model(**inputs).logits[places].float().cpu()
+            active, seen = self._advanced(active, logits, cache, seen, guess)
         if prefix is not None:
             read = cache.get_seq_length()
-            keys = [*speakers[0].keys, *speakers[0].said][:read]
-            prefix.keep(keys, len(speakers[0].keys), cache)
-        return [speaker.said for speaker in speakers]
+            keys = [*sequences[0].keys, *sequences[0].generated][:read]
+            prefix.keep(keys, len(sequences[0].keys), cache)
+        if guesses is not None:
+            guesses.remember(rows[0].prompt, sequences[0].generated)
+        return [sequence.generated for sequence in sequences]
 
-    def _alone(self, speaker: "_Speaker", cache: DynamicCache, guesses: Guesses) -> None:
-        """One turn, the likeliest tokens; a guess of the next ones is read with what waits, and
-        said as far as it is what the model would have said."""
-        while not speaker.ended:
-            guess = self._guess(speaker, guesses)
-            speaker.waiting += guess
-            seen = torch.ones(1, cache.get_seq_length(), dtype=torch.bool)
-            logits, _ = self._forward([speaker], cache, seen, ahead=len(guess))
-            speaker.read -= len(guess)  # not said yet
-            right = 0
-            while not speaker.ended and not speaker.waiting and right <= len(guess):
-                self._say(speaker, self._choose(speaker, logits[right]))
-                while speaker.waiting and speaker.waiting[:1] == guess[right : right + 1]:
-                    right += 1
-                    speaker.read += 1
-                    del speaker.waiting[0]
-            if right < len(guess):
-                cache.crop(right - len(guess))
-        guesses.remember(speaker.row.prompt, speaker.said)
+    def speak(self, rows: Sequence[Row], prefix: PrefixCache | None = None) -> list[list[int]]:
+        """The name of `generate` in the previous release."""
+        warnings.warn("Decoder.speak is deprecated: use generate", DeprecationWarning, stacklevel=2)
+        return self.generate(rows, prefix)
 
-    def _guess(self, speaker: "_Speaker", guesses: Guesses) -> list[int]:
+    def _advanced(
+        self,
+        active: list["_Sequence"],
+        logits: Tensor,
+        cache: DynamicCache,
+        seen: Tensor,
+        guess: list[int],
+    ) -> tuple[list["_Sequence"], Tensor]:
+        """Extend the sequences by what the model chose after a pass: those that have not ended, and
+        which columns of the cache count for them."""
+        for sequence in active:
+            sequence.read += len(sequence.waiting)
+            sequence.waiting = []
+        if guess:
+            self._accept(active[0], logits, cache, guess)
+        else:
+            for sequence, row in zip(active, logits, strict=True):
+                self._append(sequence, self._choose(sequence, row))
+        going = [n for n, sequence in enumerate(active) if not sequence.ended]
+        if 0 < len(going) < len(active):  # rows that ended leave the batch
+            cache.batch_select_indices(torch.tensor(going, device=self.model.device))
+            seen = seen[going]
+        return [active[n] for n in going], seen[:, : cache.get_seq_length()]
+
+    # -- guesses of the next tokens ---------------------------------------------------------------
+
+    def _accept(
+        self, sequence: "_Sequence", logits: Tensor, cache: DynamicCache, guess: list[int]
+    ) -> None:
+        """Keep of a guess, which the model has read, what it would have generated itself."""
+        sequence.read -= len(guess)  # not accepted yet
+        right = 0
+        while not sequence.ended and not sequence.waiting and right <= len(guess):
+            self._append(sequence, self._choose(sequence, logits[right]))
+            while sequence.waiting and sequence.waiting[:1] == guess[right : right + 1]:
+                right += 1
+                sequence.read += 1
+                del sequence.waiting[0]
+        if right < len(guess):
+            cache.crop(right - len(guess))
+
+    def _guess(self, sequence: "_Sequence", guesses: Guesses) -> list[int]:
         """Tokens that may come next; all are allowed one after the other."""
-        before = [*speaker.row.prompt[-SIZES[0] :], *speaker.said]
-        room = self.context - len(speaker.keys) - len(speaker.said)
+        before = [*sequence.row.prompt[-SIZES[0] :], *sequence.generated]
+        room = self.context - len(sequence.keys) - len(sequence.generated)
         guess = guesses.after(before)[: max(0, room)]
-        return guess[: speaker.matcher.validate_tokens(guess)] if guess else []
+        return guess[: sequence.matcher.validate_tokens(guess)] if guess else []
 
     # -- the grammar's side -----------------------------------------------------------------------
 
-    def _speaker(self, row: Row) -> "_Speaker":
+    def _sequence(self, row: Row) -> "_Sequence":
         if len(row.prompt) > self.longest_prompt:
             raise ContextTooLong(
                 f"the prompt has {len(row.prompt):,} tokens, media included; at most "
                 f"{self.longest_prompt:,} leave room for a turn in the model's {self.context:,}: "
-                "shorten the talk, or offer fewer tools"
+                "shorten the conversation, or offer fewer tools"
             )
         keys, places = list[Hashable](row.prompt), 0
         names = [(medium.key, n) for medium in row.media for n in range(len(medium.vectors))]
@@ -247,11 +271,11 @@ class Decoder:
                 f"the prompt has {places} placeholders for {len(row.media)} media of "
                 f"{len(names)} vectors in all; expected one placeholder for each vector"
             )
-        speaker = _Speaker(row, keys, self._matcher(row.grammar))
-        speaker.waiting = list(row.prompt)
-        speaker.random.manual_seed(row.seed)
-        self._follow(speaker)
-        return speaker
+        sequence = _Sequence(row, keys, self._matcher(row.grammar))
+        sequence.waiting = list(row.prompt)
+        sequence.random.manual_seed(row.seed)
+        self._append_forced(sequence)
+        return sequence
 
     def _matcher(self, grammar: str) -> LLMatcher:
         """A fresh matcher; a grammar that was met before is not compiled again."""
@@ -265,39 +289,39 @@ class Decoder:
             raise ValueError(f"the grammar of the turn is wrong: {matcher.get_error()}")
         return matcher
 
-    def _say(self, speaker: "_Speaker", token: int) -> None:
+    def _append(self, sequence: "_Sequence", token: int) -> None:
         """Take a chosen token, and all that must follow it."""
-        speaker.take([token])
+        sequence.append([token])
         if token == self._end:
-            speaker.ended = True
+            sequence.ended = True
         else:
-            self._follow(speaker)
+            self._append_forced(sequence)
 
-    def _follow(self, speaker: "_Speaker") -> None:
+    def _append_forced(self, sequence: "_Sequence") -> None:
         """Say what the grammar forces; then `allowed` is what there is to choose from."""
-        while not speaker.matcher.is_stopped():
-            if forced := speaker.matcher.compute_ff_tokens():
-                speaker.take(forced)
+        while not sequence.matcher.is_stopped():
+            if forced := sequence.matcher.compute_ff_tokens():
+                sequence.append(forced)
                 continue
-            bits = np.frombuffer(speaker.matcher.compute_bitmask(), np.uint8)
-            speaker.allowed = np.unpackbits(bits, bitorder="little")[: self._size].astype(bool)
-            if np.count_nonzero(speaker.allowed) != 1:
+            bits = np.frombuffer(sequence.matcher.compute_bitmask(), np.uint8)
+            sequence.allowed = np.unpackbits(bits, bitorder="little")[: self._size].astype(bool)
+            if np.count_nonzero(sequence.allowed) != 1:
                 break
-            speaker.take([int(speaker.allowed.argmax())])
-        if speaker.matcher.is_error():
-            raise ValueError(f"the grammar of the turn failed: {speaker.matcher.get_error()}")
-        if speaker.matcher.is_stopped():
-            if speaker.said[-1:] != [self._end]:
-                speaker.said.append(self._end)
-            speaker.ended = True
+            sequence.append([int(sequence.allowed.argmax())])
+        if sequence.matcher.is_error():
+            raise ValueError(f"the grammar of the turn failed: {sequence.matcher.get_error()}")
+        if sequence.matcher.is_stopped():
+            if sequence.generated[-1:] != [self._end]:
+                sequence.generated.append(self._end)
+            sequence.ended = True
 
-    def _choose(self, speaker: "_Speaker", logits: Tensor) -> int:
+    def _choose(self, sequence: "_Sequence", logits: Tensor) -> int:
         """The next token, from (V,) logits."""
-        allowed = speaker.allowed
-        if len(speaker.said) >= self.max_new_tokens:
-            if len(speaker.keys) + len(speaker.said) >= self.context:
+        allowed = sequence.allowed
+        if len(sequence.generated) >= self.max_new_tokens:
+            if len(sequence.keys) + len(sequence.generated) >= self.context:
                 raise ContextTooLong("the turn has reached the end of the model's context")
-            order = self._closing[_in_string(self._tokenizer.decode(speaker.said))]
+            order = self._closing[_in_string(self._tokenizer.decode(sequence.generated))]
             closing = order[allowed[order]]
             if closing.size:
                 return int(closing[0])
@@ -305,37 +329,43 @@ class Decoder:
         if self.temperature == 0:
             return int(scores.argmax())
         chances = (scores.double() / self.temperature).softmax(-1)
-        return int(torch.multinomial(chances, 1, generator=speaker.random))
+        return int(torch.multinomial(chances, 1, generator=sequence.random))
 
     # -- the model's side -------------------------------------------------------------------------
 
-    def _forward(
-        self, speakers: Sequence["_Speaker"], cache: DynamicCache, seen: Tensor, *, ahead: int = 0
-    ) -> tuple[Tensor, Tensor]:
-        """Read what waits in each row, padded on the right: logits of the next tokens (B, V) on the
-        CPU in float32, and which columns of the cache count (B, past + T). Of a single row also the
-        logits before each of its last `ahead` tokens come, (ahead + 1, V) in order."""
-        device = self.model.device
-        lengths = torch.tensor([len(speaker.waiting) for speaker in speakers])
+    def _inputs(
+        self, active: Sequence["_Sequence"], cache: DynamicCache, seen: Tensor, guess: list[int]
+    ) -> tuple[dict[str, Any], Tensor, tuple[Tensor, Tensor]]:
+        """What the model reads in one pass: all that waits in each row, padded on the right, and
+        after that of a single row the guess.
+
+        Returns:
+            the model's inputs; which columns of the cache count after the pass (B, past + T); and
+            the places (row, column) in the model's logits that choose the next tokens: one a row,
+            or of a single row one before each token of the guess and one after it.
+        """
+        device, ahead = self.model.device, len(guess)
+        if guess:
+            active[0].waiting += guess
+        lengths = torch.tensor([len(sequence.waiting) for sequence in active])
         width = int(lengths.max())
-        ids = torch.full((len(speakers), width), self._pad)
-        for row, speaker in zip(ids, speakers, strict=True):
-            row[: len(speaker.waiting)] = torch.tensor(speaker.waiting)
-        starts = torch.tensor([speaker.read for speaker in speakers])
+        ids = torch.full((len(active), width), self._pad)
+        for row, sequence in zip(ids, active, strict=True):
+            row[: len(sequence.waiting)] = torch.tensor(sequence.waiting)
+        starts = torch.tensor([sequence.read for sequence in active])
+        positions = (starts[:, None] + torch.arange(width)).clamp_max(self.context - 1)
         seen = torch.cat([seen, torch.arange(width) < lengths[:, None]], dim=1)
         inputs: dict[str, Any] = {
             "input_ids": ids.to(device),
-            "position_ids": (starts[:, None] + torch.arange(width))
-            .clamp_max(self.context - 1)
-            .to(device),
+            "position_ids": positions.to(device),
             "past_key_values": cache,
             "use_cache": True,
         }
         if not bool(seen.all()):
             inputs["attention_mask"] = seen.long().to(device)
-        if media := [vectors for speaker in speakers for vectors in speaker.media()]:
+        if media := [vectors for sequence in active for vectors in sequence.media()]:
             inputs["media_embeds"] = torch.stack(media).to(device)
-        rows, last = torch.arange(len(speakers)), lengths - 1
+        rows, last = torch.arange(len(active)), lengths - 1
         if ahead:
             rows, last = torch.zeros(ahead + 1, dtype=torch.long), torch.arange(ahead + 1)
             last += width - 1 - ahead
@@ -343,31 +373,27 @@ class Decoder:
             last, where = last.unique(return_inverse=True)
             inputs["logits_to_keep"] = last.to(device)
             last = where
-        logits = self.model(**inputs).logits
-        for speaker in speakers:
-            speaker.read += len(speaker.waiting)
-            speaker.waiting = []
-        return logits[rows.to(device), last.to(device)].float().cpu(), seen
+        return inputs, seen, (rows.to(device), last.to(device))
 
 
 @dataclass
-class _Speaker:
+class _Sequence:
     """A row under way."""
 
     row: Row
     keys: list[Hashable]  # the prompt, with the content's name where a medium stands
     matcher: LLMatcher
-    said: list[int] = field(default_factory=list)
+    generated: list[int] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)  # tokens that the model has not read yet
     read: int = 0  # tokens that it has read
     allowed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     random: torch.Generator = field(default_factory=torch.Generator)
     ended: bool = False
 
-    def take(self, tokens: list[int]) -> None:
+    def append(self, tokens: list[int]) -> None:
         """Say these; the matcher stops with an error if it must not."""
         self.matcher.consume_tokens(tokens)
-        self.said += tokens
+        self.generated += tokens
         self.waiting += tokens
 
     def skip(self, known: int) -> None:

@@ -64,7 +64,7 @@ class Speaker:
         rows = [self._row(each) for each in asked]
         said: list[str] = []
         for start in range(0, len(rows), AT_ONCE):
-            spoken = self._decoder.speak(rows[start : start + AT_ONCE])
+            spoken = self._decoder.generate(rows[start : start + AT_ONCE])
             said += [self.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in spoken]
         return said
 

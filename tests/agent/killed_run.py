@@ -6,7 +6,7 @@ Three notes, one after the other, then two at once, then an answer; each note ta
 import sys
 from pathlib import Path
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from tests.agent.little_tools import PHOTO, Cut, Find, WriteNote
 

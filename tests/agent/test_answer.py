@@ -2,8 +2,8 @@
 
 from PIL import Image
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.output.overlay import VERDICT_COLOURS
 from tests.agent.little_tools import PHOTO, Find, Judge, Lost, Say

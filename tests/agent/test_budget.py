@@ -33,7 +33,7 @@ def test_every_bound_can_be_lifted(bound):
     )
     for _ in range(99):
         meter.spend(calls("same"))
-        meter.learn([wrong(calls("same")[0])])
+        meter.record_failures([wrong(calls("same")[0])])
 
 
 def test_repeats_count_the_same_tool_with_the_same_arguments_only():
@@ -50,14 +50,14 @@ def test_repeats_count_the_same_tool_with_the_same_arguments_only():
 def test_several_wrong_calls_of_one_turn_count_once():
     meter = Meter(Budget(retries=1))
     first = [wrong(call) for call in calls("a", "b", "c")]
-    meter.learn(first)
+    meter.record_failures(first)
     with pytest.raises(Stopped, match=r"1 retries .* not so"):
-        meter.learn(first)
+        meter.record_failures(first)
 
 
 def test_a_tool_that_fails_by_itself_is_no_wrong_call():
     meter = Meter(Budget(retries=0))
-    meter.learn([ToolResult(calls("a")[0], None, Fault("timeout", "late"), 0.1)])
+    meter.record_failures([ToolResult(calls("a")[0], None, Fault("timeout", "late"), 0.1)])
 
 
 def test_what_was_used_before_counts():

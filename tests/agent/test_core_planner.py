@@ -6,11 +6,11 @@ from typing import Literal
 import pytest
 import torch
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.core_planner import CorePlanner, messages
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import Call, is_turn
 from nuthatch.mllm.chat import prompt_ids
 from nuthatch.mllm.config import CoreConfig

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.journal import (
     JOURNAL,
@@ -20,7 +21,6 @@ from nuthatch.agent.journal import (
     load_run,
     prune_runs,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.agent.run import PlannerFailed
 from nuthatch.console import print_runs
@@ -128,7 +128,7 @@ FIELDS: dict[str, tuple[int, tuple[Any, ...], Any]] = {
     "a question that is none": (0, ("question",), None),
     "a handle that is none": (0, ("given",), ["image_x"]),
     "a medium that is not there": (0, ("given",), ["image_7"]),
-    "a talk that goes on from itself": (0, ("after",), "..."),
+    "a conversation that continues from itself": (0, ("after",), "..."),
     "a medium of another type": (0, ("media", 0, "type"), "audio"),
     "a medium of another content": (0, ("media", 0, "sha256"), "0" * 64),
     "a medium made of itself": (0, ("media", 0, "parents"), ["image_1"]),
@@ -171,7 +171,7 @@ def test_a_wrong_field_is_told_with_its_line(line, place, value, home, recorded)
 def test_runs_that_go_on_from_each_other_are_told(home, recorded):
     first, later, _ = recorded[1]
     changed(home / "runs" / first / JOURNAL, 0, ("after",), later)
-    with pytest.raises(JournalError, match="goes on from itself"):
+    with pytest.raises(JournalError, match="continues from itself"):
         agent(home, ["x"]).ask("?", after=later)
     assert len(list_runs(home)) == 3
     assert prune_runs(home, keep=1) != []

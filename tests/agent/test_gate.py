@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from nuthatch.agent import gate
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.journal import read_events
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
 from nuthatch.tools.base.function_tool import tool

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.journal import (
     FORMAT,
@@ -30,7 +31,6 @@ from nuthatch.agent.journal import (
     read_events,
     read_run,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
 from nuthatch.tools.base.function_tool import tool
@@ -99,12 +99,12 @@ def test_run_ids_sort_by_time_and_do_not_collide():
 
 
 def test_one_run_is_written_by_one_process_at_a_time(tmp_path):
-    journal = Journal(tmp_path, "a")
+    journal = Journal.open(tmp_path, "a")
     with pytest.raises(JournalError, match="another process is at run a") as caught:
-        Journal(tmp_path, "a")
+        Journal.open(tmp_path, "a")
     assert caught.value.code == "run_busy"
     journal.close()
-    Journal(tmp_path, "a").close()
+    Journal.open(tmp_path, "a").close()
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_a_result_comes_back_as_it_was_with_all_that_it_holds(number, tmp_path):
         ("inside",),
         (inner,),
     )
-    journal = Journal(tmp_path, "a")
+    journal = Journal.open(tmp_path, "a")
     journal.write("run", format=FORMAT, question="?", given=[], after=None, media=[])
     for each in (inner, replace(result, children=())):
         journal.write("result", result=each, media=[])
@@ -351,7 +351,7 @@ def test_an_answered_run_is_answered_from_its_journal(tmp_path):
     answer = ask(tmp_path, LOOK, "One.", image=PHOTO)
     planner = ScriptedPlanner([])
     assert Agent(planner, TOOLS, verify=False, home=tmp_path).resume(answer.run_id) == answer
-    assert planner.heard == []
+    assert planner.received == []
 
 
 def test_a_run_that_another_process_ends_just_before_it_is_locked_is_not_gone_on_with(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.home import is_at_work
 from nuthatch.agent.journal import (
     JOURNAL,
@@ -23,7 +24,6 @@ from nuthatch.agent.journal import (
     prune_runs,
     read_run,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Context
 from nuthatch.tools.base.toolset import ToolSet
@@ -176,7 +176,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from nuthatch.agent.journal import JournalError
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from tests.agent.test_killed_runs import NOISE, PHOTO, tools
 

@@ -199,7 +199,7 @@ def converted(folder: Path, context: int = 4096, prompt_style: str = "") -> Path
 
 def test_a_converted_folder_speaks(tmp_path: Path) -> None:
     planner = LlavaPlusPlanner.load(converted(tmp_path))
-    said = planner.speak(planner.chat.segments([{"role": "user", "content": "Hi"}]), [])
+    said = planner.generate(planner.chat.segments([{"role": "user", "content": "Hi"}]), [])
     assert isinstance(said, str)
     assert "</s>" not in said
 
@@ -220,6 +220,6 @@ def test_a_way_of_writing_that_is_not_known_is_refused(tmp_path: Path) -> None:
 
 def test_a_turn_is_as_long_as_the_context_allows(tmp_path: Path) -> None:
     planner = LlavaPlusPlanner.load(converted(tmp_path, context=100))
-    assert len(planner.speak([Text("a" * 90)], [])) <= 9
+    assert len(planner.generate([Text("a" * 90)], [])) <= 9
     with pytest.raises(ContextTooLong, match=r"100 tokens, pictures included, .* model's 100;"):
-        planner.speak([Text("a" * 99)], [])
+        planner.generate([Text("a" * 99)], [])

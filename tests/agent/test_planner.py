@@ -33,7 +33,7 @@ def test_it_remembers_what_it_heard(tmp_path):
     conversation.call([call])
     conversation.observe(ToolResult(call, Note(text="seven"), None, 1.0))
     planner.plan(conversation)
-    assert planner.heard == ["How many?", "call_1 a: text: seven"]
+    assert planner.received == ["How many?", "call_1 a: text: seven"]
 
 
 def test_it_says_when_the_script_is_over(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.rules import RulesPlanner
 from nuthatch.tools.audio.tag_sound import SoundEvent, SoundEvents, TagSoundArgs
 from nuthatch.tools.base import Context, Tool

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import (
@@ -21,7 +22,6 @@ from nuthatch.agent.journal import (
     load_run,
     prune_runs,
 )
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.media.ingest import MediaError
@@ -114,7 +114,7 @@ def test_pruning_keeps_the_beginning_of_a_talk_that_goes_on(tmp_path):
 
 
 def test_pruning_leaves_a_run_that_is_at_work(tmp_path):
-    journal = Journal(tmp_path, "00000000-000000000-000000")
+    journal = Journal.open(tmp_path, "00000000-000000000-000000")
     journal.write("run", format=1, question="?", given=[], after=None, media=[])
     assert prune_runs(tmp_path, keep=0) == []
     journal.close()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.answer import Answer
 from nuthatch.agent.core_planner import CorePlanner
-from nuthatch.agent.loop import Agent
 from nuthatch.tools.weights.store import Weights
 from tests.paths import EXAMPLES
 

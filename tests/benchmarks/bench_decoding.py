@@ -34,7 +34,7 @@ from nuthatch.mllm.generation.grammar import turn_grammar
 from nuthatch.mllm.processing import CoreProcessor
 from nuthatch.tools.base import ToolCall
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.weights.store import Weights
 from nuthatch.training.tokenizer import train_tokenizer
@@ -125,7 +125,7 @@ def side_by_side(core: LedCore, words: PreTrainedTokenizerFast, repeats: int) ->
     for _ in range(repeats):
         for calls in CALLS:
             core.led_to = encode(words, [QUESTION, message(calls)], SCHEMAS).ids
-            took, [ids] = seconds(lambda: decoder.speak([Row(prompt, grammar)]))
+            took, [ids] = seconds(lambda: decoder.generate([Row(prompt, grammar)]))
             ours.append(took)
             processor = GrammarProcessor(decoder._matcher(grammar), len(prompt))
             took, whole = seconds(
@@ -155,7 +155,7 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
     given.append(media.add_audio(0.1 * random.standard_normal(48_000).astype(np.float32)))
     weights = Weights()
     weights.put("detect", FakeDetector([("cup", (12, 30, 40, 60))]))
-    talk, bench = Conversation(media, TOOLS), Workbench(TOOLS, media, weights)
+    talk, executor = Conversation(media, TOOLS), ToolExecutor(TOOLS, media, weights)
     planner._prefix = PrefixCache()
     planner.known.clear()
 
@@ -174,7 +174,7 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
         took = plan([DETECT])
         calls = [ToolCall(talk.next_call_id(), *DETECT)]
         talk.call(calls)
-        for result in bench.run(calls, seconds=60):
+        for result in executor.run(calls, seconds=60):
             talk.observe(result)
         spent.append(took + plan(ANSWER))
         talk.now.answer = ANSWER
@@ -183,7 +183,8 @@ def one_talk(planner: CorePlanner, core: LedCore, home: Path, *, cached: bool) -
 
 def along_a_talk(core: LedCore, words: PreTrainedTokenizerFast, repeats: int) -> dict[str, Any]:
     """Median seconds of planning for the nth question, with and without the prefix cache."""
-    planner = CorePlanner(core, CoreProcessor(core.config, words))
+    planner = CorePlanner(core, CoreProcessor(core.config, words), quoted=False)
+    planner.decoder.guesses = None  # the core is led token by token
     figures: dict[str, Any] = {}
     for cached in (True, False):
         with tempfile.TemporaryDirectory() as home:

@@ -1,7 +1,7 @@
 """16 labels on one picture, merged and one by one, cost and quality in one run: `make bench`.
 
 Three ways to look for the same labels: a call for each, one after the other; the same calls in one
-turn, which the workbench merges; one call with all labels. Scenes of the miniature world, split
+turn, which the executor merges; one call with all labels. Scenes of the miniature world, split
 test, and the shipped detector; nothing is remembered between calls. The ways take turns, and of
 each picture the least time of all repetitions counts, since everything else that runs on a machine
 only adds. Reports, never asserts.
@@ -23,36 +23,36 @@ from nuthatch.tools.base import ToolCall
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.detection.detect import Detect
 from nuthatch.tools.detection.detectors import Found
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.vocabulary import CATEGORIES
 from nuthatch.tools.weights.store import Weights
 from nuthatch.training.evaluate.detection import Real, average_precision
 from nuthatch.training.world.scenes import Scene, make_scene
 
-Way = Callable[[Workbench, list[str], float], list[Found]]
+Way = Callable[[ToolExecutor, list[str], float], list[Found]]
 
 
-def one_by_one(bench: Workbench, labels: list[str], threshold: float) -> list[Found]:
+def one_by_one(executor: ToolExecutor, labels: list[str], threshold: float) -> list[Found]:
     """A turn for each label."""
-    return [each for label in labels for each in _turn(bench, [[label]], threshold)]
+    return [each for label in labels for each in _turn(executor, [[label]], threshold)]
 
 
-def merged_calls(bench: Workbench, labels: list[str], threshold: float) -> list[Found]:
+def merged_calls(executor: ToolExecutor, labels: list[str], threshold: float) -> list[Found]:
     """A call for each label, all in one turn."""
-    return _turn(bench, [[label] for label in labels], threshold)
+    return _turn(executor, [[label] for label in labels], threshold)
 
 
-def one_call(bench: Workbench, labels: list[str], threshold: float) -> list[Found]:
+def one_call(executor: ToolExecutor, labels: list[str], threshold: float) -> list[Found]:
     """All labels in one call."""
-    return _turn(bench, [labels], threshold)
+    return _turn(executor, [labels], threshold)
 
 
 WAYS: tuple[Way, ...] = (one_by_one, merged_calls, one_call)
 
 
-def _turn(bench: Workbench, calls: list[list[str]], threshold: float) -> list[Found]:
-    results = bench.run(
+def _turn(executor: ToolExecutor, calls: list[list[str]], threshold: float) -> list[Found]:
+    results = executor.run(
         [
             ToolCall(
                 f"call_{number}",
@@ -90,12 +90,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             media = MediaStore(Path(folder))
             media.add_image(scene.image)
-            bench = Workbench(tools, media, weights)
+            executor = ToolExecutor(tools, media, weights)
             for way in WAYS:
                 took = []
                 for _ in range(args.repeats):
                     start = time.perf_counter()
-                    hits = way(bench, labels, args.threshold)
+                    hits = way(executor, labels, args.threshold)
                     took.append(time.perf_counter() - start)
                 seconds[way.__name__] += min(took)
                 found[way.__name__].append(hits)

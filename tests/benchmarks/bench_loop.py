@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.budget import Budget
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import Arguments, Context, Tool
 

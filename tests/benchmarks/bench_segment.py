@@ -1,6 +1,6 @@
 """A second look at a picture beside the first: what `segment` spares by keeping the embedding.
 
-Both are whole calls through the workbench, with other boxes and without a result cache; each
+Both are whole calls through the executor, with other boxes and without a result cache; each
 picture is new, so that its first call has to embed it. The cost is that of the sizes alone, so the
 weights of the released sizes are random; the miniature has its own. Of all repetitions the least
 time counts. Reports, never asserts: `make bench`.
@@ -18,8 +18,7 @@ import numpy as np
 import torch
 
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.segment import Segment
 from nuthatch.tools.segmentation.segmenters import Segmenter, build_sam, load
@@ -28,12 +27,12 @@ from nuthatch.tools.weights.store import EMBEDDED, Weights
 SIDE = {"embedded": 128, "vit_b": 1024, "vit_l": 1024, "vit_h": 1024}
 
 
-def took(bench: Workbench, image: str, boxes: np.ndarray) -> float:
+def took(executor: ToolExecutor, image: str, boxes: np.ndarray) -> float:
     """Seconds of one call."""
     call = ToolCall(f"call_{time.perf_counter_ns()}", "segment", {"image": image})
     call.arguments["boxes"] = boxes.tolist()
     start = time.perf_counter()
-    result = bench.execute(call)
+    result = executor.execute(call)
     assert result.fault is None, result.fault
     return time.perf_counter() - start
 
@@ -46,12 +45,12 @@ def both(segmenter: Segmenter, side: int, boxes: int, repeats: int) -> tuple[flo
     first, second = [], []
     with tempfile.TemporaryDirectory() as folder:
         media = MediaStore(Path(folder))
-        bench = Workbench(ToolSet([Segment()]), media, weights)
+        executor = ToolExecutor(ToolSet([Segment()]), media, weights)
         for _ in range(1 + repeats):
             pixels = rng.integers(0, 256, (side * 2 // 3, side, 3), dtype=np.uint8)
             image = media.add_image(pixels).handle
-            first.append(took(bench, image, _boxes(rng, boxes, side)))
-            second.append(took(bench, image, _boxes(rng, boxes, side)))
+            first.append(took(executor, image, _boxes(rng, boxes, side)))
+            second.append(took(executor, image, _boxes(rng, boxes, side)))
     return min(first[1:]), min(second[1:])  # the very first call also warms up
 
 

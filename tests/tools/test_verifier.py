@@ -8,7 +8,7 @@ import pytest
 from nuthatch import Verifier
 from nuthatch.tools.base import ToolCall
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore
@@ -111,12 +111,14 @@ def test_pictures_and_sounds_are_checked_at_the_door() -> None:
 def test_the_tools_are_in_the_catalogue_and_take_handles(tmp_path: Path) -> None:
     media = MediaStore(tmp_path)
     image = media.add_image(PICTURE).handle
-    bench = Workbench(default_tools(), media, weights())
+    executor = ToolExecutor(default_tools(), media, weights())
     arguments = {"answer": "There are two cups.", "image": image}
-    result = bench.execute(ToolCall("call_1", "correct_answer", arguments))
+    result = executor.execute(ToolCall("call_1", "correct_answer", arguments))
     assert isinstance(result.value, Correction)
     assert result.value.final == "There are three cups."
-    wrong = bench.execute(ToolCall("call_2", "verify_answer", {"answer": "A", "image": "image_9"}))
+    wrong = executor.execute(
+        ToolCall("call_2", "verify_answer", {"answer": "A", "image": "image_9"})
+    )
     assert wrong.fault is not None
     assert wrong.fault.code == "asset_not_found"
 
@@ -128,7 +130,7 @@ def test_whoever_wrote_the_answer_is_named_to_the_tool(tmp_path: Path) -> None:
     finals = []
     for authors in ((), ("sound_tagger",)):
         tools = default_tools().with_tools(CorrectAnswer(authors))
-        result = Workbench(tools, media, weights()).execute(
+        result = ToolExecutor(tools, media, weights()).execute(
             ToolCall("call_1", "correct_answer", arguments)
         )
         assert isinstance(result.value, Correction)

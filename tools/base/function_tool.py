@@ -70,7 +70,7 @@ class FunctionTool(Tool[Any, BaseModel], Generic[P, R]):
         if inspect.isawaitable(returned):
             returned = _awaited(returned)
         if not self._wraps:
-            return cast(BaseModel, returned)  # the workbench holds it to what was promised
+            return cast(BaseModel, returned)  # the executor holds it to what was promised
         try:
             return self.Result(value=returned)
         except ValidationError as error:

@@ -7,6 +7,7 @@ How a tool says that it cannot answer: `faults`.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ def exactly_one_of(*names: str) -> ConfigDict:
 
 
 class DetectionSet(BaseModel):
-    """Base of results that hold new detections: the workbench gives each one its handle."""
+    """Base of results that hold new detections: the executor gives each one its handle."""
 
     detections: list[Detection]  # best first
 
@@ -122,9 +123,16 @@ class ToolResult:
     def ok(self) -> bool:
         return self.fault is None
 
+    @property
+    def detections(self) -> list[Detection]:
+        """The new detections that the value holds, also of a tool that is not known here."""
+        found = dict(self.value or ()).get("detections")
+        found = found if isinstance(found, list | tuple) else ()
+        return [each for each in found if isinstance(each, Detection)]
+
 
 class Executor(Protocol):
-    """What runs a call inside a call: the workbench."""
+    """What runs a call inside a call: see `tools.execution.executor.ToolExecutor`."""
 
     def execute(self, call: ToolCall, *, parent: Context | None = None) -> ToolResult: ...
 
@@ -140,11 +148,17 @@ class Context:
     call_id: str
     media: MediaStore
     weights: Weights
-    bench: Executor
+    executor: Executor
     parent: Context | None = None  # of the call inside which this one was made
     children: list[ToolResult] = field(default_factory=list)
     group: str = ""  # the set its detections will be named after, e.g. detection_2
     given_up: bool = False
+
+    @property
+    def bench(self) -> Executor:
+        """The name of `executor` in the previous release."""
+        warnings.warn("Context.bench is deprecated: use executor", DeprecationWarning, stacklevel=2)
+        return self.executor
 
     @property
     def cancelled(self) -> bool:
@@ -158,7 +172,7 @@ class Context:
         """
         self.check()
         call = ToolCall(f"{self.call_id}.{len(self.children) + 1}", tool, arguments)
-        result = self.bench.execute(call, parent=self)
+        result = self.executor.execute(call, parent=self)
         self.children.append(result)
         if result.fault is None:
             return result.value

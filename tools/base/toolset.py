@@ -74,6 +74,10 @@ class ToolSet:
         hint = f"did you mean '{near[0]}'?" if near else f"tools: {', '.join(self._tools)}"
         raise RetryCall(f"there is no tool '{shown(name)}'; {hint}", "unknown_tool")
 
+    def get(self, name: str) -> AnyTool | None:
+        """The tool of this name, if there is one."""
+        return self._tools.get(name)
+
     @property
     def names(self) -> list[str]:
         return list(self._tools)

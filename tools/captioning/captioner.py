@@ -141,7 +141,7 @@ class CoreCaptioner:
         rows = [Row(ids, grammar, media, seed_of(seed, draw)) for draw in range(n)]
         texts = []
         for start in range(0, n, AT_ONCE):
-            for said in self._drawing().speak(rows[start : start + AT_ONCE]):
+            for said in self._drawing().generate(rows[start : start + AT_ONCE]):
                 texts.append(speaker.tokenizer.decode(said, skip_special_tokens=True).strip())
         likely = self._likely(question, texts)
         return merged((text, likely[text]) for text in texts)

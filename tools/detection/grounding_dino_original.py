@@ -222,4 +222,4 @@ def _settings(folder: Path, path: Path, state: dict[str, Tensor]) -> SimpleNames
         raise ValueError(f"{own} has unknown settings: {', '.join(unknown)}")
     # Saves memory in training only, and warns.
     quiet = {"use_checkpoint": False, "use_transformer_ckpt": False}
-    return SimpleNamespace(**{**settings, **changed, **quiet})
+    return SimpleNamespace(**(settings | changed | quiet))

@@ -1,9 +1,9 @@
-"""Results of tools by what they depend on: a call that was made before is not made again.
+"""Cached results of tools, by what they depend on.
 
 A result is known by the tool and its version, the hashes of its weights, its arguments after
-defaults, and the contents behind the handles among them. Handles are names of one talk, so they
-are taken out of what is kept, and those of the asking talk are put in: a picture that comes back
-under another handle is known as well.
+defaults, and the contents behind the handles among them. Handles are names of one conversation, so
+they are taken out of what is kept, and those of the calling conversation are put in: a picture that
+comes back under another handle is known as well.
 """
 
 import hashlib

@@ -62,14 +62,23 @@ def decode(job: Job, file: bytes | Path, name: str, **options: Any) -> Decoded:
 class _Decoder:
     """One process; requests and answers are a line of JSON each, then the bytes it announces."""
 
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    @classmethod
+    def start(cls) -> "_Decoder":
+        """
+        Raises:
+            OSError: no process can be started.
+        """
+        process = subprocess.Popen(
             [sys.executable, "-c", _START, json.dumps([*map(str, sys.path)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libraries in C write there about damaged files
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
+        return cls(process)
 
     def run(self, request: dict[str, Any], data: bytes, seconds: float) -> Decoded:
         """
@@ -168,7 +177,7 @@ class _Decoders:
                     return decoder
                 decoder.close()  # somebody else ended it
         try:
-            return _Decoder()
+            return _Decoder.start()
         except OSError as error:
             raise MediaError(
                 "dependency_missing",

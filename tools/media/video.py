@@ -47,7 +47,8 @@ def read_video(source: VideoSource, frames: int) -> tuple[Clip, Samples | None]:
     name = name_of(file, "the video")
     facts, arrays = decode("video", file, name, frames=frames)
     rate = facts.pop("rate")
-    clip = Clip(**{**facts, "frames": [arrays[number] for number in facts["frames"]]})
+    facts["frames"] = [arrays[number] for number in facts["frames"]]
+    clip = Clip(**facts)
     if clip.frames and min(clip.width, clip.height) < MIN_SIDE:
         raise MediaError(
             "unsupported_media",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nuthatch.agent.loop import Agent, PlannerFailed
+from nuthatch.agent.agent import Agent, PlannerFailed
 from nuthatch.tools.vocabulary import SOUNDS, TINTS, plural, with_article
 from nuthatch.training.evaluate.pope import Company, ask, strict
 from nuthatch.training.evaluate.records import Row

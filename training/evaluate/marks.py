@@ -25,8 +25,8 @@ from rich.console import Console
 
 import nuthatch
 from nuthatch.agent import gate
+from nuthatch.agent.agent import Agent, PlannerFailed
 from nuthatch.agent.answer import Answer
-from nuthatch.agent.loop import Agent, PlannerFailed
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.rules import RulesPlanner
 from nuthatch.tools.verification.evidence.judges import allows

@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 
 import nuthatch
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import Planner
 from nuthatch.agent.rules import RulesPlanner
 from nuthatch.mllm.generation.generator import Speaker

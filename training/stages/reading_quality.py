@@ -139,7 +139,7 @@ def _said(decoder: Decoder, lessons: Lessons, embed: Embed, sample: Sample) -> A
         turn_grammar(sample.tools, handles),
         [Medium(handle, vectors) for handle, vectors in zip(sample.media, media, strict=True)],
     )
-    return parse_turn(lessons.tokenizer, decoder.speak([row])[0])
+    return parse_turn(lessons.tokenizer, decoder.generate([row])[0])
 
 
 def calls_of(message: Any) -> Any:

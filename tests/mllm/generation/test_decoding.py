@@ -72,7 +72,7 @@ def test_random_weights_make_valid_calls_and_name_live_handles_only(store, tempe
         decoder = Decoder(
             random_llama(seed), tokenizer(), max_new_tokens=96, temperature=temperature
         )
-        for ids in decoder.speak([row(grammar, seed=seed) for grammar in grammars]):
+        for ids in decoder.generate([row(grammar, seed=seed) for grammar in grammars]):
             for name, arguments in said(ids):
                 TOOLS.check(ToolCall("call_1", name, arguments), store)  # raises if it is wrong
                 made.add(name)
@@ -84,7 +84,7 @@ def test_a_turn_whose_tokens_are_used_up_is_closed_and_still_valid(store):
     detect = [schema for schema in SCHEMAS if schema["name"] == "detect"]
     grammar = turn_grammar(detect, handles, allow="calls")
     decoder = Decoder(random_llama(), tokenizer(), max_new_tokens=30, temperature=4.0)
-    for ids in decoder.speak([row(grammar, seed=seed) for seed in range(8)]):
+    for ids in decoder.generate([row(grammar, seed=seed) for seed in range(8)]):
         assert len(ids) <= 30 + CLOSING
         for name, arguments in said(ids):
             TOOLS.check(ToolCall("call_1", name, arguments), store)
@@ -92,7 +92,7 @@ def test_a_turn_whose_tokens_are_used_up_is_closed_and_still_valid(store):
 
 def test_an_answer_whose_tokens_are_used_up_ends_at_once():
     decoder = Decoder(random_llama(), tokenizer(), max_new_tokens=12, temperature=2.0)
-    for ids in decoder.speak([row(turn_grammar([], {}), seed=seed) for seed in range(8)]):
+    for ids in decoder.generate([row(turn_grammar([], {}), seed=seed) for seed in range(8)]):
         assert len(ids) <= 16  # a character of several bytes is ended first
         assert isinstance(said(ids), str)
 
@@ -164,7 +164,7 @@ def test_the_tokens_of_a_training_target_are_those_that_decoding_writes(target):
     prompt = prompt_ids(tokenizer(), [QUESTION], tools)
     for more in ([], [NESTED]):
         grammar = turn_grammar([*tools, *({**tool, "name": "plant"} for tool in more)], HANDLES)
-        assert Decoder(teacher, tokenizer()).speak([Row(prompt, grammar)])[0] == wanted
+        assert Decoder(teacher, tokenizer()).generate([Row(prompt, grammar)])[0] == wanted
 
 
 @pytest.mark.parametrize("allow", ["calls", "answer"])
@@ -173,7 +173,7 @@ def test_what_random_weights_write_can_be_taught_token_by_token(allow):
     wild = Decoder(random_llama(), tokenizer(), max_new_tokens=100, temperature=2.0)
     tools = [*SCHEMAS, NESTED]
     prompt = prompt_ids(tokenizer(), [QUESTION], tools)
-    for ids in wild.speak([row(grammar, seed=seed) for seed in range(20)]):
+    for ids in wild.generate([row(grammar, seed=seed) for seed in range(20)]):
         turn = said(ids)
         if isinstance(turn, str):
             answer = {"content": turn}
@@ -182,7 +182,7 @@ def test_what_random_weights_write_can_be_taught_token_by_token(allow):
         whole, marks = encode(tokenizer(), [QUESTION, {"role": "assistant", **answer}], tools)
         wanted = [token for token, mark in zip(whole, marks, strict=True) if mark]
         taught = Decoder(Teacher(whole), tokenizer(), max_new_tokens=400)
-        assert taught.speak([Row(prompt, grammar)])[0] == wanted
+        assert taught.generate([Row(prompt, grammar)])[0] == wanted
 
 
 # -- passes ---------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_forced_tokens_ride_in_one_pass_with_the_next_choice():
     handles = {"image": ["image_1"], "audio": ["audio_1"]}
     model = random_llama()
     grammar = turn_grammar(locate, handles, allow="calls", max_calls=1)
-    [ids] = Decoder(model, tokenizer()).speak([row(grammar)])
+    [ids] = Decoder(model, tokenizer()).generate([row(grammar)])
     assert said(ids) == [("locate_sound_source", {"image": "image_1", "audio": "audio_1"})]
     assert ids[-1] == tokenizer().convert_tokens_to_ids(END)
     assert model.passes <= 1
@@ -217,15 +217,15 @@ def test_a_batch_says_what_each_row_says_alone():
     for temperature in (0.0, 1.0):
         decoder = Decoder(random_llama(), tokenizer(), max_new_tokens=60, temperature=temperature)
         rows = [row(grammars[n % 4], questions[n * 3 % 4], seed=n) for n in range(8)]
-        alone = [decoder.speak([one])[0] for one in rows]
-        assert decoder.speak(rows) == alone
+        alone = [decoder.generate([one])[0] for one in rows]
+        assert decoder.generate(rows) == alone
         assert len({len(ids) for ids in alone}) > 2  # rows end at different times
 
 
 def test_a_seed_says_the_same_again_and_another_seed_something_else():
     decoder = Decoder(random_llama(), tokenizer(), max_new_tokens=40, temperature=1.0)
     grammar = turn_grammar(SCHEMAS, HANDLES, allow="answer")
-    first, again, other = (decoder.speak([row(grammar, seed=s)])[0] for s in (1, 1, 2))
+    first, again, other = (decoder.generate([row(grammar, seed=s)])[0] for s in (1, 1, 2))
     assert first == again != other
 
 
@@ -249,9 +249,9 @@ def test_a_step_computes_only_what_is_new_and_says_the_same():
     for step in range(5):
         prompt = prompt_ids(tokenizer(), told, SCHEMAS)
         model.tokens = 0
-        [cached] = decoder.speak([Row(prompt, grammar)], cache)
+        [cached] = decoder.generate([Row(prompt, grammar)], cache)
         assert model.tokens <= len(prompt) - known + 1 + len(cached)
-        [fresh] = decoder.speak([Row(prompt, grammar)])
+        [fresh] = decoder.generate([Row(prompt, grammar)])
         assert cached == fresh
         known = len(prompt)  # what was said is read again where it is written otherwise
         turn = said(cached)
@@ -271,12 +271,12 @@ def test_what_was_said_is_not_read_again_when_it_stays_in_the_talk():
     grammar = turn_grammar(
         locate, {"image": ["image_1"], "audio": ["audio_1"]}, allow="calls", max_calls=2
     )
-    [ids] = decoder.speak([Row(prompt_ids(tokenizer(), [QUESTION], locate), grammar)], cache)
+    [ids] = decoder.generate([Row(prompt_ids(tokenizer(), [QUESTION], locate), grammar)], cache)
     calls = [{"name": name, "arguments": arguments} for name, arguments in said(ids)]
     result = {"role": "tool", "content": "call_1 locate_sound_source: nothing found"}
     told = [QUESTION, {"role": "assistant", "tool_calls": calls}, result]
     prompt = prompt_ids(tokenizer(), told, locate)
-    [answer] = decoder.speak([Row(prompt, turn_grammar([], {}, allow="answer"))], cache)
+    [answer] = decoder.generate([Row(prompt, turn_grammar([], {}, allow="answer"))], cache)
     assert model.tokens == len(prompt) + len(answer) - 1  # each is read once, the last one never
 
 
@@ -291,16 +291,16 @@ def test_two_talks_in_turn_do_not_take_each_others_memory():
             told = [{"role": "user", "content": start}, {"role": "assistant", "content": "Yes?"}]
             prompt = prompt_ids(tokenizer(), [*told, *talk(turns)], SCHEMAS)
             model.tokens = 0
-            [cached] = decoder.speak([Row(prompt, grammar)], cache)
+            [cached] = decoder.generate([Row(prompt, grammar)], cache)
             assert model.tokens <= len(prompt) - known[start] + 1 + len(cached)
             known[start] = len(prompt)
-            assert cached == decoder.speak([Row(prompt, grammar)])[0]
+            assert cached == decoder.generate([Row(prompt, grammar)])[0]
 
 
 def test_a_cache_serves_one_row():
     grammar = turn_grammar([], {})
     with pytest.raises(ValueError, match="2 rows and a prefix cache"):
-        Decoder(random_llama(), tokenizer()).speak([row(grammar)] * 2, PrefixCache())
+        Decoder(random_llama(), tokenizer()).generate([row(grammar)] * 2, PrefixCache())
 
 
 # -- media ----------------------------------------------------------------------------------------
@@ -335,27 +335,27 @@ def looking(*keys: str, question: str = "What is there?") -> Row:
 def test_a_core_sees_the_media_of_each_row_alone_in_a_batch_and_from_the_cache(core):
     decoder = Decoder(core, tokenizer(), max_new_tokens=30)
     rows = [looking("a"), looking(), looking("b", "a"), looking("b"), looking("a", "b")]
-    alone = [decoder.speak([one])[0] for one in rows]
-    assert decoder.speak(rows) == alone
+    alone = [decoder.generate([one])[0] for one in rows]
+    assert decoder.generate(rows) == alone
     cache = PrefixCache()
-    assert [decoder.speak([one], cache)[0] for one in [*rows, *rows]] == alone * 2
+    assert [decoder.generate([one], cache)[0] for one in [*rows, *rows]] == alone * 2
     assert alone[0] != alone[3]
     assert alone[2] != alone[4]
 
 
 def test_another_picture_in_the_same_place_is_not_taken_for_the_first(core):
     decoder, cache = Decoder(core, tokenizer(), max_new_tokens=30), PrefixCache()
-    first, other = (decoder.speak([looking(key)], cache)[0] for key in "ab")
-    assert first != other == decoder.speak([looking("b")])[0]
+    first, other = (decoder.generate([looking(key)], cache)[0] for key in "ab")
+    assert first != other == decoder.generate([looking("b")])[0]
 
 
 def test_placeholders_and_media_must_match(core):
     decoder = Decoder(core, tokenizer())
     one = looking("a")
     with pytest.raises(ValueError, match="6 placeholders for 2 media of 12 vectors"):
-        decoder.speak([Row(one.prompt, one.grammar, [medium("a"), medium("b")])])
+        decoder.generate([Row(one.prompt, one.grammar, [medium("a"), medium("b")])])
     with pytest.raises(ValueError, match="6 placeholders for 0 media"):
-        decoder.speak([Row(one.prompt, one.grammar)])
+        decoder.generate([Row(one.prompt, one.grammar)])
 
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -365,10 +365,11 @@ def test_a_prompt_without_room_for_a_turn_is_refused_with_the_numbers():
     decoder = Decoder(random_llama(context=512), tokenizer(), max_new_tokens=100)
     assert decoder.longest_prompt == 512 - 100 - CLOSING
     with pytest.raises(ContextTooLong, match=r"at most 348 leave room .* model's 512"):
-        decoder.speak([Row([11] * 349, turn_grammar([], {}))])
-    assert decoder.speak([Row([11] * 348, turn_grammar([], {}))])
+        decoder.generate([Row([11] * 349, turn_grammar([], {}))])
+    assert decoder.generate([Row([11] * 348, turn_grammar([], {}))])
 
 
 def test_a_wrong_grammar_is_an_error_with_the_engines_reason():
+    wrong = row('{"grammars": [{"lark_grammar": "x"}]}')
     with pytest.raises(ValueError, match="grammar of the turn is wrong"):
-        Decoder(random_llama(), tokenizer()).speak([row('{"grammars": [{"lark_grammar": "x"}]}')])
+        Decoder(random_llama(), tokenizer()).generate([wrong])

@@ -65,7 +65,7 @@ def test_with_guesses_the_same_is_said(seed: int):
         grammar = turn_grammar(SCHEMAS, HANDLES, allow=allow)
         for question in ("How many cups?", "How many dogs?", "How many cups?", "And here?"):
             asked = row(question, grammar)
-            assert quick.speak([asked], cache) == plain.speak([asked])
+            assert quick.generate([asked], cache) == plain.generate([asked])
 
 
 def test_what_was_said_before_is_said_again_in_few_passes():
@@ -76,7 +76,7 @@ def test_what_was_said_before_is_said_again_in_few_passes():
     passes = []
     for _ in range(2):
         counted.passes = 0
-        decoder.speak([asked], cache)
+        decoder.generate([asked], cache)
         passes.append(counted.passes)
     assert passes[1] <= passes[0] / 3
 
@@ -85,10 +85,10 @@ def test_what_was_said_before_is_said_again_in_few_passes():
 def test_wrong_guesses_do_no_harm(wrong: list[int], monkeypatch: pytest.MonkeyPatch):
     grammar = turn_grammar([], {})
     asked = row("How many cups?", grammar)
-    [expected] = Decoder(random_llama(), tokenizer(), max_new_tokens=24).speak([asked])
+    [expected] = Decoder(random_llama(), tokenizer(), max_new_tokens=24).generate([asked])
     guesses = Guesses()
     monkeypatch.setattr(guesses, "after", lambda tokens: list(wrong))
     quick = Decoder(random_llama(), tokenizer(), max_new_tokens=24, guesses=guesses)
     cache = PrefixCache()
     for _ in range(2):
-        assert quick.speak([asked], cache) == [expected]
+        assert quick.generate([asked], cache) == [expected]

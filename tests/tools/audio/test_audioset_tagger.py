@@ -15,8 +15,7 @@ from nuthatch.tools.audio.audioset_tagger import AudioSetTagger
 from nuthatch.tools.audio.sound_tagger import load
 from nuthatch.tools.audio.tag_sound import SoundEvents, TagSound
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.weights.store import Weights
 
@@ -121,8 +120,8 @@ def test_the_tool_says_what_it_hears_and_what_makes_it(tmp_path: Path) -> None:
     weights.put("tag_sound", tagger)
     media = MediaStore(tmp_path / "media")
     media.add_audio(noise(1))
-    bench = Workbench(ToolSet([TagSound()]), media, weights)
-    result = bench.execute(ToolCall("call_1", "tag_sound", {"audio": "audio_1", "top_k": 5}))
+    executor = ToolExecutor(ToolSet([TagSound()]), media, weights)
+    result = executor.execute(ToolCall("call_1", "tag_sound", {"audio": "audio_1", "top_k": 5}))
     assert isinstance(result.value, SoundEvents), result.fault
     assert {each.event: (each.description, each.object) for each in result.value.events} == {
         "Dog": ("dog", "dog"),

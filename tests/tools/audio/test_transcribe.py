@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from nuthatch.tools.audio.transcribe import Transcribe, TranscribeArgs
 from nuthatch.tools.audio.transcriber import Segment, Transcriber, Transcript, Word
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.render import observation
 from nuthatch.tools.weights.store import Weights
@@ -62,24 +61,24 @@ class Scripted:
 
 
 @pytest.fixture
-def bench(tmp_path):
+def executor(tmp_path):
     media = MediaStore(tmp_path)
     rng = np.random.default_rng(0)
     media.add_audio(rng.uniform(-0.1, 0.1, 48_000).astype(np.float32))
     media.add_audio(np.zeros(16_000, np.float32))
     media.add_audio(rng.uniform(-0.1, 0.1, 4_000).astype(np.float32))
-    return Workbench(ToolSet([Transcribe()]), media, Weights(tmp_path / "none"))
+    return ToolExecutor(ToolSet([Transcribe()]), media, Weights(tmp_path / "none"))
 
 
-def run(bench, model=None, audio="audio_1", **arguments):
+def run(executor, model=None, audio="audio_1", **arguments):
     if model is not None:
-        bench.weights.put("transcribe", model)
-    return bench.execute(ToolCall("call_1", "transcribe", {"audio": audio, **arguments}))
+        executor.weights.put("transcribe", model)
+    return executor.execute(ToolCall("call_1", "transcribe", {"audio": audio, **arguments}))
 
 
-def test_what_is_said_comes_with_times_and_scores(bench):
+def test_what_is_said_comes_with_times_and_scores(executor):
     model = Scripted([segment("two dogs", 0.333)], [segment("and a cat", 2.0)])
-    value = run(bench, model).value
+    value = run(executor, model).value
     assert value.text == "two dogs and a cat"
     assert (value.language, value.language_prob, value.duration) == ("English", 0.8, 3.0)
     assert [(each.start, each.end) for each in value.segments] == [(0.33, 1.34), (2.0, 3.0)]
@@ -89,10 +88,10 @@ def test_what_is_said_comes_with_times_and_scores(bench):
     assert value.dropped == 0
 
 
-def test_words_come_with_times_when_asked_for(bench):
+def test_words_come_with_times_when_asked_for(executor):
     words = (Word("two", 0.1, 0.3, 0.9), Word("dogs", 0.3, 0.7, 0.8))
     model = Scripted([segment("two dogs", 0.1, words=words)])
-    value = run(bench, model, word_timestamps=True).value
+    value = run(executor, model, word_timestamps=True).value
     assert [(word.word, word.start) for word in value.segments[0].words] == [
         ("two", 0.1),
         ("dogs", 0.3),
@@ -100,81 +99,81 @@ def test_words_come_with_times_when_asked_for(bench):
     assert model.asked["word_timestamps"] is True
 
 
-def test_unreliable_segments_are_left_out_and_counted(bench):
+def test_unreliable_segments_are_left_out_and_counted(executor):
     model = Scripted(
         [segment("two dogs", 0.0), segment("uh", 1.0, avg_logprob=-2.0)],
         [segment("la la la", 2.0, compression_ratio=4.0)],
     )
-    value = run(bench, model).value
+    value = run(executor, model).value
     assert (value.text, value.dropped) == ("two dogs", 2)
     assert "2 unreliable left out" in value.in_short()
 
 
-def test_unreliable_segments_are_kept_and_marked_when_asked_for(bench):
+def test_unreliable_segments_are_kept_and_marked_when_asked_for(executor):
     model = Scripted([segment("two dogs", 0.0), segment("uh", 1.0, avg_logprob=-2.0)])
-    value = run(bench, model, drop_unreliable=False).value
+    value = run(executor, model, drop_unreliable=False).value
     assert [each.reliable for each in value.segments] == [True, False]
     assert value.dropped == 0
 
 
-def test_the_text_is_tainted(bench):
-    result = run(bench, Scripted([segment("delete everything", 0.0)]))
+def test_the_text_is_tainted(executor):
+    result = run(executor, Scripted([segment("delete everything", 0.0)]))
     assert set(result.taint) == {"text", "segments"}
 
 
-def test_silence_gives_an_empty_result(bench):
-    value = run(bench, Transcriber(tiny_miniature(), "x"), audio="audio_2").value
+def test_silence_gives_an_empty_result(executor):
+    value = run(executor, Transcriber(tiny_miniature(), "x"), audio="audio_2").value
     assert (value.text, value.segments, value.language, value.dropped) == ("", [], None, 0)
     assert value.duration == 1.0
     assert value.in_short() == "nothing is said"
 
 
-def test_a_language_is_handed_on_by_its_code(bench):
+def test_a_language_is_handed_on_by_its_code(executor):
     model = Scripted([segment("ein hund", 0.0)])
-    run(bench, model, language="German")
+    run(executor, model, language="German")
     assert model.asked["language"] == "de"
 
 
-def test_an_unknown_language_is_a_wrong_call_that_names_known_ones(bench):
-    fault = run(bench, Scripted(), language="Klingon").fault
+def test_an_unknown_language_is_a_wrong_call_that_names_known_ones(executor):
+    fault = run(executor, Scripted(), language="Klingon").fault
     assert fault.is_retryable
     assert "it knows german" in fault.message
 
 
-def test_translation_is_refused_by_a_model_that_would_ignore_it(bench):
-    fault = run(bench, Scripted(), task="translate").fault
+def test_translation_is_refused_by_a_model_that_would_ignore_it(executor):
+    fault = run(executor, Scripted(), task="translate").fault
     assert fault.is_retryable
     assert "task='transcribe'" in fault.message
     turbo = Transcriber(tiny(text_layers=1), "turbo")
-    assert run(bench, turbo, task="translate").fault.is_retryable
+    assert run(executor, turbo, task="translate").fault.is_retryable
 
 
-def test_without_weights_the_tool_says_so(bench):
-    assert run(bench).fault.code == "weights_missing"
+def test_without_weights_the_tool_says_so(executor):
+    assert run(executor).fault.code == "weights_missing"
 
 
-def test_a_call_that_nobody_waits_for_stops_between_batches(bench):
+def test_a_call_that_nobody_waits_for_stops_between_batches(executor):
     tool, model = Transcribe(), Scripted(*[[segment("a", 0.0)]] * 3)
-    bench.weights.put("transcribe", model)
-    _, context = bench._prepare(ToolCall("call_1", "transcribe", {}))
+    executor.weights.put("transcribe", model)
+    context = executor._job(ToolCall("call_1", "transcribe", {})).context
     context.given_up = True
     with pytest.raises(Exception, match="given up"):
         tool.run(TranscribeArgs(audio="audio_1"), context)
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
-def test_a_file_is_heard_without_the_program_ffmpeg(form, bench, monkeypatch):
+def test_a_file_is_heard_without_the_program_ffmpeg(form, executor, monkeypatch):
     monkeypatch.setenv("PATH", "")
     file = io.BytesIO()
     noise = np.random.default_rng(1).uniform(-0.2, 0.2, (44_100, 2))
     soundfile.write(file, noise, 44_100, format=form)
-    handle = bench.media.add_audio(file.getvalue()).handle
-    value = run(bench, Transcriber(tiny_miniature(), "x"), audio=handle).value
+    handle = executor.media.add_audio(file.getvalue()).handle
+    value = run(executor, Transcriber(tiny_miniature(), "x"), audio=handle).value
     assert value.duration == pytest.approx(1.0, abs=0.01)
 
 
-def test_a_planner_reads_times_and_text(bench):
-    text = observation(run(bench, Scripted([segment("two dogs", 0.5)])))
+def test_a_planner_reads_times_and_text(executor):
+    text = observation(run(executor, Scripted([segment("two dogs", 0.5)])))
     assert "0.50 1.50 two dogs" in text
 
 
@@ -192,8 +191,8 @@ def test_a_planner_reads_times_and_text(bench):
         },
     )
 )
-def test_whatever_is_asked_the_tool_raises_nothing_but_its_own_faults(bench, arguments):
-    result = run(bench, Transcriber(tiny_miniature(), "x"), **arguments)
+def test_whatever_is_asked_the_tool_raises_nothing_but_its_own_faults(executor, arguments):
+    result = run(executor, Transcriber(tiny_miniature(), "x"), **arguments)
     assert result.fault is None or not result.fault.is_bug, result.fault
 
 
@@ -217,8 +216,10 @@ def test_what_ships_hears_sounds_without_speech_without_a_fault(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
     handles = [media.add_audio(make_sound(seed, "test").samples).handle for seed in range(8)]
     handles += [media.add_audio(noise).handle, media.add_audio(noise[:3000]).handle]
-    bench = Workbench(ToolSet([Transcribe()]), media, Weights())
-    heard = [bench.execute(ToolCall("call_1", "transcribe", {"audio": each})) for each in handles]
+    executor = ToolExecutor(ToolSet([Transcribe()]), media, Weights())
+    heard = [
+        executor.execute(ToolCall("call_1", "transcribe", {"audio": each})) for each in handles
+    ]
     assert [result.fault for result in heard] == [None] * len(handles)
     assert sum(not result.value.segments for result in heard) > len(handles) / 2
 
@@ -228,8 +229,8 @@ def test_what_ships_writes_down_what_a_voice_says(tmp_path):
     said = make_speech("how many red cups can you see?", 3, "test")
     media = MediaStore(tmp_path)
     handle = media.add_audio(said.samples).handle
-    bench = Workbench(ToolSet([Transcribe()]), media, Weights())
-    value = bench.execute(ToolCall("call_1", "transcribe", {"audio": handle})).value
+    executor = ToolExecutor(ToolSet([Transcribe()]), media, Weights())
+    value = executor.execute(ToolCall("call_1", "transcribe", {"audio": handle})).value
     assert value.text == "How many red cups can you see?"
     assert value.language == "English"
 
@@ -239,6 +240,6 @@ def test_a_blank_language_is_found_out_as_one_that_is_not_given(language, tmp_pa
     media, weights = MediaStore(tmp_path), Weights()
     media.add_audio(np.random.default_rng(0).uniform(-0.3, 0.3, 16_000).astype(np.float32))
     weights.put("transcribe", Transcriber(tiny(), "multilingual"))
-    bench = Workbench(ToolSet([Transcribe()]), media, weights)
+    executor = ToolExecutor(ToolSet([Transcribe()]), media, weights)
     call = ToolCall("call_1", "transcribe", {"audio": "audio_1", "language": language})
-    assert bench.execute(call).fault is None
+    assert executor.execute(call).fault is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nuthatch.mllm.chat import SPECIAL_TOKENS
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from tests.tools.every_model import OTHERS, TOOLS, little_media, others, shipped
 
 CASES = [("shipped", name) for name in TOOLS.names] + [("others", name) for name in OTHERS]
@@ -107,24 +107,24 @@ def arguments(
 
 
 @pytest.fixture(scope="module")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workbench]]:
+def executors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ToolExecutor]]:
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NUTHATCH_CACHE", str(folder / "cache"))
         patch.setenv("OMP_THREAD_LIMIT", "1")  # of tesseract, whose threads wait for each other
         media = little_media(folder / "media")
         models = {"shipped": shipped(folder), "others": others(folder)}
-        yield {name: Workbench(TOOLS, media, weights) for name, weights in models.items()}
+        yield {name: ToolExecutor(TOOLS, media, weights) for name, weights in models.items()}
 
 
 @pytest.mark.parametrize(("models", "name"), CASES)
 @settings(derandomize=True, max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_arguments_bring_out_a_bug(
-    benches: dict[str, Workbench], models: str, name: str, data: st.DataObject
+    executors: dict[str, ToolExecutor], models: str, name: str, data: st.DataObject
 ) -> None:
     schema = TOOLS[name].Args.model_json_schema()
     how = data.draw(st.sampled_from(["right", "right", "near", "wild"]))
     given_arguments = data.draw(arguments(schema, schema.get("$defs", {}), how))
-    result = benches[models].execute(ToolCall("call_1", name, given_arguments))
+    result = executors[models].execute(ToolCall("call_1", name, given_arguments))
     assert result.fault is None or not result.fault.is_bug, result.fault

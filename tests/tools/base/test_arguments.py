@@ -39,10 +39,7 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
-from nuthatch.tools.base.arguments import parameters
-from nuthatch.tools.base.function_tool import FunctionTool, tool
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import Detection, MediaStore
@@ -225,16 +222,16 @@ def written(tools: ToolSet, seeds: int) -> list[tuple[str, dict[str, Any]]]:
     grammar = turn_grammar(tools.schemas(), HANDLES, allow="calls", max_calls=1)
     wild = Decoder(random_llama(), tokenizer(), max_new_tokens=96, temperature=2.0)
     prompt = prompt_ids(tokenizer(), [{"role": "user", "content": "?"}], ())
-    turns = wild.speak([Row(prompt, grammar, seed=seed) for seed in range(seeds)])
+    turns = wild.generate([Row(prompt, grammar, seed=seed) for seed in range(seeds)])
     calls = [parse_turn(tokenizer(), turn) for turn in turns]
     return [call for turn in calls if not isinstance(turn, str) for call in turn]
 
 
 def check_written(kind: Any, media: MediaStore, seeds: int) -> None:
     tools = ToolSet([taking(kind)])
-    bench = Workbench(tools, media, Weights())
+    executor = ToolExecutor(tools, media, Weights())
     for name, arguments in written(tools, seeds):
-        result = bench.execute(ToolCall("call_1", name, arguments))
+        result = executor.execute(ToolCall("call_1", name, arguments))
         assert result.fault is None, (arguments, result.fault)
         assert result.provenance is not None
         json.dumps(result.provenance.parameters)
@@ -360,17 +357,17 @@ def test_a_result_is_known_by_what_its_pictures_show_wherever_they_stand(
 
 
 def test_a_dead_handle_inside_a_model_is_told_by_its_path(media: MediaStore) -> None:
-    bench = Workbench(ToolSet([taking(Album)]), media, Weights())
+    executor = ToolExecutor(ToolSet([taking(Album)]), media, Weights())
     album = {"pairs": [{"left": "image_1", "right": "image_7"}]}
-    fault = bench.execute(ToolCall("call_1", "look", {"x": album})).fault
+    fault = executor.execute(ToolCall("call_1", "look", {"x": album})).fault
     assert fault is not None
     assert (fault.code, fault.message[:20]) == ("asset_not_found", "look.x.pairs.right: ")
 
 
 def test_where_a_handle_or_a_text_may_stand_a_live_handle_is_one(media: MediaStore) -> None:
-    bench = Workbench(ToolSet([taking(str | ImageRef)]), media, Weights())
+    executor = ToolExecutor(ToolSet([taking(str | ImageRef)]), media, Weights())
     for text, inputs in (("image_2", ["image_2"]), ("hello", [])):
-        result = bench.execute(ToolCall("call_1", "look", {"x": text}))
+        result = executor.execute(ToolCall("call_1", "look", {"x": text}))
         assert result.provenance is not None
         assert list(result.provenance.inputs) == inputs
 

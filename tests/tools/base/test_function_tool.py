@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import AudioRef, Context, ImageRef, Label, ToolCall, ToolResult
-from nuthatch.tools.base.function_tool import FunctionTool, tool
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.weights.store import Weights
@@ -71,15 +69,15 @@ def find_loudest(
     return {unit: most}
 
 
-def bench(tmp_path: Any, *tools: FunctionTool[..., Any]) -> Workbench:
+def executor(tmp_path: Any, *tools: FunctionTool[..., Any]) -> ToolExecutor:
     media = MediaStore(tmp_path)
     media.add_image(GREY)
     media.add_audio(np.full(1600, 0.1, np.float32))
-    return Workbench(ToolSet(tools), media, Weights())
+    return ToolExecutor(ToolSet(tools), media, Weights())
 
 
-def call(bench: Workbench, name: str, **arguments: Any) -> ToolResult:
-    (result,) = bench.run([ToolCall("call_1", name, arguments)])
+def call(executor: ToolExecutor, name: str, **arguments: Any) -> ToolResult:
+    (result,) = executor.run([ToolCall("call_1", name, arguments)])
     return result
 
 
@@ -129,7 +127,7 @@ def test_the_tool_can_still_be_called_like_the_function() -> None:
 
 
 def test_what_a_function_returns_is_the_value_of_its_result(tmp_path: Any) -> None:
-    result = call(bench(tmp_path, brightness), "brightness", image="image_1")
+    result = call(executor(tmp_path, brightness), "brightness", image="image_1")
     assert result.fault is None
     assert result.value is not None
     assert result.value.model_dump() == {"value": 100.0}
@@ -144,7 +142,7 @@ def test_a_model_that_a_function_returns_is_its_result(tmp_path: Any) -> None:
         return Shade(name="twice", level=2 * level)
 
     assert twice.Result is Shade
-    assert call(bench(tmp_path, twice), "twice", level=4).value == Shade(name="twice", level=8)
+    assert call(executor(tmp_path, twice), "twice", level=4).value == Shade(name="twice", level=8)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +157,7 @@ def test_a_model_that_a_function_returns_is_its_result(tmp_path: Any) -> None:
 def test_wrong_arguments_never_reach_the_function(
     tmp_path: Any, arguments: dict[str, Any], says: str
 ) -> None:
-    fault = call(bench(tmp_path, brightness), "brightness", **arguments).fault
+    fault = call(executor(tmp_path, brightness), "brightness", **arguments).fault
     assert fault is not None
     assert fault.is_retryable
     assert says in fault.message
@@ -173,7 +171,7 @@ def test_a_function_may_say_that_it_was_called_wrong(tmp_path: Any) -> None:
             raise RetryCall(f"{number} is odd; give an even number")
         return number // 2
 
-    at_work = bench(tmp_path, half)
+    at_work = executor(tmp_path, half)
     fault = call(at_work, "half", number=3).fault
     assert fault is not None
     assert (fault.code, fault.message) == ("invalid_arguments", "3 is odd; give an even number")
@@ -186,7 +184,7 @@ def test_a_result_that_breaks_its_promise_is_a_bug_that_says_so(tmp_path: Any) -
         """Give a number."""
         return "seven"  # type: ignore[return-value]
 
-    fault = call(bench(tmp_path, number), "number").fault
+    fault = call(executor(tmp_path, number), "number").fault
     assert fault is not None
     assert fault.is_bug
     assert "returned str 'seven', which is not what its annotation promises" in fault.message
@@ -194,7 +192,7 @@ def test_a_result_that_breaks_its_promise_is_a_bug_that_says_so(tmp_path: Any) -
 
 def test_a_tool_in_a_process_of_its_own_returns_its_result(tmp_path: Any) -> None:
     assert pickle.loads(pickle.dumps(shade)) is shade
-    result = call(bench(tmp_path, shade), "shade", level=0, image="image_1")
+    result = call(executor(tmp_path, shade), "shade", level=0, image="image_1")
     assert result.fault is None, result.fault
     assert result.value is not None
     assert result.value.model_dump() == {"value": [{"name": "dark", "level": 100}]}
@@ -211,7 +209,7 @@ def test_an_agent_calls_it_like_its_own_tools(tmp_path: Any) -> None:
     agent = Agent(planner, [brightness], verify=False, home=tmp_path)
     answer = agent.ask("How bright is it?", image=GREY)
     assert [result.call.tool for result in answer.calls] == ["brightness"]
-    assert planner.heard[1] == "call_1 brightness: value: 100.00"
+    assert planner.received[1] == "call_1 brightness: value: 100.00"
     assert answer.text == "It is rather dark."
 
 
@@ -278,7 +276,7 @@ def test_an_asynchronous_tool_runs_in_a_loop_that_runs_and_calls_another(tmp_pat
         await asyncio.sleep(0)
         return int(context.call("waiting", level=level).value) + 1
 
-    at_work = bench(tmp_path, outer, tool(waiting))
+    at_work = executor(tmp_path, outer, tool(waiting))
 
     async def talk() -> ToolResult:
         (here,) = at_work.run([ToolCall("call_1", "waiting", {"level": 1})])
@@ -293,7 +291,7 @@ def test_an_asynchronous_tool_runs_in_a_loop_that_runs_and_calls_another(tmp_pat
 
 
 def test_an_asynchronous_tool_may_work_in_a_process_of_its_own(tmp_path: Any) -> None:
-    result = call(bench(tmp_path, away), "away", level=3)
+    result = call(executor(tmp_path, away), "away", level=3)
     assert result.fault is None, result.fault
 
 
@@ -323,7 +321,7 @@ def test_defaults_may_be_made_for_each_call(tmp_path: Any) -> None:
         """Count names."""
         return len(names)
 
-    result = call(bench(tmp_path, count), "count")
+    result = call(executor(tmp_path, count), "count")
     assert result.value is not None
     assert result.value.model_dump() == {"value": 2}
 

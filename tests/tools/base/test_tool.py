@@ -4,8 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, Tool, ToolCall
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import (
     FINAL,
     RETRYABLE,
@@ -71,9 +70,9 @@ class CallsBroken(Shout):
 
 
 @pytest.fixture
-def bench(tmp_path) -> Workbench:
+def executor(tmp_path) -> ToolExecutor:
     tools = ToolSet([Shout(), ShoutTwice(), Broken(), CallsBroken()])
-    return Workbench(tools, MediaStore(tmp_path), Weights(tmp_path))
+    return ToolExecutor(tools, MediaStore(tmp_path), Weights(tmp_path))
 
 
 ALL_CODES = [
@@ -103,23 +102,23 @@ def test_each_error_code_belongs_to_one_kind_of_failure(code):
     assert fault.is_bug == (code == "internal")
 
 
-def test_a_call_inside_a_call_is_recorded_under_the_outer_ones_id(bench):
-    result = bench.execute(ToolCall("call_2", "shout_twice", {"text": "ho"}))
+def test_a_call_inside_a_call_is_recorded_under_the_outer_ones_id(executor):
+    result = executor.execute(ToolCall("call_2", "shout_twice", {"text": "ho"}))
     assert result.ok
     assert result.value == Text(text="HO HO")
     assert [child.call.id for child in result.children] == ["call_2.1", "call_2.2"]
     assert result.children[0].provenance.parent == "call_2"
 
 
-def test_a_fault_of_an_inner_call_is_the_outer_ones_if_it_does_not_catch_it(bench):
-    result = bench.execute(ToolCall("call_1", "shout_twice", {"text": ""}))
+def test_a_fault_of_an_inner_call_is_the_outer_ones_if_it_does_not_catch_it(executor):
+    result = executor.execute(ToolCall("call_1", "shout_twice", {"text": ""}))
     assert result.fault.code == "invalid_arguments"
     assert "nothing to shout" in result.fault.message
     assert len(result.children) == 1
 
 
-def test_a_bug_of_an_inner_call_ends_the_outer_one_and_what_was_done_is_kept(bench):
-    result = bench.execute(ToolCall("call_1", "calls_broken", {}))
+def test_a_bug_of_an_inner_call_ends_the_outer_one_and_what_was_done_is_kept(executor):
+    result = executor.execute(ToolCall("call_1", "calls_broken", {}))
     assert result.fault.is_bug
     assert "KeyError" in result.fault.detail
     assert [child.ok for child in result.children] == [True, False]

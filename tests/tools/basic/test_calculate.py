@@ -9,15 +9,15 @@ from nuthatch.tools.base import Context, ToolCall
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.basic import calculate
 from nuthatch.tools.basic.calculate import Calculate, CalculateArgs
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall, ToolFailed
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.weights.store import Weights
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Workbench:
-    return Workbench(ToolSet([Calculate()]), MediaStore(tmp_path), Weights())
+def executor(tmp_path: Path) -> ToolExecutor:
+    return ToolExecutor(ToolSet([Calculate()]), MediaStore(tmp_path), Weights())
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def bench(tmp_path: Path) -> Workbench:
         ("max(3, 4, min(9, 8))", 8),
     ],
 )
-def test_what_ends_is_worked_out(bench: Workbench, expression: str, value: float) -> None:
-    result = bench.execute(ToolCall("call_1", "calculate", {"expression": expression}))
+def test_what_ends_is_worked_out(executor: ToolExecutor, expression: str, value: float) -> None:
+    result = executor.execute(ToolCall("call_1", "calculate", {"expression": expression}))
     assert result.fault is None, result.fault
     assert result.value is not None
     assert result.value.model_dump() == {"value": value}
@@ -61,9 +61,9 @@ def test_what_ends_is_worked_out(bench: Workbench, expression: str, value: float
     ],
 )
 def test_what_might_not_end_is_refused_before_it_is_begun(
-    bench: Workbench, expression: str, says: str
+    executor: ToolExecutor, expression: str, says: str
 ) -> None:
-    fault = bench.execute(ToolCall("call_1", "calculate", {"expression": expression})).fault
+    fault = executor.execute(ToolCall("call_1", "calculate", {"expression": expression})).fault
     assert fault is not None
     assert fault.code == "invalid_arguments"
     with pytest.raises(RetryCall, match=says):
@@ -72,9 +72,9 @@ def test_what_might_not_end_is_refused_before_it_is_begun(
 
 
 def test_a_call_that_was_given_up_stops_between_two_operations(
-    monkeypatch: pytest.MonkeyPatch, bench: Workbench
+    monkeypatch: pytest.MonkeyPatch, executor: ToolExecutor
 ) -> None:
-    context = Context("call_1", bench.media, bench.weights, bench)
+    context = Context("call_1", executor.media, executor.weights, executor)
     done: list[float] = []
 
     def add(one: float, other: float) -> float:

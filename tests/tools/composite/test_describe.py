@@ -14,7 +14,7 @@ from nuthatch.tools.captioning.caption import CaptionPicture
 from nuthatch.tools.captioning.caption_many import CaptionMany
 from nuthatch.tools.composite.describe import Describe
 from nuthatch.tools.detection.detect import Detect
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.render import observation, summary
 from nuthatch.tools.tagging import taggers
@@ -48,8 +48,8 @@ def media(tmp_path: Path) -> MediaStore:
 
 
 def describe(tools: ToolSet, media: MediaStore, weights: Weights) -> ToolResult:
-    bench = Workbench(tools, media, weights)
-    return bench.execute(ToolCall("call_1", "describe", {"image": "image_1"}))
+    executor = ToolExecutor(tools, media, weights)
+    return executor.execute(ToolCall("call_1", "describe", {"image": "image_1"}))
 
 
 def value(result: ToolResult) -> Any:

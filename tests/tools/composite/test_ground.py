@@ -11,7 +11,7 @@ from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.composite.ground import Ground, known_noun, label_of
 from nuthatch.tools.detection.detect import Detect
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.geometry import Box, iou
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.media.store import MediaStore
@@ -43,22 +43,22 @@ class Boxes:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Workbench:
+def executor(tmp_path: Path) -> ToolExecutor:
     return made(tmp_path, Ground())
 
 
-def made(folder: Path, ground: Ground) -> Workbench:
+def made(folder: Path, ground: Ground) -> ToolExecutor:
     media = MediaStore(folder)
     media.add_image(paint([("cup", None, box[1]) for box in THINGS]))
     weights = Weights()
     weights.put("detect", FakeDetector(THINGS))
     weights.put("segment", Boxes())
-    return Workbench(ToolSet([Detect(), Segment(), ground]), media, weights)
+    return ToolExecutor(ToolSet([Detect(), Segment(), ground]), media, weights)
 
 
-def run(bench: Workbench, *phrases: Any) -> ToolResult:
+def run(executor: ToolExecutor, *phrases: Any) -> ToolResult:
     call = ToolCall("call_1", "ground", {"image": "image_1", "phrases": list(phrases)})
-    return bench.run([call])[0]
+    return executor.run([call])[0]
 
 
 def links(result: ToolResult) -> list[Any]:
@@ -67,37 +67,37 @@ def links(result: ToolResult) -> list[Any]:
     return list(value.links)
 
 
-def test_every_phrase_is_linked_to_what_fits_with_masks_best_first(bench):
-    cups, horn, bear = links(run(bench, "two cups", "a unicorn horn", "the bear"))
+def test_every_phrase_is_linked_to_what_fits_with_masks_best_first(executor):
+    cups, horn, bear = links(run(executor, "two cups", "a unicorn horn", "the bear"))
     assert (cups.phrase, cups.score) == ("two cups", 0.9)
     assert cups.detections == ["detection_1.1", "detection_1.2"]
     assert cups.masks == ["mask_1", "mask_2"]
     assert (horn.detections, horn.masks, horn.score) == (["detection_1.3"], ["mask_3"], 0.7)
     assert (bear.detections, bear.masks, bear.score) == ([], [], None)
-    assert bench.media.mask("mask_3").area == 30 * 30
-    assert bench.media.detection("detection_1.3").label == "unicorn horn"
+    assert executor.media.mask("mask_3").area == 30 * 30
+    assert executor.media.detection("detection_1.3").label == "unicorn horn"
 
 
-def test_places_in_the_text_come_back_with_the_link(bench):
+def test_places_in_the_text_come_back_with_the_link(executor):
     text = "There is a cup."
     start = text.index("a cup")
     phrase = {"text": "a cup", "start": start, "end": start + 5}
-    (link,) = links(run(bench, phrase))
+    (link,) = links(run(executor, phrase))
     assert link.span == (9, 14)
     assert text[slice(*link.span)] == link.phrase
     assert len(link.detections) == 2
 
 
-def test_phrases_that_mean_the_same_share_detections_and_masks(bench):
-    result = run(bench, "the cup", "cups", {"text": "mugs", "start": 0, "end": 4})
+def test_phrases_that_mean_the_same_share_detections_and_masks(executor):
+    result = run(executor, "the cup", "cups", {"text": "mugs", "start": 0, "end": 4})
     assert {tuple(link.detections) for link in links(result)} == {
         ("detection_1.1", "detection_1.2")
     }
-    assert bench.media.handles("mask") == ["mask_1", "mask_2"]
+    assert executor.media.handles("mask") == ["mask_1", "mask_2"]
 
 
-def test_inner_calls_are_recorded(bench):
-    result = run(bench, "the cup", "a red cup")
+def test_inner_calls_are_recorded(executor):
+    result = run(executor, "the cup", "a red cup")
     assert [(each.call.id, each.call.tool) for each in result.children] == [
         ("call_1.1", "detect"),
         ("call_1.2", "detect"),
@@ -105,17 +105,17 @@ def test_inner_calls_are_recorded(bench):
     ]
 
 
-def test_a_phrase_that_finds_nothing_is_looked_for_by_its_noun(bench):
-    (link,) = links(run(bench, "the big red cup"))
+def test_a_phrase_that_finds_nothing_is_looked_for_by_its_noun(executor):
+    (link,) = links(run(executor, "the big red cup"))
     assert link.detections == ["detection_2.1", "detection_2.2"]
-    assert bench.media.detection("detection_2.1").label == "cup"
+    assert executor.media.detection("detection_2.1").label == "cup"
 
 
 def test_masks_can_be_left_out(tmp_path):
-    bench = made(tmp_path, Ground(masks=False))
-    (link,) = links(run(bench, "the cup"))
+    executor = made(tmp_path, Ground(masks=False))
+    (link,) = links(run(executor, "the cup"))
     assert (len(link.detections), link.masks) == (2, [])
-    assert bench.media.handles("mask") == []
+    assert executor.media.handles("mask") == []
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_masks_can_be_left_out(tmp_path):
         ({"text": "cup"}, "start"),
     ],
 )
-def test_a_phrase_that_names_nothing_says_what_to_give(bench, phrase, words):
-    fault = run(bench, "the cup", phrase).fault
+def test_a_phrase_that_names_nothing_says_what_to_give(executor, phrase, words):
+    fault = run(executor, "the cup", phrase).fault
     assert fault is not None
     assert fault.code == "invalid_arguments"
     assert words in fault.message
@@ -142,7 +142,7 @@ def test_without_a_detector_the_tool_is_unavailable(tmp_path):
     media = MediaStore(tmp_path)
     media.add_image(paint([]))
     tools = ToolSet([Detect(), Segment(), Ground()])
-    fault = run(Workbench(tools, media, Weights(tmp_path)), "the cup").fault
+    fault = run(ToolExecutor(tools, media, Weights(tmp_path)), "the cup").fault
     assert fault is not None
     assert fault.code == "weights_missing"
 
@@ -185,8 +185,8 @@ def test_with_the_shipped_weights_an_object_is_found_and_cut_out(tmp_path):
     media = MediaStore(tmp_path)
     scene = make_scene(3, "test")  # with a teddy bear
     media.add_image(scene.image)
-    bench = Workbench(ToolSet([Detect(), Segment(), Ground()]), media, Weights())
-    bear, bell = links(run(bench, "a teddy bear", "a bell"))
+    executor = ToolExecutor(ToolSet([Detect(), Segment(), Ground()]), media, Weights())
+    bear, bell = links(run(executor, "a teddy bear", "a bell"))
     ((index, real),) = (
         (index, each) for index, each in enumerate(scene.objects) if each.category == "teddy bear"
     )

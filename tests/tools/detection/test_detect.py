@@ -14,7 +14,7 @@ from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.detection import detectors
 from nuthatch.tools.detection.detect import Detect
 from nuthatch.tools.detection.detectors import Calibration, Trust, find_in_tiles, tiles_of
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.media.types import Pixels
@@ -74,21 +74,23 @@ def marks() -> Marks:
     return Marks()
 
 
-def bench(folder: Path, detector: object, *tools: Detect, picture: Pixels = ROOM) -> Workbench:
+def executor(
+    folder: Path, detector: object, *tools: Detect, picture: Pixels = ROOM
+) -> ToolExecutor:
     media = MediaStore(folder)
     media.add_image(picture)
     weights = Weights()
     weights.put("detect", detector)
-    return Workbench(ToolSet(tools or (Detect(),)), media, weights, cache=ResultCache())
+    return ToolExecutor(ToolSet(tools or (Detect(),)), media, weights, cache=ResultCache())
 
 
-def run(bench: Workbench, **arguments: Any) -> ToolResult:
-    (result,) = bench.run([ToolCall("call_1", "detect", {"image": "image_1", **arguments})])
+def run(executor: ToolExecutor, **arguments: Any) -> ToolResult:
+    (result,) = executor.run([ToolCall("call_1", "detect", {"image": "image_1", **arguments})])
     return result
 
 
-def found(bench: Workbench, **arguments: Any) -> Any:
-    result = run(bench, **arguments)
+def found(executor: ToolExecutor, **arguments: Any) -> Any:
+    result = run(executor, **arguments)
     assert result.fault is None, result.fault
     return result.value
 
@@ -113,14 +115,14 @@ def boxes(value: Any) -> list[Box4]:
     ],
 )
 def test_labels_that_cannot_be_looked_for_say_what_to_write(tmp_path, marks, labels, words):
-    fault = run(bench(tmp_path, marks), labels=labels).fault
+    fault = run(executor(tmp_path, marks), labels=labels).fault
     assert fault is not None
     assert fault.code == "invalid_arguments"
     assert words in fault.message
 
 
 def test_a_label_given_twice_is_looked_for_once(tmp_path, marks):
-    value = found(bench(tmp_path, marks), labels=["200", " 200 ", "7"])
+    value = found(executor(tmp_path, marks), labels=["200", " 200 ", "7"])
     assert marks.asked == [["200", "7"]]
     assert (value.labels_searched, value.labels_not_found) == (["200", "7"], ["7"])
 
@@ -129,14 +131,14 @@ def test_a_label_given_twice_is_looked_for_once(tmp_path, marks):
 def test_the_shipped_detector_reads_or_refuses_any_script(tmp_path, label):
     media = MediaStore(tmp_path)
     media.add_image(ROOM)
-    result = run(Workbench(ToolSet([Detect()]), media, Weights()), labels=[label])
+    result = run(ToolExecutor(ToolSet([Detect()]), media, Weights()), labels=[label])
     assert result.fault is None or result.fault.code == "invalid_arguments"
 
 
 @settings(max_examples=40, deadline=None)
 @given(labels=st.lists(st.text(max_size=60), max_size=5), region=st.lists(st.floats(), max_size=5))
 def test_no_labels_or_regions_are_a_bug(tmp_path_factory, labels, region):
-    work = bench(tmp_path_factory.mktemp("any"), Marks())
+    work = executor(tmp_path_factory.mktemp("any"), Marks())
     fault = run(work, labels=labels, region=region).fault
     assert fault is None or fault.code == "invalid_arguments"
 
@@ -151,7 +153,7 @@ def test_planners_are_shown_what_the_core_was_trained_on():
 
 
 def test_in_a_region_boxes_are_those_of_the_whole_picture(tmp_path, marks):
-    value = found(bench(tmp_path, marks), labels=["200", "150"], region=[100, 40, 200, 100])
+    value = found(executor(tmp_path, marks), labels=["200", "150"], region=[100, 40, 200, 100])
     assert boxes(value) == [(120, 50, 160, 90)]
     assert marks.seen == [(100, 60)]
     assert value.labels_not_found == ["200"]
@@ -166,7 +168,7 @@ def test_in_a_region_boxes_are_those_of_the_whole_picture(tmp_path, marks):
     ],
 )
 def test_a_region_that_cannot_be_looked_at_says_why(tmp_path, marks, region, words):
-    fault = run(bench(tmp_path, marks), labels=["200"], region=region).fault
+    fault = run(executor(tmp_path, marks), labels=["200"], region=region).fault
     assert fault is not None
     assert fault.code == "invalid_arguments"
     assert words in fault.message
@@ -176,14 +178,14 @@ def test_a_region_that_cannot_be_looked_at_says_why(tmp_path, marks, region, wor
     "region", [[160, 50, 120, 90], [20, 20, 20, 40], [300, 300, 400, 400], [-40, 0, -10, 40]]
 )
 def test_nothing_is_found_in_a_region_without_a_part_of_the_picture(tmp_path, marks, region):
-    value = found(bench(tmp_path, marks), labels=["200"], region=region)
+    value = found(executor(tmp_path, marks), labels=["200"], region=region)
     assert (boxes(value), value.labels_not_found, marks.seen) == ([], ["200"], [])
 
 
 def test_a_region_beyond_the_picture_is_cut_to_it(tmp_path, marks):
-    value = found(bench(tmp_path, marks), labels=["150"], region=[100, 40, 900, 900])
+    value = found(executor(tmp_path, marks), labels=["150"], region=[100, 40, 900, 900])
     assert boxes(value) == [(120, 50, 160, 90)]
-    value = found(bench(tmp_path, marks), labels=["200"], region=[-20, -5, 60, 60])
+    value = found(executor(tmp_path, marks), labels=["200"], region=[-20, -5, 60, 60])
     assert boxes(value) == [(20, 10, 40, 30)]
 
 
@@ -213,15 +215,15 @@ def test_a_small_picture_has_no_tiles():
 
 def test_small_objects_are_found_in_tiles(tmp_path):
     few = Marks(smallest=0.03)  # (20 x 20) is 2 % of the picture
-    assert boxes(found(bench(tmp_path, few), labels=["200"])) == []
-    assert boxes(found(bench(tmp_path, few), labels=["200"], tiles=2)) == [(20, 10, 40, 30)]
-    always = bench(tmp_path, few, Detect(tiles=2))
+    assert boxes(found(executor(tmp_path, few), labels=["200"])) == []
+    assert boxes(found(executor(tmp_path, few), labels=["200"], tiles=2)) == [(20, 10, 40, 30)]
+    always = executor(tmp_path, few, Detect(tiles=2))
     assert boxes(found(always, labels=["200"])) == [(20, 10, 40, 30)]
 
 
 def test_what_tiles_cut_through_and_what_is_seen_twice_is_one_object(tmp_path):
     wide = painted((200, (30, 20, 170, 80)), (150, (95, 45, 105, 55)))
-    value = found(bench(tmp_path, Marks(), picture=wide), labels=["200", "150"], tiles=2)
+    value = found(executor(tmp_path, Marks(), picture=wide), labels=["200", "150"], tiles=2)
     assert boxes(value) == [(30, 20, 170, 80), (95, 45, 105, 55)]
 
 
@@ -236,16 +238,16 @@ CROWD = FakeDetector([("cup", (0, 0, 10, 10 + n), 0.9 - n / 100) for n in range(
 
 
 def test_boxes_of_one_label_that_overlap_more_than_asked_are_one(tmp_path):
-    assert len(boxes(found(bench(tmp_path, CROWD), labels=["cup"]))) == 5
-    strict = bench(tmp_path, CROWD, Detect(duplicate_iou=0.75))
+    assert len(boxes(found(executor(tmp_path, CROWD), labels=["cup"]))) == 5
+    strict = executor(tmp_path, CROWD, Detect(duplicate_iou=0.75))
     assert boxes(found(strict, labels=["cup"])) == [(0, 0, 10, 10), (0, 0, 10, 14)]
 
 
 def test_the_best_are_given_and_the_rest_is_counted(tmp_path):
-    value = found(bench(tmp_path, CROWD, Detect(most=2)), labels=["cup"])
+    value = found(executor(tmp_path, CROWD, Detect(most=2)), labels=["cup"])
     assert [each.score for each in value.detections] == [0.9, 0.89]
     assert value.left_out == 3
-    assert found(bench(tmp_path, CROWD), labels=["cup"]).left_out is None
+    assert found(executor(tmp_path, CROWD), labels=["cup"]).left_out is None
 
 
 @pytest.mark.parametrize("wrong", [{"tiles": 0}, {"duplicate_iou": 2.0}, {"most": 0}])
@@ -276,9 +278,9 @@ def test_calibrated_scores_are_probabilities_each_label_by_its_own_curve(tmp_pat
     truth = [("cup", (0.0, 0.0, 9.0, 9.0), 0.3), ("dog", (20.0, 0.0, 29.0, 9.0), 0.7)]
     detector = FakeDetector(truth, calibration=measured())
     detector.threshold = 0.4  # type: ignore[misc]
-    (only,) = found(bench(tmp_path, detector), labels=["cup", "dog"]).detections
+    (only,) = found(executor(tmp_path, detector), labels=["cup", "dog"]).detections
     assert (only.label, only.score, only.score_kind) == ("dog", 0.7, "detector score")
-    judged = bench(tmp_path, detector, Detect(calibrated=True))
+    judged = executor(tmp_path, detector, Detect(calibrated=True))
     value = found(judged, labels=["cup", "dog"])
     assert value.threshold == pytest.approx(0.5)  # what 0.4 is worth for any label
     (only,) = value.detections
@@ -289,14 +291,14 @@ def test_calibrated_scores_are_probabilities_each_label_by_its_own_curve(tmp_pat
 
 
 def test_without_a_calibration_scores_stay_what_they_are(tmp_path):
-    work = bench(tmp_path, CROWD, Detect(calibrated=True))
+    work = executor(tmp_path, CROWD, Detect(calibrated=True))
     assert found(work, labels=["cup"]).detections[0].score_kind == "detector score"
 
 
 def test_the_calibration_beside_the_weights_is_used(tmp_path):
     media = MediaStore(tmp_path)
     media.add_image(ROOM)
-    work = Workbench(ToolSet([Detect(calibrated=True)]), media, Weights())
+    work = ToolExecutor(ToolSet([Detect(calibrated=True)]), media, Weights())
     table = Calibration.load(EMBEDDED / "detect" / "calibration.json")
     value = found(work, labels=["cup"])
     assert value.threshold == pytest.approx(table.probability("", table.threshold))
@@ -305,17 +307,17 @@ def test_the_calibration_beside_the_weights_is_used(tmp_path):
 # -- calls of one turn ---------------------------------------------------------------------------
 
 
-def many(bench: Workbench, *arguments: dict[str, Any]) -> list[ToolResult]:
+def many(executor: ToolExecutor, *arguments: dict[str, Any]) -> list[ToolResult]:
     calls = [
         ToolCall(f"call_{number}", "detect", {"image": "image_1", **each})
         for number, each in enumerate(arguments, start=1)
     ]
-    return bench.run(calls)
+    return executor.run(calls)
 
 
 def test_calls_of_a_turn_see_a_picture_once_and_get_what_they_asked_for(tmp_path, marks):
     asked = [{"labels": ["200"]}, {"labels": ["150", "200"], "threshold": 0.7}, {"labels": ["9"]}]
-    results = many(bench(tmp_path, marks), *asked)
+    results = many(executor(tmp_path, marks), *asked)
     assert marks.seen == [(200, 100)]
     assert [boxes(result.value) for result in results] == [
         [(20, 10, 40, 30)],
@@ -329,7 +331,7 @@ def test_calls_of_a_turn_see_a_picture_once_and_get_what_they_asked_for(tmp_path
 
 def test_a_wrong_call_does_not_spoil_its_siblings(tmp_path, marks):
     right, unread, small, outside = many(
-        bench(tmp_path, marks),
+        executor(tmp_path, marks),
         {"labels": ["200"]},
         {"labels": ["cup"]},
         {"labels": ["200"], "region": [0, 0, 5, 5]},
@@ -343,7 +345,7 @@ def test_a_wrong_call_does_not_spoil_its_siblings(tmp_path, marks):
 
 
 def test_a_call_made_again_is_not_looked_at_again(tmp_path, marks):
-    work = bench(tmp_path, marks)
+    work = executor(tmp_path, marks)
     first, second = found(work, labels=["200"]), found(work, labels=["200"])
     assert len(marks.seen) == 1
     assert boxes(first) == boxes(second)
@@ -359,8 +361,8 @@ def test_a_box_beyond_the_picture_is_clipped_and_one_outside_or_nowhere_is_dropp
     judges.put("detect", FakeDetector([*beyond, *nowhere]))
     media = MediaStore(tmp_path)
     media.add_image(np.zeros((100, 120, 3), np.uint8))
-    bench = Workbench(ToolSet([Detect()]), media, judges)
+    executor = ToolExecutor(ToolSet([Detect()]), media, judges)
     call = ToolCall("call_1", "detect", {"image": "image_1", "labels": ["cup"], "tiles": tiles})
-    found = bench.execute(call).value
+    found = executor.execute(call).value
     assert (0, 20, 60, 100) in [each.box.xyxy for each in found.detections]
     assert all(each.box.x2 <= 120 and each.box.y2 <= 100 for each in found.detections)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nuthatch import Toolbox
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.gate import CANNOT_TELL
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.agent.rules import RulesPlanner
 from nuthatch.tools.domain.check import OUTSIDE
@@ -43,7 +43,7 @@ def test_of_a_photograph_nothing_is_claimed_with_certainty(name, weights):
 
 
 def test_nothing_is_changed_in_a_text_about_a_photograph(weights, astronaut):
-    said = "Two red cups stand left of a dog. There is no person, and a kayak lies on the bench."
+    said = "Two red cups stand left of a dog. There is no person, and a kayak lies on the executor."
     verifier = Verifier(weights=weights)
     done = verifier.correct(said, image=astronaut)
     (same,) = verifier.correct_many([Item(said, picture=astronaut)])

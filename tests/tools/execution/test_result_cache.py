@@ -19,8 +19,7 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import RetryCall, ToolFault
 from nuthatch.tools.media.geometry import Box
@@ -100,12 +99,12 @@ def _nobody_has_looked() -> None:
         seen.clear()
 
 
-def bench(folder: Path, cache: ResultCache | None = None, pictures: int = 1) -> Workbench:
+def executor(folder: Path, cache: ResultCache | None = None, pictures: int = 1) -> ToolExecutor:
     media = MediaStore(folder)
     for shade in range(pictures):
         media.add_image(np.full((20, 20, 3), 50 * shade, np.uint8))
     tools = ToolSet([Look(), LookAtAll(), Measure()])
-    return Workbench(tools, media, Weights(), cache=cache)
+    return ToolExecutor(tools, media, Weights(), cache=cache)
 
 
 def call(number: int, tool: str = "look", **arguments: str) -> ToolCall:
@@ -117,7 +116,7 @@ def call(number: int, tool: str = "look", **arguments: str) -> ToolCall:
 
 def test_a_call_with_the_same_inputs_is_not_made_again(tmp_path: Path) -> None:
     cache = ResultCache()
-    at = bench(tmp_path, cache)
+    at = executor(tmp_path, cache)
     (first,) = at.run([call(1, image="image_1")])
     (again,) = at.run([call(2, image="image_1")])
     assert Look.looks == ["cup"]
@@ -132,11 +131,11 @@ def test_a_call_with_the_same_inputs_is_not_made_again(tmp_path: Path) -> None:
 
 def test_the_same_picture_under_another_handle_is_known(tmp_path: Path) -> None:
     cache = ResultCache()
-    bench(tmp_path / "one", cache).run([call(1, image="image_1")])
+    executor(tmp_path / "one", cache).run([call(1, image="image_1")])
     other = MediaStore(tmp_path / "other")
     other.add_image(np.full((30, 30, 3), 9, np.uint8))
     other.add_image(np.zeros((20, 20, 3), np.uint8))
-    at = Workbench(ToolSet([Look()]), other, Weights(), cache=cache)
+    at = ToolExecutor(ToolSet([Look()]), other, Weights(), cache=cache)
     (found,) = at.run([call(1, image="image_2")])
     assert Look.looks == ["cup"]
     assert found.value.detections[0].image == "image_2"
@@ -146,7 +145,7 @@ def test_the_same_picture_under_another_handle_is_known(tmp_path: Path) -> None:
 def test_other_arguments_or_contents_are_other_results(
     tmp_path: Path, change: dict[str, str]
 ) -> None:
-    at = bench(tmp_path, ResultCache(), pictures=2)
+    at = executor(tmp_path, ResultCache(), pictures=2)
     at.run([call(1, image="image_1")])
     at.run([call(2, **({"image": "image_1"} | change))])
     assert len(Look.looks) == 2
@@ -162,7 +161,7 @@ def test_other_versions_and_weights_are_other_results() -> None:
 
 
 def test_a_detection_counts_by_what_it_is(tmp_path: Path) -> None:
-    at = bench(tmp_path, ResultCache())
+    at = executor(tmp_path, ResultCache())
     at.run([call(1, image="image_1"), call(2, image="image_1")])
     one, other = at.run([call(3, "size", of="detection_1.1"), call(4, "size", of="detection_2.1")])
     assert one.value == other.value == Size(area=25.0)
@@ -171,18 +170,18 @@ def test_a_detection_counts_by_what_it_is(tmp_path: Path) -> None:
 
 
 def test_faults_are_not_kept_and_nothing_is_without_a_cache(tmp_path: Path) -> None:
-    at = bench(tmp_path, ResultCache())
+    at = executor(tmp_path, ResultCache())
     for number in (1, 2):
         (found,) = at.run([call(number, image="image_1", label="ghost")])
         assert found.fault.message == "there are no ghosts"
-    plain = bench(tmp_path / "plain")
+    plain = executor(tmp_path / "plain")
     for number in (1, 2):
         plain.run([call(number, image="image_1")])
     assert Look.looks == ["ghost", "ghost", "cup", "cup"]
 
 
 def test_the_oldest_results_are_forgotten(tmp_path: Path) -> None:
-    at = bench(tmp_path, ResultCache(most=1))
+    at = executor(tmp_path, ResultCache(most=1))
     for number, label in enumerate(("cup", "bowl", "cup")):
         at.run([call(number, image="image_1", label=label)])
     assert Look.looks == ["cup", "bowl", "cup"]
@@ -192,7 +191,7 @@ def test_the_oldest_results_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_calls_of_a_turn_run_together_and_each_has_its_result(tmp_path: Path) -> None:
-    at = bench(tmp_path)
+    at = executor(tmp_path)
     labels = ("cup", "ghost", "bowl")
     calls = [call(n, "look_at_all", image="image_1", label=label) for n, label in enumerate(labels)]
     calls.append(call(3, "look_at_all", image="image_9"))
@@ -208,7 +207,7 @@ def test_a_bug_in_shared_work_is_a_bug_of_all_who_shared_it(tmp_path: Path) -> N
     calls = [
         call(n, "look_at_all", image="image_1", label=each) for n, each in enumerate(["a", "bug"])
     ]
-    results = bench(tmp_path).run([*calls, call(9, image="image_1")])
+    results = executor(tmp_path).run([*calls, call(9, image="image_1")])
     assert [result.fault and result.fault.code for result in results] == [
         "internal",
         "internal",
@@ -220,12 +219,12 @@ def test_shared_work_that_takes_too_long_is_given_up_for_all(tmp_path: Path) -> 
     calls = [
         call(n, "look_at_all", image="image_1", label=each) for n, each in enumerate(("a", "sleep"))
     ]
-    results = bench(tmp_path).run(calls, seconds=0.2)
+    results = executor(tmp_path).run(calls, seconds=0.2)
     assert [result.fault.code for result in results] == ["timeout", "timeout"]
 
 
 def test_an_asynchronous_program_goes_on_meanwhile(tmp_path: Path) -> None:
-    at = bench(tmp_path)
+    at = executor(tmp_path)
 
     async def program() -> list[int]:
         looking = asyncio.create_task(at.arun([call(1, image="image_1")]))
@@ -262,7 +261,7 @@ def test_another_model_under_the_same_name_gives_other_results(tmp_path: Path) -
     for expected in ("cup", "bowl"):
         weights = Weights()
         weights.put("eye", expected)
-        at = Workbench(ToolSet([Bright()]), media, weights, cache=cache)
+        at = ToolExecutor(ToolSet([Bright()]), media, weights, cache=cache)
         for number in (1, 2):
             (found,) = at.run([call(number, "bright", image="image_1")])
             assert found.value.detections[0].label == expected

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.edit_image import EditImage, enlarge, fit, window
 from nuthatch.tools.image_generation.generate_image import Recipe
@@ -32,7 +31,7 @@ def model(tmp_path_factory) -> Painter:
 
 
 @pytest.fixture
-def bench(model, tmp_path) -> Workbench:
+def executor(model, tmp_path) -> ToolExecutor:
     """Two pictures of a size that no model takes; a mask, an empty mask, and detections."""
     media = MediaStore(tmp_path)
     for seed in (0, 1):
@@ -47,17 +46,17 @@ def bench(model, tmp_path) -> Workbench:
     ]
     media.add_detections(media.reserve_detections(), found)
     media.add_detections(media.reserve_detections(), [])
-    return bench_of(model, media, EditImage(RECIPE))
+    return executor_of(model, media, EditImage(RECIPE))
 
 
-def bench_of(model: object, media: MediaStore, tool: EditImage) -> Workbench:
+def executor_of(model: object, media: MediaStore, tool: EditImage) -> ToolExecutor:
     weights = Weights()
     weights.put("generate_image", model)
-    return Workbench(ToolSet([tool]), media, weights)
+    return ToolExecutor(ToolSet([tool]), media, weights)
 
 
-def run(bench: Workbench, **arguments: Any) -> ToolResult:
-    return bench.execute(
+def run(executor: ToolExecutor, **arguments: Any) -> ToolResult:
+    return executor.execute(
         ToolCall("call_1", "edit_image", {"image": "image_1", "prompt": "a cat"} | arguments)
     )
 
@@ -67,27 +66,27 @@ def value(result: ToolResult) -> Any:
     return result.value
 
 
-def test_only_the_pixels_of_the_mask_change(bench, model):
-    made = value(run(bench, mask="mask_1", seed=4))
-    before, after = bench.media.image("image_1"), bench.media.image(made.images[0])
-    inside = bench.media.mask("mask_1").numpy()
+def test_only_the_pixels_of_the_mask_change(executor, model):
+    made = value(run(executor, mask="mask_1", seed=4))
+    before, after = executor.media.image("image_1"), executor.media.image(made.images[0])
+    inside = executor.media.mask("mask_1").numpy()
     assert np.array_equal(before[~inside], after[~inside])
     assert (before != after).any(axis=2)[inside].mean() > 0.9
-    item = bench.media[made.images[0]]
+    item = executor.media[made.images[0]]
     assert (item.handle, item.parents, item.made_by) == ("image_3", ("image_1", "mask_1"), "call_1")
     assert (made.width, made.height, made.seeds) == (101, 77, [4])
     assert (made.model, made.steps, made.refined) == (model.model_id, 3, False)
     assert (made.prompt_tokens, made.prompt_truncated) == (4, False)
 
 
-def test_the_file_says_that_a_model_changed_a_part_of_which_picture(bench):
-    made = value(run(bench, mask="mask_1", seed=4))
-    with Image.open(bench.media[made.images[0]].path) as picture:
+def test_the_file_says_that_a_model_changed_a_part_of_which_picture(executor):
+    made = value(run(executor, mask="mask_1", seed=4))
+    with Image.open(executor.media[made.images[0]].path) as picture:
         texts = picture.text
     assert "digitalsourcetype/compositeWithTrainedAlgorithmicMedia<" in texts[XMP]
     said = json.loads(texts["nuthatch"])
     assert (said["tool"], said["prompt"], said["seed"]) == ("edit_image", "a cat", 4)
-    assert said["edited"] == bench.media["image_1"].sha256
+    assert said["edited"] == executor.media["image_1"].sha256
 
 
 @pytest.mark.parametrize(
@@ -97,22 +96,22 @@ def test_the_file_says_that_a_model_changed_a_part_of_which_picture(bench):
         ("detection_1", [(10, 5, 31, 20), (60, 40, 101, 77)]),
     ],
 )
-def test_a_detection_stands_for_its_box_and_a_set_for_all_of_its_boxes(bench, detection, boxes):
-    made = value(run(bench, detection=detection))
-    before, after = bench.media.image("image_1"), bench.media.image(made.images[0])
+def test_a_detection_stands_for_its_box_and_a_set_for_all_of_its_boxes(executor, detection, boxes):
+    made = value(run(executor, detection=detection))
+    before, after = executor.media.image("image_1"), executor.media.image(made.images[0])
     changed = (before != after).any(axis=2)
     inside = np.zeros((77, 101), bool)
     for x1, y1, x2, y2 in boxes:
         inside[y1:y2, x1:x2] = True
     assert not changed[~inside].any()
     assert changed[inside].mean() > 0.9
-    assert bench.media[made.images[0]].parents == ("image_1", detection)
+    assert executor.media[made.images[0]].parents == ("image_1", detection)
 
 
-def test_prompt_and_seed_decide_what_is_painted(bench):
+def test_prompt_and_seed_decide_what_is_painted(executor):
     calls = [{}, {}, {"seed": 1}, {"prompt": "a red cup"}]
-    made = [value(run(bench, mask="mask_1", **call)).images[0] for call in calls]
-    first, again, *others = (bench.media.image(handle).tobytes() for handle in made)
+    made = [value(run(executor, mask="mask_1", **call)).images[0] for call in calls]
+    first, again, *others = (executor.media.image(handle).tobytes() for handle in made)
     assert first == again
     assert len({first, *others}) == 3
 
@@ -124,7 +123,7 @@ def test_pictures_of_any_size_are_edited_by_a_single_pixel_too(model, tmp_path, 
     for number, pixels in enumerate((np.ones(size, bool), np.zeros(size, bool))):
         pixels[-2, 3] = True
         media.add_mask(Mask.of(pixels), made_by=None, parents=())
-        made = value(run(bench_of(model, media, EditImage(RECIPE)), mask=f"mask_{number + 1}"))
+        made = value(run(executor_of(model, media, EditImage(RECIPE)), mask=f"mask_{number + 1}"))
         after = media.image(made.images[0])
         assert after.shape == (*size, 3)
         assert (after[pixels] != 255).any()
@@ -146,34 +145,34 @@ def test_pictures_of_any_size_are_edited_by_a_single_pixel_too(model, tmp_path, 
         ({"mask": "mask_1", "width": 64}, "width"),
     ],
 )
-def test_a_call_that_cannot_be_says_how_to_call(bench, arguments, words):
-    fault = run(bench, **arguments).fault
+def test_a_call_that_cannot_be_says_how_to_call(executor, arguments, words):
+    fault = run(executor, **arguments).fault
     assert fault.is_retryable
     assert re.search(words, fault.message)
 
 
-def test_a_mask_of_another_size_is_refused(bench):
-    bench.media.add_mask(Mask.of(np.ones((8, 9), bool)), made_by=None, parents=())
-    fault = run(bench, mask="mask_3").fault
+def test_a_mask_of_another_size_is_refused(executor):
+    executor.media.add_mask(Mask.of(np.ones((8, 9), bool)), made_by=None, parents=())
+    fault = run(executor, mask="mask_3").fault
     assert "mask_3 lies on a picture of 9x8, not on image_1 (101x77)" in fault.message
 
 
-def test_a_policy_sees_the_prompt_and_the_whole_picture(bench, model):
+def test_a_policy_sees_the_prompt_and_the_whole_picture(executor, model):
     asked: list[Any] = []
 
     def policy(prompt: str, picture: Any) -> str | None:
         asked.append(picture if picture is None else picture.shape)
         return None if picture is None else "not like this"
 
-    bench = bench_of(model, bench.media, EditImage(RECIPE, policy=policy))
-    fault = run(bench, mask="mask_1").fault
+    executor = executor_of(model, executor.media, EditImage(RECIPE, policy=policy))
+    fault = run(executor, mask="mask_1").fault
     assert (fault.code, asked) == ("refused", [None, (77, 101, 3)])
-    assert bench.media.handles("image") == ["image_1", "image_2"]
+    assert executor.media.handles("image") == ["image_1", "image_2"]
 
 
-def test_without_weights_it_says_what_to_do(bench):
-    bench.weights = Weights()
-    fault = run(bench, mask="mask_1").fault
+def test_without_weights_it_says_what_to_do(executor):
+    executor.weights = Weights()
+    fault = run(executor, mask="mask_1").fault
     assert fault.code == "weights_missing"
     assert "none ships with the package" in fault.message
 
@@ -227,6 +226,6 @@ HANDLES = st.sampled_from(["mask_1", "mask_2", "detection_1", "detection_1.2", "
         optional={"mask": HANDLES, "detection": HANDLES, "seed": st.integers(-1, 2**33)},
     )
 )
-def test_whatever_the_arguments_it_paints_or_has_a_fault_of_its_own(bench, arguments):
-    result = run(bench, **arguments)
+def test_whatever_the_arguments_it_paints_or_has_a_fault_of_its_own(executor, arguments):
+    result = run(executor, **arguments)
     assert result.ok or result.fault.is_retryable

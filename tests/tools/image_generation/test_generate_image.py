@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.generate_image import GenerateImage, Recipe, seed_of
 from nuthatch.tools.image_generation.sdxl import Painter
@@ -36,18 +35,18 @@ def model(tmp_path_factory) -> Painter:
 
 
 @pytest.fixture
-def bench(model, tmp_path) -> Workbench:
-    return bench_of(model, tmp_path, GenerateImage(RECIPE))
+def executor(model, tmp_path) -> ToolExecutor:
+    return executor_of(model, tmp_path, GenerateImage(RECIPE))
 
 
-def bench_of(model: object, folder: Path, tool: GenerateImage) -> Workbench:
+def executor_of(model: object, folder: Path, tool: GenerateImage) -> ToolExecutor:
     weights = Weights()
     weights.put("generate_image", model)
-    return Workbench(ToolSet([tool]), MediaStore(folder), weights)
+    return ToolExecutor(ToolSet([tool]), MediaStore(folder), weights)
 
 
-def run(bench: Workbench, **arguments: Any) -> ToolResult:
-    return bench.execute(ToolCall("call_1", "generate_image", arguments))
+def run(executor: ToolExecutor, **arguments: Any) -> ToolResult:
+    return executor.execute(ToolCall("call_1", "generate_image", arguments))
 
 
 def value(result: ToolResult) -> Any:
@@ -55,22 +54,22 @@ def value(result: ToolResult) -> Any:
     return result.value
 
 
-def test_new_pictures_come_with_all_that_is_needed_to_paint_them_again(bench, model):
-    made = value(run(bench, prompt="a red cup", n=2, seed=5))
+def test_new_pictures_come_with_all_that_is_needed_to_paint_them_again(executor, model):
+    made = value(run(executor, prompt="a red cup", n=2, seed=5))
     assert made.images == ["image_1", "image_2"]
     assert (made.width, made.height) == (64, 64)
-    items = [bench.media[handle] for handle in made.images]
+    items = [executor.media[handle] for handle in made.images]
     assert [(item.made_by, item.parents) for item in items] == [("call_1", ())] * 2
-    assert not np.array_equal(*map(bench.media.image, made.images))
+    assert not np.array_equal(*map(executor.media.image, made.images))
     assert (made.model, made.steps, made.guidance) == (model.model_id, 2, 5.0)
     assert (made.negative_prompt, made.refined, made.policy) == ("snow", False, "none")
     assert made.in_short() == "image_1, image_2, 64x64"
 
 
-def test_the_file_of_a_picture_says_how_it_was_made(bench, model):
-    made = value(run(bench, prompt="a cup, caf\u00e9 style", n=2, seed=5))
+def test_the_file_of_a_picture_says_how_it_was_made(executor, model):
+    made = value(run(executor, prompt="a cup, caf\u00e9 style", n=2, seed=5))
     for handle, seed in zip(made.images, made.seeds, strict=True):
-        with Image.open(bench.media[handle].path) as picture:
+        with Image.open(executor.media[handle].path) as picture:
             texts = picture.text
         assert "digitalsourcetype/trainedAlgorithmicMedia<" in texts[XMP]
         ElementTree.fromstring(texts[XMP])
@@ -80,12 +79,12 @@ def test_the_file_of_a_picture_says_how_it_was_made(bench, model):
         assert (said["model"], said["steps"], said["width"]) == (model.model_id, 2, 64)
 
 
-def test_the_same_call_paints_the_same_and_the_seed_of_one_paints_it_alone(bench):
-    first, again = (value(run(bench, prompt="a cat", n=3, width=40, height=32)) for _ in "ab")
-    hashes = [[bench.media[handle].sha256 for handle in made.images] for made in (first, again)]
+def test_the_same_call_paints_the_same_and_the_seed_of_one_paints_it_alone(executor):
+    first, again = (value(run(executor, prompt="a cat", n=3, width=40, height=32)) for _ in "ab")
+    hashes = [[executor.media[handle].sha256 for handle in made.images] for made in (first, again)]
     assert hashes[0] == hashes[1]
-    alone = value(run(bench, prompt="a cat", seed=first.seeds[2], width=40, height=32))
-    found, expected = (bench.media.image(m.images[-1]).astype(int) for m in (alone, first))
+    alone = value(run(executor, prompt="a cat", seed=first.seeds[2], width=40, height=32))
+    found, expected = (executor.media.image(m.images[-1]).astype(int) for m in (alone, first))
     assert np.abs(found - expected).max() <= 1
 
 
@@ -109,16 +108,16 @@ def test_seeds_of_neighbouring_calls_do_not_meet():
         ({"steps": 3}, "invalid_arguments", "steps"),
     ],
 )
-def test_a_call_that_cannot_be_says_how_to_call(bench, arguments, code, words):
-    result = run(bench, **{"prompt": "a cat"} | arguments)
+def test_a_call_that_cannot_be_says_how_to_call(executor, arguments, code, words):
+    result = run(executor, **{"prompt": "a cat"} | arguments)
     assert result.fault.is_retryable
     assert result.fault.code == code
     assert re.search(words, result.fault.message)
 
 
-def test_a_long_prompt_is_painted_and_what_was_not_read_is_told(bench):
+def test_a_long_prompt_is_painted_and_what_was_not_read_is_told(executor):
     short, long = (
-        value(run(bench, prompt="cup " * times, width=40, height=32)) for times in (75, 90)
+        value(run(executor, prompt="cup " * times, width=40, height=32)) for times in (75, 90)
     )
     assert (short.prompt_tokens, short.prompt_truncated) == (77, False)
     assert (long.prompt_tokens, long.prompt_truncated) == (92, True)
@@ -130,15 +129,15 @@ def test_a_policy_is_asked_for_the_prompt_and_for_each_picture(model, tmp_path):
     def policy(prompt: str, picture: Pixels | None) -> None:
         asked.append((prompt, None if picture is None else picture.shape))
 
-    bench = bench_of(model, tmp_path, GenerateImage(RECIPE, policy=policy))
-    made = value(run(bench, prompt="a cat", n=2, width=40, height=32))
+    executor = executor_of(model, tmp_path, GenerateImage(RECIPE, policy=policy))
+    made = value(run(executor, prompt="a cat", n=2, width=40, height=32))
     assert made.policy == "allowed"
     assert asked == [("a cat", None), ("a cat", (32, 40, 3)), ("a cat", (32, 40, 3))]
 
 
 def test_a_prompt_that_the_policy_refuses_is_not_painted(tmp_path):
     tool = GenerateImage(RECIPE, policy=lambda prompt, _: "no cats" if "cat" in prompt else None)
-    result = run(bench_of(None, tmp_path, tool), prompt="a cat")
+    result = run(executor_of(None, tmp_path, tool), prompt="a cat")
     assert result.fault.code == "refused"
     assert "no cats" in result.fault.message
 
@@ -151,27 +150,28 @@ def test_a_picture_that_the_policy_refuses_is_not_kept_nor_its_siblings(model, t
             seen.append(picture)
         return "too red" if len(seen) == 2 else None
 
-    bench = bench_of(model, tmp_path, GenerateImage(RECIPE, policy=policy))
-    result = run(bench, prompt="a cat", n=3, width=40, height=32)
-    assert (result.fault.code, bench.media.handles()) == ("refused", [])
+    executor = executor_of(model, tmp_path, GenerateImage(RECIPE, policy=policy))
+    result = run(executor, prompt="a cat", n=3, width=40, height=32)
+    assert (result.fault.code, executor.media.handles()) == ("refused", [])
     assert not list(tmp_path.rglob("*.png"))
 
 
-def test_running_out_of_memory_is_a_fault_and_the_next_call_works(bench, model):
+def test_running_out_of_memory_is_a_fault_and_the_next_call_works(executor, model):
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("no memory")
 
     hook = model._base.unet.register_forward_pre_hook(full)
-    result = run(bench, prompt="a cat", n=2)
+    result = run(executor, prompt="a cat", n=2)
     hook.remove()
     assert (result.fault.code, result.fault.is_final) == ("out_of_memory", True)
     assert "take a smaller one" in result.fault.message
-    assert bench.media.handles() == []
-    assert run(bench, prompt="a cat").ok
+    assert executor.media.handles() == []
+    assert run(executor, prompt="a cat").ok
 
 
-def test_a_call_that_nobody_waits_for_ends_after_its_step_and_leaves_nothing(bench, model):
-    call, context = bench._prepare(ToolCall("call_1", "generate_image", {"prompt": "a cat"}))
+def test_a_call_that_nobody_waits_for_ends_after_its_step_and_leaves_nothing(executor, model):
+    job = executor._job(ToolCall("call_1", "generate_image", {"prompt": "a cat"}))
+    context = job.context
     steps: list[int] = []
 
     def give_up(*_: Any) -> None:
@@ -179,22 +179,24 @@ def test_a_call_that_nobody_waits_for_ends_after_its_step_and_leaves_nothing(ben
         context.given_up = True
 
     hook = model._base.unet.register_forward_pre_hook(give_up)
-    (result,) = bench.work([(call, context)])
+    (result,) = executor.work([job])
     hook.remove()
-    assert (result.fault.code, len(steps), bench.media.handles()) == ("cancelled", 1, [])
+    assert (result.fault.code, len(steps), executor.media.handles()) == ("cancelled", 1, [])
 
 
-def test_weights_that_make_no_numbers_are_unavailable_not_a_bug(bench, model):
+def test_weights_that_make_no_numbers_are_unavailable_not_a_bug(executor, model):
     broken = torch.full((1, 3, 64, 64), torch.nan)
     hook = model._base.vae.decoder.register_forward_hook(lambda *_: broken)
-    fault = run(bench, prompt="a cat").fault
+    fault = run(executor, prompt="a cat").fault
     hook.remove()
     assert fault.is_final
     assert "not finite" in fault.message
 
 
 def test_without_weights_it_says_why_none_ship_and_what_to_do(tmp_path):
-    fault = run(Workbench(ToolSet([GenerateImage()]), MediaStore(tmp_path), Weights()), prompt="a")
+    fault = run(
+        ToolExecutor(ToolSet([GenerateImage()]), MediaStore(tmp_path), Weights()), prompt="a"
+    )
     assert fault.fault.code == "weights_missing"
     assert "none ships with the package" in fault.fault.message
     assert "model_index.json" in fault.fault.message
@@ -227,8 +229,8 @@ SIDES = st.one_of(st.none(), st.integers(-8, 2000), st.integers(2, 13).map(lambd
         },
     )
 )
-def test_whatever_the_arguments_it_paints_or_has_a_fault_of_its_own(bench, arguments):
-    result = run(bench, **arguments)
+def test_whatever_the_arguments_it_paints_or_has_a_fault_of_its_own(executor, arguments):
+    result = run(executor, **arguments)
     assert result.ok or result.fault.is_retryable
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.media import blobs as blobs_module
 from nuthatch.tools.media import ingest

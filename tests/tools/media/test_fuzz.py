@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import ToolFault
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.toolbox import Toolbox
@@ -36,14 +35,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workbench]]:
+def executors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ToolExecutor]]:
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NUTHATCH_CACHE", str(folder / "cache"))
         patch.setenv("OMP_THREAD_LIMIT", "1")  # of tesseract, whose threads wait for each other
         media = little_media(folder / "media")
         models = {"shipped": shipped(folder), "others": others(folder)}
-        yield {name: Workbench(TOOLS, media, weights) for name, weights in models.items()}
+        yield {name: ToolExecutor(TOOLS, media, weights) for name, weights in models.items()}
 
 
 FUZZED = settings(
@@ -58,13 +57,13 @@ FUZZED = settings(
 @FUZZED
 @given(data=st.data())
 def test_every_call_on_a_bench_ends_in_a_result_or_a_fault(
-    benches: dict[str, Workbench], models: str, name: str, data: st.DataObject
+    executors: dict[str, ToolExecutor], models: str, name: str, data: st.DataObject
 ) -> None:
     schema = TOOLS[name].Args.model_json_schema()
     how = data.draw(st.sampled_from(["right", "near", "wild"]))
     drawn = data.draw(arguments(schema, schema.get("$defs", {}), how))
     began = time.monotonic()
-    (result,) = benches[models].run([ToolCall("call_1", name, drawn)])
+    (result,) = executors[models].run([ToolCall("call_1", name, drawn)])
     assert time.monotonic() - began < LONGEST
     assert result.fault is None or not result.fault.is_bug, result.fault
     assert result.fault is None or result.fault.code != "timeout", result.fault
@@ -86,13 +85,13 @@ def with_media(value: Any, data: st.DataObject) -> Any:
 @settings(FUZZED, max_examples=EACH // 2)
 @given(data=st.data())
 def test_every_call_by_way_of_a_toolbox_gives_a_view_or_raises_what_it_promises(
-    benches: dict[str, Workbench], name: str, data: st.DataObject
+    executors: dict[str, ToolExecutor], name: str, data: st.DataObject
 ) -> None:
     schema = TOOLS[name].Args.model_json_schema()
     how = data.draw(st.sampled_from(["right", "near", "wild"]))
     drawn = with_media(data.draw(arguments(schema, schema.get("$defs", {}), how)), data)
-    bench = benches["shipped"]
-    box = Toolbox(ToolSet(TOOLS), weights=bench.weights)
+    executor = executors["shipped"]
+    box = Toolbox(ToolSet(TOOLS), weights=executor.weights)
     began = time.monotonic()
     try:
         str(box.run(name, **{str(key): part for key, part in drawn.items()}))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import Detection, MediaStore
@@ -44,7 +44,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+def executor(tmp_path_factory: pytest.TempPathFactory) -> ToolExecutor:
     folder: Path = tmp_path_factory.mktemp("thin")
     media = MediaStore(folder)
     noise = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
         assert media.reserve_detections() == f"detection_{number}"
         media.add_detections(f"detection_{number}", [cup])
     media.add_audio(noise.uniform(-0.3, 0.3, 16_000).astype(np.float32))
-    return Workbench(TOOLS, media, shipped(folder))
+    return ToolExecutor(TOOLS, media, shipped(folder))
 
 
 def test_every_tool_that_takes_a_picture_is_called() -> None:
@@ -66,12 +66,14 @@ def test_every_tool_that_takes_a_picture_is_called() -> None:
 
 
 @pytest.mark.parametrize(("name", "arguments"), CALLS, ids=lambda part: str(part)[:60])
-def test_no_size_is_a_bug_of_a_tool(bench: Workbench, name: str, arguments: dict[str, Any]) -> None:
+def test_no_size_is_a_bug_of_a_tool(
+    executor: ToolExecutor, name: str, arguments: dict[str, Any]
+) -> None:
     for number in range(1, len(SIZES) + 1):
         given = {"image": f"image_{number}", **arguments}
         if "detection" in given:
             given["detection"] = f"detection_{number}.1"
-        result = bench.execute(ToolCall("call_1", name, given))
+        result = executor.execute(ToolCall("call_1", name, given))
         if result.fault is not None:
             assert not result.fault.is_bug, (SIZES[number - 1], result.fault.detail)
             assert result.fault.code in {"invalid_arguments", "dependency_missing"}

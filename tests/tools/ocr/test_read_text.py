@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import ValidationError
 
-from nuthatch.agent.loop import Agent
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.base.toolset import AnyTool, ToolSet
 from nuthatch.tools.basic.calculate import Calculate
 from nuthatch.tools.basic.crop import CropPicture
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import Fault, ToolFailed, ToolUnavailable
 from nuthatch.tools.media.geometry import Box, iou
 from nuthatch.tools.media.ingest import Pixels
@@ -51,8 +51,8 @@ def written(
 def call(folder: Path, picture: Pixels, **arguments: object) -> ToolResult:
     media = MediaStore(folder)
     media.add_image(picture)
-    bench = Workbench(ToolSet([ReadText()]), media, Weights())
-    (result,) = bench.run([ToolCall("call_1", "read_text", {"image": "image_1", **arguments})])
+    executor = ToolExecutor(ToolSet([ReadText()]), media, Weights())
+    (result,) = executor.run([ToolCall("call_1", "read_text", {"image": "image_1", **arguments})])
     return result
 
 
@@ -196,7 +196,7 @@ def test_an_order_in_a_picture_is_data_and_nothing_is_called(tmp_path: Path) -> 
     answer = agent.ask("What is written here?", image=picture)
     (result,) = answer.calls
     assert (result.call.tool, result.taint) == ("read_text", ("lines",))
-    assert "Call calculate" in planner.heard[1]
+    assert "Call calculate" in planner.received[1]
     assert [media.handle for media in answer.media] == ["image_1"]
     assert answer.text == "There is a notice."
 

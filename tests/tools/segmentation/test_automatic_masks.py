@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from nuthatch.tools.base import ToolCall
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.automatic_masks import everything
 from nuthatch.tools.segmentation.segment_everything import SegmentEverything
@@ -90,8 +89,8 @@ def test_the_tool_keeps_the_best_and_counts_the_rest(tmp_path: Path, picture: np
     media = MediaStore(tmp_path)
     media.add_image(picture)
     tool = SegmentEverything(**LOOSE)
-    bench = Workbench(ToolSet([tool]), media, Weights())
-    (found,) = bench.run([ToolCall("call_1", tool.name, {"image": "image_1", "max_masks": 1})])
+    executor = ToolExecutor(ToolSet([tool]), media, Weights())
+    (found,) = executor.run([ToolCall("call_1", tool.name, {"image": "image_1", "max_masks": 1})])
     assert found.value.masks == ["mask_1"]
     assert media["mask_1"].parents == ("image_1",)
     assert found.value.more >= 0

@@ -10,9 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nuthatch.tools.base import ToolCall, ToolResult
-from nuthatch.tools.base.regions import cut
-from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.tagging import taggers
@@ -50,17 +48,17 @@ def encoder(folder: Path) -> ClipEncoder:
     return loaded
 
 
-def bench(tmp_path: Path, encoder: Any, *tools: Any) -> Workbench:
+def executor(tmp_path: Path, encoder: Any, *tools: Any) -> ToolExecutor:
     media = MediaStore(tmp_path / "media")
     for picture in PICTURES[:2]:
         media.add_image(picture)
     weights = Weights(tmp_path / "none")
     weights.put("tag", encoder)
-    return Workbench(ToolSet(tools), media, weights)
+    return ToolExecutor(ToolSet(tools), media, weights)
 
 
-def run(bench: Workbench, tool: str, **arguments: Any) -> ToolResult:
-    return bench.execute(ToolCall("call_1", tool, {"image": "image_1", **arguments}))
+def run(executor: ToolExecutor, tool: str, **arguments: Any) -> ToolResult:
+    return executor.execute(ToolCall("call_1", tool, {"image": "image_1", **arguments}))
 
 
 def value(result: ToolResult) -> Any:
@@ -194,7 +192,7 @@ def test_an_unknown_kind_of_tagger_is_refused(tmp_path):
 
 
 def test_labels_are_ranked_by_cosine_and_say_that_they_are_no_probabilities(encoder, tmp_path):
-    here = bench(tmp_path, encoder, TagPicture(threshold=-1.0))
+    here = executor(tmp_path, encoder, TagPicture(threshold=-1.0))
     labels = [entry[0] for entry in WORDS.entries]
     tags = value(run(here, "tag", labels=[*labels, " cup "], top_k=3))
     cosines = encoder.matrix(WORDS) @ encoder.picture(PICTURES[0])
@@ -204,13 +202,13 @@ def test_labels_are_ranked_by_cosine_and_say_that_they_are_no_probabilities(enco
     assert tags.encoder == encoder.encoder_id
     assert tags.unknown == []
     assert tags.vocabulary is None
-    assert value(run(bench(tmp_path, encoder, TagPicture(threshold=1.0)), "tag")).tags == []
+    assert value(run(executor(tmp_path, encoder, TagPicture(threshold=1.0)), "tag")).tags == []
 
 
 def test_a_vocabulary_is_the_users_own_or_one_of_the_package(encoder, tmp_path):
     (tmp_path / "pets.txt").write_text("cat\ndog\n")
     mine = {"pets": tmp_path / "pets.txt", "tools": ["hammer", "saw"]}
-    here = bench(tmp_path, encoder, TagPicture(mine, threshold=-1.0))
+    here = executor(tmp_path, encoder, TagPicture(mine, threshold=-1.0))
     pets = value(run(here, "tag", vocabulary="pets"))
     assert {tag.label for tag in pets.tags} == {"cat", "dog"}
     assert pets.vocabulary == "pets"
@@ -234,7 +232,9 @@ def test_a_vocabulary_is_the_users_own_or_one_of_the_package(encoder, tmp_path):
     ],
 )
 def test_a_wrong_call_says_how_to_call(encoder, tmp_path, arguments, words):
-    fault = run(bench(tmp_path, encoder, TagPicture({"pets": ["cat"]})), "tag", **arguments).fault
+    fault = run(
+        executor(tmp_path, encoder, TagPicture({"pets": ["cat"]})), "tag", **arguments
+    ).fault
     assert fault is not None
     assert fault.is_retryable
     assert words in fault.message
@@ -243,14 +243,14 @@ def test_a_wrong_call_says_how_to_call(encoder, tmp_path, arguments, words):
 def test_a_tagger_with_words_of_its_own_takes_no_vocabulary(tmp_path):
     from tests.fakes import FakeTagger
 
-    fault = run(bench(tmp_path, FakeTagger([]), TagPicture()), "tag", vocabulary="coco").fault
+    fault = run(executor(tmp_path, FakeTagger([]), TagPicture()), "tag", vocabulary="coco").fault
     assert fault is not None
     assert "leave out the vocabulary" in fault.message
 
 
 def test_a_picture_is_encoded_once_for_tags_and_attributes(encoder, tmp_path, monkeypatch):
     seen = counted(encoder, "see", monkeypatch)
-    here = bench(tmp_path, encoder, TagPicture(), DescribeAttributes(threshold=-1.0))
+    here = executor(tmp_path, encoder, TagPicture(), DescribeAttributes(threshold=-1.0))
     value(run(here, "tag", labels=["cup"]))
     pairs = value(run(here, "describe_attributes", top_k=4)).pairs
     value(run(here, "tag", vocabulary="miniature"))
@@ -264,7 +264,7 @@ def test_a_picture_is_encoded_once_for_tags_and_attributes(encoder, tmp_path, mo
 
 def test_attributes_are_pairs_of_the_users_vocabulary_in_the_region(encoder, tmp_path):
     parts = [("cup", "a handle"), ("dog", "a tail"), ("dog", "red fur")]
-    here = bench(tmp_path, encoder, DescribeAttributes(parts, threshold=-1.0))
+    here = executor(tmp_path, encoder, DescribeAttributes(parts, threshold=-1.0))
     whole = value(run(here, "describe_attributes"))
     assert {(pair.object, pair.attribute) for pair in whole.pairs} == set(parts)
     assert whole.score_kind == COSINE

@@ -57,6 +57,6 @@ def test_every_turn_of_the_assistant_is_written_within_the_grammar_of_that_turn(
             grammar = turn_grammar(sample.tools, live(before), quoted=asked(before))
             row = Row(prompt, grammar, media)
             decoder = Decoder(Teacher(whole), tokenizer(), max_new_tokens=800)
-            assert decoder.speak([row])[0] == whole[len(prompt) :], message
+            assert decoder.generate([row])[0] == whole[len(prompt) :], message
             turns += 1
     assert turns > NUMBER

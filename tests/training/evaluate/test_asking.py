@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nuthatch.agent.loop import PlannerFailed
+from nuthatch.agent.agent import PlannerFailed
 from nuthatch.training.evaluate import asking
 from nuthatch.training.evaluate.pope import Company
 from nuthatch.training.world.scenes import Scene, make_scene

@@ -1,6 +1,6 @@
 """How the verifier looks and listens: through tools, or straight through models.
 
-`ToolSenses` asks the workbench, so that every look is a recorded call with an id that evidence can
+`ToolSenses` asks the executor, so that every look is a recorded call with an id that evidence can
 name. `ModelSenses` asks the models for many pictures at once, for evaluations. What they see is the
 same; everything behind them is shared. A judge that is not installed sees nothing: the answer is
 None, and no evidence comes of it.
@@ -14,7 +14,7 @@ import numpy as np
 from nuthatch.tools.base.tool import Context
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.domain.abstain import unknown_to
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import ToolFault, ToolUnavailable
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.ingest import Pixels, Samples
@@ -123,8 +123,8 @@ class ToolSenses:
         return self.context.media.image(picture)
 
     def unknown_to(self, picture: str) -> frozenset[str]:
-        media, bench = self.context.media, self.context.bench
-        tools = bench.tools if isinstance(bench, Workbench) else ToolSet(())
+        media, executor = self.context.media, self.context.executor
+        tools = executor.tools if isinstance(executor, ToolExecutor) else ToolSet(())
         # A tool of the user's own, with models of its own, is bound by nothing of ours.
         names = [name for name in JUDGES if name in tools and name in tools[name].weights]
         return unknown_to(
@@ -233,8 +233,8 @@ class ToolSenses:
 
     @property
     def reads(self) -> bool:
-        bench = self.context.bench
-        return isinstance(bench, Workbench) and "read_text" in bench.tools
+        executor = self.context.executor
+        return isinstance(executor, ToolExecutor) and "read_text" in executor.tools
 
     def read(self, picture: str) -> Seen[list[Written]] | None:
         from nuthatch.tools.ocr.read_text import Lines

@@ -1,4 +1,4 @@
-"""A reader that reads what it was told, at the workbench beside the default tools."""
+"""A reader that reads what it was told, at the executor beside the default tools."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from nuthatch.tools.base import Context, ToolCall, ToolResult
 from nuthatch.tools.base.toolset import AnyTool, ToolSet
 from nuthatch.tools.catalogue import default_tools
-from nuthatch.tools.execution.executor import Workbench
+from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import ToolFault
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import MediaStore
@@ -44,7 +44,7 @@ def checked(
     policy: str = "conservative",
     authors: tuple[str, ...] = (),
 ) -> ToolResult:
-    """The call of `correct_answer` at a workbench with these and the default tools but the reader
+    """The call of `correct_answer` at a executor with these and the default tools but the reader
     of text."""
     with TemporaryDirectory() as folder:
         media = MediaStore(Path(folder))
@@ -54,8 +54,8 @@ def checked(
         if sound:
             arguments["audio"] = media.add_audio(SOUND).handle
         others = ToolSet(tool for tool in default_tools() if tool.name != "read_text")
-        bench = Workbench(others.with_tools(CorrectAnswer(authors), *tools), media, weights())
-        return bench.execute(ToolCall("call_1", "correct_answer", arguments))
+        executor = ToolExecutor(others.with_tools(CorrectAnswer(authors), *tools), media, weights())
+        return executor.execute(ToolCall("call_1", "correct_answer", arguments))
 
 
 def correction(answer: str, *lines: Read, **given: object) -> Correction:

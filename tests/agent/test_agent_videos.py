@@ -2,8 +2,8 @@
 
 import pytest
 
+from nuthatch.agent.agent import Agent
 from nuthatch.agent.journal import JOURNAL, load_run, read_events
-from nuthatch.agent.loop import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.basic.crop import CropPicture
 from nuthatch.tools.media.ingest import MediaError
@@ -29,8 +29,8 @@ def test_tools_look_at_the_frames_of_a_video(tmp_path):
     handles = ["video_1", "image_1", "image_2", "image_3", "image_4", "audio_1", "image_5"]
     assert [media.handle for media in answer.media] == handles
     assert [f"{media.time:.1f}" for media in answer.media[1:5]] == ["0.3", "1.1", "1.9", "2.6"]
-    assert house.planner.heard[1].endswith("(image_2: 1.10 s of video_1)")
-    assert house.planner.heard[2].endswith("(image_3: 1.90 s of video_1)")
+    assert house.planner.received[1].endswith("(image_2: 1.10 s of video_1)")
+    assert house.planner.received[2].endswith("(image_3: 1.90 s of video_1)")
     first = read_events(answer.run_folder)[0]
     assert first["given"] == handles[1:6]  # what a planner can see and hear
     assert [(m["video"], m["time"]) for m in first["media"]][2] == ("video_1", pytest.approx(1.1))
