@@ -29,6 +29,7 @@ from nuthatch.agent.planner import Planner
 from nuthatch.agent.record import read_run
 from nuthatch.agent.run import Listener, PlannerFailed, Run
 from nuthatch.messages import shown
+from nuthatch.tools.base.toolset import ToolLike, ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import needed_for
@@ -37,7 +38,6 @@ from nuthatch.tools.media.files import adding
 from nuthatch.tools.media.ingest import AudioSource, ImageSource
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.media.video import VideoSource
-from nuthatch.tools.toolset import ToolLike, ToolSet
 from nuthatch.tools.weights.store import EMBEDDED, Weights
 
 __all__ = ["Agent", "PlannerFailed"]

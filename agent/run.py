@@ -27,10 +27,10 @@ from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.home import as_journal_errors
 from nuthatch.agent.journal import Journal
 from nuthatch.agent.planner import Call, MultimodalPlanner, Planner, Turn, in_unicode, is_turn
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.notices import distinct
+from nuthatch.tools.base.tool import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
-from nuthatch.tools.notices import distinct
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.verification.editing.edits import is_marked
 from nuthatch.tools.verification.evidence.no_verifier import NO_JUDGE
 from nuthatch.tools.verification.types import Correction

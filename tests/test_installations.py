@@ -176,19 +176,8 @@ EDITABLE = ["--config-settings", "editable_mode=strict", "-e"]
 def test_a_clone_without_links_installs_and_works(
     options: list[str], plain_clone: Path, tmp_path: Path
 ) -> None:
-    site = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    where = ["--target", str(site)]
-    done = subprocess.run(
-        [*pip, *where, *options, str(plain_clone)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    code = "import site, sys\n"  # without the installation that runs these tests
-    code += "for name in [name for name in sys.modules if name.startswith('__editable__')]:\n"
-    code += "    del sys.modules[name]\n"
-    code += "sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in repr(f)]\n"
-    code += f"sys.path.insert(0, {str(site)!r})\nsite.addsitedir({str(site)!r})\n"
-    code += "import nuthatch.agent.agent as loop, nuthatch.training.config, nuthatch.mllm.chat\n"
+    programs = environment(tmp_path / "env", *options, str(plain_clone))
+    code = "import nuthatch.agent.agent as loop, nuthatch.training.config, nuthatch.mllm.chat\n"
     code += "from nuthatch import Agent, ScriptedPlanner\n"
     code += "print(Agent(ScriptedPlanner(['Yes.']), [], verify=False).ask('?').text, loop.__file__)"
     home = tmp_path / "home"

@@ -78,7 +78,7 @@ def test_a_users_own_tools_and_agent_do_no_harm(installed, tmp_path):
     )
     done = run([str(installed / "python"), "-c", code], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert str(installed) in done.stdout
+    assert str(installed.parent) in done.stdout
     assert "nuthatch.agent.agent nuthatch.tools.media.geometry" in done.stdout
 
 

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from pydantic import BaseModel
 
-from nuthatch.tools.arguments import swap_media
-from nuthatch.tools.base import DetectionSet, ToolCall, ToolResult
+from nuthatch.tools.base.arguments import swap_media
+from nuthatch.tools.base.notices import texts
+from nuthatch.tools.base.tool import DetectionSet, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolLike, ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import RetryCall, ToolFault, raised

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.tool import ToolCall, ToolResult
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import fault_of

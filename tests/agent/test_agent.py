@@ -12,7 +12,6 @@ from nuthatch.agent.answer import Answered, ClaimChecked, Draft, Drafted, ToolFi
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import JOURNAL, JournalError, read_events
 from nuthatch.agent.planner import Call, ScriptedPlanner
-from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.faults import ToolUnavailable
 from nuthatch.tools.media.ingest import MediaError
 from tests.agent.little_tools import PHOTO, TONE, Cut, Find, Judge, Lost, Say, Trouble

@@ -10,7 +10,7 @@ from nuthatch.agent.answer import Draft
 from nuthatch.agent.budget import Budget
 from nuthatch.agent.journal import load_run, read_events
 from nuthatch.agent.planner import ScriptedPlanner
-from nuthatch.tools.toolset import ToolSet
+from nuthatch.tools.base.toolset import ToolSet
 from tests.agent.little_tools import PHOTO, Cut, Find, Judge, Lost, Say, Trouble
 
 LOOK = ("detect", {"image": "image_1", "labels": ["cup"]})

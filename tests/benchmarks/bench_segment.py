@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.segment import Segment

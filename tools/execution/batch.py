@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from nuthatch.tools.base import Context, Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.notices import Notice, distinct
+from nuthatch.tools.base.tool import Context, Provenance, ToolCall, ToolResult
 from nuthatch.tools.faults import Fault
-from nuthatch.tools.notices import Notice, distinct
 from nuthatch.tools.workers import WORKERS, Pending, Worker
 
 Listener = Callable[[ToolResult], None]

@@ -21,8 +21,9 @@ from threading import current_thread, main_thread
 from pydantic import BaseModel
 
 from nuthatch.deprecated import renamed
-from nuthatch.tools.arguments import parameters
-from nuthatch.tools.base import Context, DetectionSet, Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.arguments import parameters
+from nuthatch.tools.base.tool import Context, DetectionSet, Provenance, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import AnyTool, ToolSet
 from nuthatch.tools.domain.abstain import notices
 from nuthatch.tools.exact_json import dumps
 from nuthatch.tools.execution.batch import Batch, Job, Listener, Report
@@ -31,7 +32,6 @@ from nuthatch.tools.faults import Fault, ToolFault, clipped, described
 from nuthatch.tools.media.files import StoreError
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import AnyTool, ToolSet
 from nuthatch.tools.weights.devices import is_out_of_memory
 from nuthatch.tools.weights.store import Weights
 from nuthatch.tools.workers import WORKERS, RemoteBug, TimeIsUp, run_in_process

@@ -15,6 +15,7 @@ from nuthatch.tools.audio.audioset_tagger import AudioSetTagger
 from nuthatch.tools.audio.sound_tagger import load
 from nuthatch.tools.audio.tag_sound import SoundEvents, TagSound
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.weights.store import Weights

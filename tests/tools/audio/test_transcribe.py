@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from nuthatch.tools.audio.transcribe import Transcribe, TranscribeArgs
 from nuthatch.tools.audio.transcriber import Segment, Transcriber, Transcript, Word
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.output.render import observation

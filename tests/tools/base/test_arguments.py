@@ -39,6 +39,9 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
+from nuthatch.tools.base.arguments import parameters
+from nuthatch.tools.base.function_tool import FunctionTool, tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.geometry import Box

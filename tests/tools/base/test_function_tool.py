@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field
 from nuthatch.agent.agent import Agent
 from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.tools.base import AudioRef, Context, ImageRef, Label, ToolCall, ToolResult
+from nuthatch.tools.base.function_tool import FunctionTool, tool
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.media.store import MediaStore

@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, Tool, ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import (
     FINAL,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from nuthatch.tools.base import Context, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.batch import Batch, Job, Report
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
-from nuthatch.tools.toolset import ToolSet
 from nuthatch.tools.weights.store import Weights
 
 

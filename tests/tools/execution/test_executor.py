@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from nuthatch.tools.base import Arguments, Context, DetectionSet, Tool, ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.faults import RetryCall, ToolUnavailable
 from nuthatch.tools.media.geometry import Box

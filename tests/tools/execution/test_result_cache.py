@@ -19,6 +19,7 @@ from nuthatch.tools.base import (
     Tool,
     ToolCall,
 )
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.execution.result_cache import ResultCache
 from nuthatch.tools.faults import RetryCall, ToolFault

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.edit_image import EditImage, enlarge, fit, window

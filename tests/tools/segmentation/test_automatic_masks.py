@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nuthatch.tools.base import ToolCall
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.store import MediaStore
 from nuthatch.tools.segmentation.automatic_masks import everything

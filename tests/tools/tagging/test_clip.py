@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nuthatch.tools.base import ToolCall, ToolResult
+from nuthatch.tools.base.regions import cut
+from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.media.geometry import Box
 from nuthatch.tools.media.store import MediaStore
