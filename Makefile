@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 EXTRAS := vision,audio,imagine,train,langchain,dev
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check docs bench clean
 
 demo: $(READY)
 	$(VENV)/bin/nuthatch ask "How many cups are there, and which object makes this sound?" \
@@ -22,6 +22,10 @@ check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+	@echo "open build/docs/index.html"
 
 bench: $(READY)
 	for file in tests/benchmarks/bench_*.py; do \

@@ -1,4 +1,4 @@
-"""Any chat model as planner: schemas and messages in the widespread form of chat-completion APIs."""
+"""Any chat model as planner: messages and schemas as chat-completion APIs take them."""
 
 import json
 from collections.abc import Callable

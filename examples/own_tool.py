@@ -1,4 +1,4 @@
-"""A tool of your own: a class with typed arguments and a typed result, and the same as a function."""
+"""Two tools of your own: a class with typed arguments and a typed result, and a function."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """What happens with pictures that the shipped weights do not know: they say so, and change nothing.
 
-    python examples/photograph.py [PICTURE]
+Usage: python examples/photograph.py [PICTURE]
 """
 
 import sys

@@ -5,6 +5,7 @@ module and each example, so that they cannot differ from the code.
 """
 
 import ast
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -14,6 +15,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("nuthatch", "agent", "tools", "mllm", "training")
 FILES_MARK, EXAMPLES_MARK = "<!-- files -->", "<!-- examples -->"
+EXAMPLE_MARK = re.compile(r"<!-- example: (\w+\.py) -->")
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -22,7 +24,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = markdown.replace(FILES_MARK, "\n\n".join(map(_folder, FOLDERS)))
     if EXAMPLES_MARK in markdown:
         markdown = markdown.replace(EXAMPLES_MARK, _examples())
-    return markdown
+    return EXAMPLE_MARK.sub(lambda mark: _source(ROOT / "examples" / mark[1]), markdown)
 
 
 def first_line(path: Path) -> str:
@@ -55,7 +57,10 @@ def _folder(name: str) -> str:
 def _examples() -> str:
     """Each script of examples/, with its source."""
     parts = []
-    for path in sorted((ROOT / "examples").glob("*.py")):
-        source = path.read_text(encoding="utf-8").rstrip()
-        parts.append(f"## {path.name}\n\n{first_line(path)}\n\n```python\n{source}\n```")
+    for path in sorted((ROOT / "examples").glob("[!_]*.py")):
+        parts.append(f"## {path.name}\n\n{first_line(path)}\n\n{_source(path)}")
     return "\n\n".join(parts)
+
+
+def _source(path: Path) -> str:
+    return f"```python\n{path.read_text(encoding='utf-8').rstrip()}\n```"

@@ -16,15 +16,14 @@ import pytest
 from tests.paths import ROOT
 
 BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INCLUDED = "--8<--"
 
 
 def blocks(path: Path) -> list[str]:
     found = BLOCK.findall(path.read_text(encoding="utf-8"))
-    return [code for left_out, code in found if not left_out and INCLUDED not in code]
+    return [code for left_out, code in found if not left_out]
 
 
-PAGES = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def as_case(path: Path):

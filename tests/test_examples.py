@@ -11,7 +11,7 @@ import pytest
 
 from tests.paths import EXAMPLES
 
-SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+SCRIPTS = sorted(EXAMPLES.glob("[!_]*.py"))
 MAX_LINES = 60
 
 
