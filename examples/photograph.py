@@ -9,6 +9,7 @@ import numpy as np
 
 from nuthatch import Agent, Verifier
 
+picture: str | np.ndarray
 if len(sys.argv) > 1 and sys.argv[1].lower().endswith((".jpg", ".jpeg", ".png", ".webp")):
     picture = sys.argv[1]
 else:  # no scene of the miniature world: coloured noise

@@ -58,3 +58,12 @@ def test_the_pages_build_without_a_warning(tmp_path):
     fetched = r'<(?:script|link|img)[^>]+(?:src|href)="?https?://'
     for page in tmp_path.rglob("*.html"):  # reads offline
         assert not re.search(fetched, page.read_text(encoding="utf-8")), page
+
+
+def test_the_readme_is_short_begins_with_something_to_run_and_links_to_what_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 160
+    assert len(text.split()) <= 1600
+    assert len(text.partition("    pip install")[0].split()) <= 60
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
+        assert (ROOT / target).exists(), target
