@@ -8,7 +8,7 @@ STRICT := --config-settings editable_mode=strict --editable
 FOLDERS := $(shell find nuthatch agent tools mllm training examples -type d ! -name __pycache__)
 EXTRAS := vision,audio,imagine,train,langchain,dev
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check docs bench clean
 
 demo: $(LINKED)
 	$(VENV)/bin/nuthatch ask "How many cups are there, and which object makes this sound?" \
@@ -27,7 +27,11 @@ check: $(LINKED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(LINKED)
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+	@echo "open build/docs/index.html"
+
+bench: $(READY)
 	for file in tests/benchmarks/bench_*.py; do \
 		$(VENV)/bin/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
 

@@ -1,0 +1,66 @@
+"""Pages of the documentation that are made when it is built: the list of files, and examples.
+
+`mkdocs.yml` names this file as a hook. The tables come from the first docstring line of each
+module and each example, so that they cannot differ from the code.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("nuthatch", "agent", "tools", "mllm", "training")
+FILES_MARK, EXAMPLES_MARK = "<!-- files -->", "<!-- examples -->"
+EXAMPLE_MARK = re.compile(r"<!-- example: (\w+\.py) -->")
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put the tables where a page asks for them."""
+    if FILES_MARK in markdown:
+        markdown = markdown.replace(FILES_MARK, "\n\n".join(map(_folder, FOLDERS)))
+    if EXAMPLES_MARK in markdown:
+        markdown = markdown.replace(EXAMPLES_MARK, _examples())
+    return EXAMPLE_MARK.sub(lambda mark: _source(ROOT / "examples" / mark[1]), markdown)
+
+
+def first_line(path: Path) -> str:
+    """The first line of a module's docstring.
+
+    Raises:
+        ValueError: it has none.
+    """
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not docstring:
+        raise ValueError(f"{path} has no docstring; its first line says what the module does")
+    return docstring.split("\n\n")[0].replace("\n", " ").replace("|", r"\|")
+
+
+def _folder(name: str) -> str:
+    """A heading and a table for each package of one top-level folder."""
+    by_package: dict[Path, list[Path]] = {}
+    paths = (ROOT / name).glob("*.py") if name == "nuthatch" else (ROOT / name).rglob("*.py")
+    for path in sorted(paths):
+        if path.read_text(encoding="utf-8").strip():  # an empty __init__.py says nothing
+            by_package.setdefault(path.parent.relative_to(ROOT), []).append(path)
+    parts = []
+    for package, modules in sorted(by_package.items()):
+        level = "##" if len(package.parts) == 1 else "###"
+        rows = [f"| `{path.name}` | {first_line(path)} |" for path in modules]
+        parts.append("\n".join([f"{level} {package}/", "", "| file | |", "|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+def _examples() -> str:
+    """Each script of examples/, with its source."""
+    parts = []
+    for path in sorted((ROOT / "examples").glob("[!_]*.py")):
+        parts.append(f"## {path.name}\n\n{first_line(path)}\n\n{_source(path)}")
+    return "\n\n".join(parts)
+
+
+def _source(path: Path) -> str:
+    return f"```python\n{path.read_text(encoding='utf-8').rstrip()}\n```"
