@@ -1,6 +1,7 @@
 """MULTIS annotations, the data of ChatBridge's second stage, as token ids with a loss mask."""
 
 from random import Random
+from typing import Any
 
 from nuthatch.mllm.config import CoreConfig
 from nuthatch.mllm.layout import IGNORED, Medium, lay_out
@@ -9,7 +10,7 @@ from nuthatch.tools.weights.store import Weights
 from nuthatch.training.data.multis import messages
 
 # Records as the released annotation files hold them: task, instruction, record.
-RECORDS = [
+RECORDS: list[tuple[str, str, dict[str, Any]]] = [
     ("ti-shortqa", "Answer in a word: <QUESTION>", {"question": "How many cups?", "answer": "3"}),
     ("ta-cap", "What do you hear?", {"caption": ["a bell rings", "a ringing bell"]}),
     (
