@@ -13,6 +13,6 @@ planner = ScriptedPlanner(
     ]
 )
 answer = Agent.load("embedded", planner=planner).ask("How many cups?", image=KITCHEN)
-print("the planner was told:", planner.heard[1])
+print("the planner was told:", planner.received[1])
 print("draft: ", answer.draft)
 print("answer:", answer)
