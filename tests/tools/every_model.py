@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nuthatch.tools.audio import sound_tagger
+from nuthatch.tools.audio import load_sound_tagger
 from nuthatch.tools.audio.transcriber import Transcriber
 from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.captioning import captioner
+from nuthatch.tools.captioning import load as load_captioning
 from nuthatch.tools.catalogue import all_tools
 from nuthatch.tools.composite.describe import Describe
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.edit_image import EditImage
-from nuthatch.tools.image_generation.generate_image import GenerateImage, Recipe
+from nuthatch.tools.image_generation.generate_image import GenerateImage
+from nuthatch.tools.image_generation.recipe import Recipe
 from nuthatch.tools.media.geometry import Box, Mask
 from nuthatch.tools.media.store import Detection, MediaStore
 from nuthatch.tools.segmentation.segment_everything import SegmentEverything
@@ -52,9 +53,9 @@ def others(folder: Path) -> Weights:
     weights.put("core", tiny_trial())
     weights.put("detect", tiny_detector())
     weights.put("tag", taggers.load(save_clip(folder / "clip")))
-    weights.put("caption", captioner.load(save_blip(folder / "blip")))
+    weights.put("caption", load_captioning.load(save_blip(folder / "blip")))
     (folder / "beats").mkdir()
-    weights.put("tag_sound", sound_tagger.load(save_audioset(folder / "beats")))
+    weights.put("tag_sound", load_sound_tagger.load(save_audioset(folder / "beats")))
     weights.put("transcribe", Transcriber(tiny(), "multilingual"))
     return weights
 

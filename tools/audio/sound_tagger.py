@@ -230,23 +230,8 @@ class SoundTagger(Listener):
             _write_json(folder / "calibration.json", {"weights": measured_with, "events": table})
 
 
-def load(folder: Path, device: str = "cpu") -> Any:
-    """The `Listener` in a folder, ready to listen, in float32: the `SoundTagger` that was saved
-    there, or a released file of BEATs with a classifier (`audioset_tagger.load`).
-
-    Raises:
-        FileNotFoundError: the folder holds no tagger.
-        ValueError: the folder holds something else.
-        RuntimeError: the weights do not fit the configuration.
-    """
-    if not (folder / "config.json").is_file() and any(folder.glob("*.pt")):
-        from nuthatch.tools.audio import audioset_tagger
-
-        return audioset_tagger.load(folder, device)
-    return _load_saved(folder, device)
-
-
-def _load_saved(folder: Path, device: str) -> SoundTagger:
+def load_saved(folder: Path, device: str = "cpu") -> SoundTagger:
+    """The tagger that `SoundTagger.save` wrote; raises as `load_sound_tagger.load`."""
     config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
     if "events" not in config:
         raise ValueError(

@@ -4,10 +4,8 @@ A folder `caption` among the weights holds a captioner of its own, today BLIP; w
 the core says what it sees.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -58,26 +56,6 @@ class Captioner(Protocol):
         The i-th draw depends on the picture, `seed` and i alone: more draws begin with the same.
         """
         ...
-
-
-def load(folder: Path, device: str = "cpu") -> Captioner:
-    """The captioner whose `config.json` and weights lie in `folder`.
-
-    Raises:
-        FileNotFoundError: the folder holds no `config.json`.
-        ValueError: no back end knows the model type that it names.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no captioner at {folder}: expected config.json and model.safetensors there"
-        )
-    model_type = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    if model_type == "blip":
-        from nuthatch.tools.captioning.blip import BlipCaptioner
-
-        return BlipCaptioner.load(folder, device)
-    raise ValueError(f"{path} names model_type {model_type!r}; known: 'blip'")
 
 
 def captioner(weights: Weights) -> Captioner:

@@ -19,12 +19,10 @@ from nuthatch.tools.base.tool import (
 )
 from nuthatch.tools.faults import RetryCall
 from nuthatch.tools.image_generation.generate_image import (
-    STANDARD,
     STEP,
     Painted,
     Policy,
     Prompt,
-    Recipe,
     Seed,
     ask,
     painter_of,
@@ -32,6 +30,7 @@ from nuthatch.tools.image_generation.generate_image import (
     report,
     signed,
 )
+from nuthatch.tools.image_generation.recipe import STANDARD, Recipe
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.output.provenance import provenance
 

@@ -1,9 +1,7 @@
 """Paint pictures from words: `generate_image`; and what every tool that paints has in common."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, Tool
 from nuthatch.tools.faults import RetryCall, ToolFailed, ToolUnavailable
+from nuthatch.tools.image_generation.recipe import STANDARD, Recipe
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.output.provenance import provenance
 
@@ -24,31 +23,6 @@ LARGEST_SIDE = 1536
 Policy = Callable[[str, Pixels | None], str | None]
 """Asked with the prompt alone before anything is painted, and with prompt and picture, (H, W, 3)
 uint8 RGB, before a picture is kept; it answers why not, or None to allow."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How pictures are painted: what the owner of a tool sets and a planner does not choose."""
-
-    steps: int = 40
-    """Of denoising."""
-    guidance: float = 5.0
-    """Classifier-free guidance (Ho and Salimans 2022); 1 or less: none."""
-    negative_prompt: str | None = None
-    """What to keep out of pictures."""
-    strength: float = 0.9999
-    """Of edits: how much of what stood there is painted over; 1: all of it."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.steps <= 100:
-            raise ValueError(f"steps is {self.steps}; expected 1 to 100")
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise ValueError(f"guidance is {self.guidance}; expected 0 or more, 5 is usual")
-        if not 0 < self.strength <= 1:
-            raise ValueError(f"strength is {self.strength}; expected more than 0, at most 1")
-
-
-STANDARD = Recipe()
 
 
 def _is_not_blank(prompt: str) -> str:

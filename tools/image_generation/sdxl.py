@@ -34,7 +34,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from nuthatch.tools.image_generation.generate_image import Recipe
+from nuthatch.tools.image_generation.recipe import Recipe
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.weights.devices import give_back, is_out_of_memory
 from nuthatch.tools.weights.fetching import sha256_of

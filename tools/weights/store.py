@@ -49,15 +49,15 @@ EMBEDDED = Path(nuthatch.tools.__file__).parent / "embedded"
 # Name of the weights -> `module:function`, called with (folder, device); imported when first used.
 LOADERS = {
     "core": "nuthatch.mllm.generation.generator:load",
-    "detect": "nuthatch.tools.detection.detectors:load",
+    "detect": "nuthatch.tools.detection.load:load",
     "segment": "nuthatch.tools.segmentation.segmenters:load",
     "tag": "nuthatch.tools.tagging.taggers:load",
-    "tag_sound": "nuthatch.tools.audio.sound_tagger:load",
+    "tag_sound": "nuthatch.tools.audio.load_sound_tagger:load",
     "transcribe": "nuthatch.tools.audio.transcriber:load",
 }
 # The same for what has no miniature in the package: released weights only.
 FULL_SIZE_LOADERS = {
-    "caption": "nuthatch.tools.captioning.captioner:load",
+    "caption": "nuthatch.tools.captioning.load:load",
     "generate_image": "nuthatch.tools.image_generation.sdxl:load",
 }
 EXTRAS = {

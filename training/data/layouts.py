@@ -15,7 +15,7 @@ from random import Random
 from typing import Self
 
 from nuthatch.tools.vocabulary import CATEGORIES, THEMES, TINTS
-from nuthatch.training.evaluate.pope import Company
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import RELATION_MARGIN, Box4, RelationName, Scene
 from nuthatch.training.world.splits import held_out_pair, held_out_tint
 

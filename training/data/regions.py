@@ -5,7 +5,8 @@ from typing import Any
 from nuthatch.tools.base.tool import ToolResult
 from nuthatch.tools.captioning.ask_region import RegionAnswer, RegionAnswers
 from nuthatch.tools.captioning.caption import Caption
-from nuthatch.tools.image_generation.generate_image import STANDARD, Painted, seed_of
+from nuthatch.tools.image_generation.generate_image import Painted, seed_of
+from nuthatch.tools.image_generation.recipe import STANDARD
 from nuthatch.training.data import faults
 from nuthatch.training.data.layouts import Thing
 from nuthatch.training.data.looking import of, pictures, things

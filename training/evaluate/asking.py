@@ -8,10 +8,11 @@ import numpy as np
 
 from nuthatch.agent.agent import Agent, PlannerFailed
 from nuthatch.tools.vocabulary import SOUNDS, TINTS, plural, with_article
-from nuthatch.training.evaluate.pope import Company, ask, strict
+from nuthatch.training.evaluate.pope import ask, strict
 from nuthatch.training.evaluate.records import Row
 from nuthatch.training.evaluate.statistics import Interval, median, proportion
 from nuthatch.training.evaluate.writer import MIRRORED, NUMBER_WORDS, Truth
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import Scene
 from nuthatch.training.world.sounds import Clip
 

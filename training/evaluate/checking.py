@@ -18,7 +18,6 @@ from nuthatch.tools.verifier import Verifier
 from nuthatch.training.evaluate.pope import (
     SETTINGS,
     Blind,
-    Company,
     Question,
     accuracy,
     ask,
@@ -38,6 +37,7 @@ from nuthatch.training.evaluate.statistics import (
     difference,
 )
 from nuthatch.training.evaluate.writer import ERROR_RATE, FactKind, Phrase, Truth, write
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import Scene
 from nuthatch.training.world.sounds import Clip
 

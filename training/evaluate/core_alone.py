@@ -20,7 +20,8 @@ from nuthatch.training.data.layouts import Layout
 from nuthatch.training.data.sample import Draw, Held
 from nuthatch.training.evaluate import asking, records
 from nuthatch.training.evaluate.checking import polls
-from nuthatch.training.evaluate.pope import Company, asked_for, strict
+from nuthatch.training.evaluate.pope import asked_for, strict
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import Scene
 from nuthatch.training.world.sounds import Clip
 

@@ -9,9 +9,10 @@ from nuthatch.tools.verifier import Verifier
 from nuthatch.tools.vocabulary import canonical
 from nuthatch.training.evaluate.checking import polls, text_row
 from nuthatch.training.evaluate.core_alone import CAPTION, NAME, Media, named, pictures, question
-from nuthatch.training.evaluate.pope import Company, asked_for, strict
+from nuthatch.training.evaluate.pope import asked_for, strict
 from nuthatch.training.evaluate.records import Row
 from nuthatch.training.evaluate.writer import NUMBER_WORDS, Fact, Phrase, Truth
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import Scene
 
 _NUMBER = re.compile(rf"\b({'|'.join(NUMBER_WORDS[1:])}|\d+) (?:pairs of )?$")

@@ -37,11 +37,12 @@ from nuthatch.training.evaluate import (
     pope,
     report,
 )
-from nuthatch.training.evaluate.pope import SETTINGS, Blind, Company
+from nuthatch.training.evaluate.pope import SETTINGS, Blind
 from nuthatch.training.evaluate.records import Part, Row, fingerprint, measure
 from nuthatch.training.evaluate.statistics import Interval, proportion
 from nuthatch.training.evaluate.writer import ERROR_RATE
 from nuthatch.training.world import atlas
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.layout import Appearance, plan_scene
 from nuthatch.training.world.scenes import Scene, make_scene
 from nuthatch.training.world.sounds import Clip, make_sound

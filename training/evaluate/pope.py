@@ -7,44 +7,21 @@ the miniature world is a kind of another, so no negative needs a second look.
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Literal, Self
 
 import numpy as np
 
 from nuthatch.tools.vocabulary import CATEGORIES, with_article
 from nuthatch.training.evaluate.statistics import Numbers, divide
+from nuthatch.training.world.company import Company
 
 Setting = Literal["random", "popular", "adversarial"]
 SETTINGS: tuple[Setting, ...] = ("random", "popular", "adversarial")
 PAIRS = 3
 """Objects asked for that are there, and as many that are not, of a scene."""
-
-
-@dataclass(frozen=True)
-class Company:
-    """How often categories are seen, and seen together, over a set of scenes."""
-
-    frequency: Mapping[str, int]
-    together: Mapping[str, Mapping[str, int]]
-
-    @classmethod
-    def of(cls, scenes: Iterable[Collection[str]]) -> Self:
-        """From the categories that each scene shows."""
-        frequency: Counter[str] = Counter()
-        together: dict[str, Counter[str]] = defaultdict(Counter)
-        for present in scenes:
-            frequency.update(set(present))
-            for first, second in permutations(set(present), 2):
-                together[first][second] += 1
-        return cls(frequency, dict(together))
-
-    def expected(self, category: str, present: Iterable[str]) -> int:
-        """How often the category was seen with those present: high for what belongs here."""
-        return sum(self.together.get(each, {}).get(category, 0) for each in present)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Literal, Self, TypeVar
 import numpy as np
 
 from nuthatch.tools.vocabulary import CATEGORIES, SOUNDS, TINTS, plural, with_article
-from nuthatch.training.evaluate.pope import Company
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import Scene
 
 FactKind = Literal["existence", "count", "tint", "relation", "absence", "sound"]

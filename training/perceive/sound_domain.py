@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
-from nuthatch.tools.audio.sound_tagger import SoundTagger, load
+from nuthatch.tools.audio.sound_tagger import SoundTagger, load_saved
 from nuthatch.tools.domain.sounds import SoundDomain
 from nuthatch.tools.weights.fetching import sha256_of
 from nuthatch.training.perceive.domain_card import write_section
@@ -46,7 +46,7 @@ def train(config: SoundDomainRecipe) -> None:
     model, out, export = Path(config.tag_sound), Path(config.out), Path(config.export)
     for folder in (out, export):
         folder.mkdir(parents=True, exist_ok=True)
-    tagger: SoundTagger = load(model)
+    tagger: SoundTagger = load_saved(model)
     torch.manual_seed(config.seed)
     weights = sha256_of(model / "model.safetensors")[:12]
     domain = SoundDomain(tagger.config.beats.width, config.layers, config.hidden, weights=weights)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nuthatch.mllm.encoders.beats import BeatsConfig
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
-from nuthatch.tools.audio.sound_tagger import SoundTagger, SoundTaggerConfig, load
+from nuthatch.tools.audio.sound_tagger import SoundTagger, SoundTaggerConfig, load_saved
 from nuthatch.training.fit import Losses, fit
 from nuthatch.training.perceive.tag_sound_quality import (
     NAMES,
@@ -65,7 +65,7 @@ def train(config: TagSoundRecipe) -> None:
     )
     export = Path(config.export)
     tagger.save(export)
-    tagger = load(export)  # what is calibrated and measured is what ships: rounded to bf16
+    tagger = load_saved(export)  # what is calibrated and measured is what ships: rounded to bf16
     tagger.calibration = calibrate(
         *hear(tagger, clips_of(range(config.calibration_clips), "calibrating", "calibrate"))
     )

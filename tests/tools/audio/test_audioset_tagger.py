@@ -12,7 +12,7 @@ import torch
 from nuthatch.mllm.encoders.beats import Beats, BeatsConfig
 from nuthatch.mllm.encoders.fbank import beats_filter_bank
 from nuthatch.tools.audio.audioset_tagger import AudioSetTagger
-from nuthatch.tools.audio.sound_tagger import load
+from nuthatch.tools.audio.load_sound_tagger import load
 from nuthatch.tools.audio.tag_sound import SoundEvents, TagSound
 from nuthatch.tools.base import ToolCall
 from nuthatch.tools.base.toolset import ToolSet

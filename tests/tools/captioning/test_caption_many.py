@@ -10,6 +10,7 @@ from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.base.regions import cut
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.captioning import captioner
+from nuthatch.tools.captioning import load as load_captioning
 from nuthatch.tools.captioning.caption import CaptionPicture
 from nuthatch.tools.captioning.caption_many import CaptionMany
 from nuthatch.tools.execution.executor import ToolExecutor
@@ -30,7 +31,7 @@ def executor(request: pytest.FixtureRequest, tmp_path: Path) -> ToolExecutor:
     if request.param == "core":
         weights.put("core", tiny_trial())
     else:
-        weights.put("caption", captioner.load(save_blip(tmp_path / "blip")))
+        weights.put("caption", load_captioning.load(save_blip(tmp_path / "blip")))
     return ToolExecutor(ToolSet([CaptionPicture(), CaptionMany()]), media, weights)
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nuthatch.tools.captioning import captioner
+from nuthatch.tools.captioning import load as load_captioning
 from nuthatch.tools.captioning.blip import BEAMS, LONGEST, SHORTEST, BlipCaptioner, Draw
 from nuthatch.tools.captioning.captioner import Captioner, CoreCaptioner, merged, seed_of
 from nuthatch.tools.faults import ToolUnavailable
@@ -28,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def blip(folder: Path) -> BlipCaptioner:
-    loaded = captioner.load(folder)
+    loaded = load_captioning.load(folder)
     assert isinstance(loaded, BlipCaptioner)
     return loaded
 
@@ -160,15 +161,15 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     del weights["vision_model.post_layernorm.bias"]
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(RuntimeError, match=r"do not fit.*post_layernorm\.bias"):
-        captioner.load(tmp_path)
+        load_captioning.load(tmp_path)
 
 
 def test_an_unknown_or_missing_captioner_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        captioner.load(tmp_path)
+        load_captioning.load(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "git"}')
     with pytest.raises(ValueError, match="known: 'blip'"):
-        captioner.load(tmp_path)
+        load_captioning.load(tmp_path)
 
 
 def test_the_core_speaks_only_where_there_is_no_captioner(folder, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from nuthatch.mllm.generation.generator import Question
 from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.base.toolset import ToolSet
-from nuthatch.tools.captioning import captioner
+from nuthatch.tools.captioning import load as load_captioning
 from nuthatch.tools.captioning.caption import CaptionPicture
 from nuthatch.tools.captioning.caption_many import CaptionMany
 from nuthatch.tools.composite.describe import Describe
@@ -69,7 +69,7 @@ def test_clip_and_blip_tell_a_picture(media, tmp_path, monkeypatch):
     monkeypatch.setenv("NUTHATCH_CACHE", str(tmp_path))
     weights = Weights(tmp_path / "none")
     weights.put("tag", taggers.load(save_clip(tmp_path / "clip")))
-    weights.put("caption", captioner.load(save_blip(tmp_path / "blip")))
+    weights.put("caption", load_captioning.load(save_blip(tmp_path / "blip")))
     told = value(describe(TOOLS, media, weights))
     assert len(told.tags) == 5
     assert len(told.attributes) == 2

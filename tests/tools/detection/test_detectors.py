@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nuthatch.tools.detection import detectors
+from nuthatch.tools.detection import load as load_detection
 from nuthatch.tools.detection.detectors import Calibration, Found, Trust, chunk, iou, keep_distinct
 from nuthatch.tools.detection.heatmap_detector import HeatmapDetector, HeatmapNetwork, save
 from nuthatch.tools.detection.heatmap_shape import Shape
@@ -139,7 +139,7 @@ def test_saved_weights_load_and_find_nearly_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = HeatmapNetwork(SMALL).eval()
     save(network, build_tokenizer(), FRAMING, SMALL, tmp_path)
-    loaded = detectors.load(tmp_path)
+    loaded = load_detection.load(tmp_path)
     (expected,) = small_detector().find([picture(64, 64)], [["cup"]], threshold=0.0)
     (found,) = loaded.find([picture(64, 64)], [["cup"]], threshold=0.0)
     assert found[0].score == pytest.approx(expected[0].score, rel=0.1)  # bfloat16
@@ -153,19 +153,19 @@ def test_the_default_threshold_comes_from_the_calibration(tmp_path: Path) -> Non
     fields = {"weights": "w", "scenes": 1, "floor": 0.02, "threshold": 0.42, "slope": 1.0}
     content = json.dumps(fields | {"categories": {}, "pooled": trust})
     (tmp_path / "calibration.json").write_text(content)
-    assert detectors.load(tmp_path).threshold == 0.42
+    assert load_detection.load(tmp_path).threshold == 0.42
     assert Calibration.load(tmp_path / "calibration.json").scenes == 1
 
 
 def test_a_folder_without_weights_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "heatmap"}))
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)
 
 
 def test_an_unknown_model_type_says_which_are_known(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "yolo"}))
     with pytest.raises(ValueError, match="grounding-dino"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)

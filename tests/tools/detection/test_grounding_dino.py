@@ -16,7 +16,7 @@ from transformers import (
     RTDetrResNetConfig,
 )
 
-from nuthatch.tools.detection import detectors
+from nuthatch.tools.detection import load as load_detection
 from nuthatch.tools.detection.detectors import Trust
 from nuthatch.tools.detection.grounding_dino import GroundingDino, Prompter
 from nuthatch.tools.media.framing import Framing
@@ -137,7 +137,7 @@ def test_a_folder_that_transformers_wrote_loads_with_all_its_weights(tmp_path: P
     trust = dict.fromkeys(Trust.__dataclass_fields__, 0)
     content = json.dumps(fields | {"categories": {}, "pooled": trust})
     (tmp_path / "calibration.json").write_text(content)
-    loaded = detectors.load(tmp_path)
+    loaded = load_detection.load(tmp_path)
     assert isinstance(loaded, GroundingDino)
     assert loaded.calibration is not None
     assert (tiny_detector().threshold, loaded.threshold) == (0.35, 0.42)

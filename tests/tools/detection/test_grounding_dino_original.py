@@ -23,7 +23,7 @@ from transformers import (
     SwinConfig,
 )
 
-from nuthatch.tools.detection import detectors
+from nuthatch.tools.detection import load as load_detection
 from nuthatch.tools.detection.detectors import Found
 from nuthatch.tools.detection.grounding_dino import GroundingDino, Prompter
 from nuthatch.tools.faults import ToolUnavailable
@@ -236,7 +236,7 @@ def test_a_parameter_too_many_or_too_few_is_refused(folder: Path, tmp_path: Path
     copy(folder, tmp_path)
     torch.save({"model": state}, tmp_path / "small.pth")
     with pytest.raises(RuntimeError, match=r"feat_map\.bias"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)
 
 
 def copy(folder: Path, to: Path) -> None:
@@ -258,13 +258,13 @@ def test_what_cannot_be_loaded_says_why(folder: Path, tmp_path: Path) -> None:
     state = {"backbone.0.patch_embed.proj.weight": torch.zeros(96, 3, 4, 4)}
     torch.save({"model": state}, path)
     with pytest.raises(FileNotFoundError, match="bert-base-uncased"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)
     torch.save({"model": {"head.weight": torch.zeros(2)}}, path)
     with pytest.raises(ValueError, match="no Grounding DINO"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)
     torch.save({"model": state}, tmp_path / "second.pth")
     with pytest.raises(ValueError, match="several checkpoints"):
-        detectors.load(tmp_path)
+        load_detection.load(tmp_path)
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nuthatch.tools.audio.sound_tagger import load
+from nuthatch.tools.audio.load_sound_tagger import load
 from nuthatch.tools.domain.check import OUTSIDE
 from nuthatch.tools.domain.sounds import SoundDomain
 from nuthatch.tools.faults import ToolUnavailable

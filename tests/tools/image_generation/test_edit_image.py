@@ -15,7 +15,7 @@ from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.image_generation import sdxl as painter
 from nuthatch.tools.image_generation.edit_image import EditImage, enlarge, fit, window
-from nuthatch.tools.image_generation.generate_image import Recipe
+from nuthatch.tools.image_generation.recipe import Recipe
 from nuthatch.tools.image_generation.sdxl import Painter
 from nuthatch.tools.media.geometry import Box, Mask
 from nuthatch.tools.media.store import Detection, MediaStore

@@ -19,7 +19,8 @@ from nuthatch.tools.base import ToolCall, ToolResult
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.execution.executor import ToolExecutor
 from nuthatch.tools.image_generation import sdxl as painter
-from nuthatch.tools.image_generation.generate_image import GenerateImage, Recipe, seed_of
+from nuthatch.tools.image_generation.generate_image import GenerateImage, seed_of
+from nuthatch.tools.image_generation.recipe import Recipe
 from nuthatch.tools.image_generation.sdxl import Painter
 from nuthatch.tools.media.ingest import Pixels
 from nuthatch.tools.media.store import MediaStore

@@ -14,7 +14,7 @@ from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipelin
 from safetensors.torch import load_file, save_file
 
 from nuthatch.tools.image_generation import sdxl as painter
-from nuthatch.tools.image_generation.generate_image import Recipe
+from nuthatch.tools.image_generation.recipe import Recipe
 from nuthatch.tools.image_generation.sdxl import Painter
 from nuthatch.tools.weights.store import Weights
 from tests.tools.image_generation.little_painter import save_base, save_refiner

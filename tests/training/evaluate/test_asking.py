@@ -5,7 +5,7 @@ import pytest
 
 from nuthatch.agent.agent import PlannerFailed
 from nuthatch.training.evaluate import asking
-from nuthatch.training.evaluate.pope import Company
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import Scene, make_scene
 
 COMPANY = Company.of(list(make_scene(seed).counts()) for seed in range(40))

@@ -7,9 +7,10 @@ import pytest
 from nuthatch.tools.detection.detectors import Found
 from nuthatch.tools.verification.types import Claim, Correction, Edit, Verdict
 from nuthatch.training.evaluate import checking
-from nuthatch.training.evaluate.pope import SETTINGS, Blind, Company
+from nuthatch.training.evaluate.pope import SETTINGS, Blind
 from nuthatch.training.evaluate.records import Row
 from nuthatch.training.evaluate.writer import Fact, Phrase, Truth
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import make_scene
 
 SCENES = [make_scene(seed, "test") for seed in range(40)]

@@ -4,7 +4,8 @@ import torch
 from nuthatch.mllm.generation.generator import Speaker
 from nuthatch.training.evaluate import core_alone
 from nuthatch.training.evaluate.core_alone import Asked, Media, about, named, read
-from nuthatch.training.evaluate.pope import SETTINGS, Company
+from nuthatch.training.evaluate.pope import SETTINGS
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import make_scene
 from nuthatch.training.world.sounds import make_sound
 from tests.training.evaluate.trials import tiny_trial

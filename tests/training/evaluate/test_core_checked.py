@@ -4,8 +4,8 @@ import torch
 from nuthatch.tools.verification.types import Claim, Correction, Verdict
 from nuthatch.training.evaluate import core_checked
 from nuthatch.training.evaluate.core_alone import CAPTION
-from nuthatch.training.evaluate.pope import Company
 from nuthatch.training.evaluate.writer import Truth
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import make_scene
 
 SCENES = [make_scene(seed, "test") for seed in range(3)]

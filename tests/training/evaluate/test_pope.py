@@ -9,7 +9,6 @@ from nuthatch.tools.vocabulary import CATEGORIES, THEMES
 from nuthatch.training.evaluate.pope import (
     SETTINGS,
     Blind,
-    Company,
     Question,
     accuracy,
     ask,
@@ -19,6 +18,7 @@ from nuthatch.training.evaluate.pope import (
     strict,
     yes_ratio,
 )
+from nuthatch.training.world.company import Company
 
 COMPANY = Company.of([["cup", "spoon", "cake"], ["cup", "spoon"], ["dog", "tree"], ["dog", "cat"]])
 presences = st.lists(st.sampled_from(CATEGORIES), min_size=0, max_size=70, unique=True)

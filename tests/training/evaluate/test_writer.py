@@ -3,9 +3,9 @@ from collections import Counter
 import pytest
 
 from nuthatch.tools.vocabulary import SOUNDS
-from nuthatch.training.evaluate.pope import Company
 from nuthatch.training.evaluate.repairs import holds
 from nuthatch.training.evaluate.writer import Phrase, Truth, enumerate_phrases, fill, join, write
+from nuthatch.training.world.company import Company
 from nuthatch.training.world.scenes import make_scene
 
 COMPANY = Company.of(list(make_scene(seed).counts()) for seed in range(60))

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuthatch.tools.audio.sound_tagger import EventCalibration, Judgement, SoundTagger, load
+from nuthatch.tools.audio.load_sound_tagger import load
+from nuthatch.tools.audio.sound_tagger import EventCalibration, Judgement, SoundTagger
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.training.config import load_config
 from nuthatch.training.perceive.tag_sound import activity, train
