@@ -151,6 +151,10 @@ MODULES = {
 """Old module -> new module, both without `nuthatch.` in front."""
 
 NAMES: dict[str, dict[str, str]] = {
+    "tools.detection.detectors": {
+        "Image": "tools.media.types:Pixels",
+        "load": "tools.detection.load:load",
+    },
     "tools.domain": {
         "Domain": "tools.domain.check:Domain",
         "OUTSIDE": "tools.domain.check:OUTSIDE",

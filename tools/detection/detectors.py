@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from nuthatch.deprecated import renamed
 from nuthatch.tools.media.types import Pixels
 
 Box4 = tuple[float, float, float, float]
@@ -320,3 +321,6 @@ def iou(a: Box4, b: Box4) -> float:
     both = width * height
     area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
     return both / (area - both)
+
+
+__getattr__ = renamed(__name__)

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from nuthatch.mllm.encoders.beats import BeatsConfig
+from nuthatch.tools.audio.load_sound_tagger import load
 from nuthatch.tools.audio.sound_tagger import (
     EventCalibration,
     Judgement,
     SoundTagger,
     SoundTaggerConfig,
-    load,
 )
 from nuthatch.tools.vocabulary import SOUNDS
 from nuthatch.tools.weights.store import EMBEDDED
