@@ -6,9 +6,11 @@ module and each example, so that they cannot differ from the code.
 
 import ast
 import re
+import shutil
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
@@ -16,6 +18,24 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("nuthatch", "agent", "tools", "mllm", "training")
 FILES_MARK, EXAMPLES_MARK = "<!-- files -->", "<!-- examples -->"
 EXAMPLE_MARK = re.compile(r"<!-- example: (\w+\.py) -->")
+
+
+@event_priority(100)  # before the API reference reads its settings
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Without the links in `nuthatch/`, the API reference reads a copy of the whole package."""
+    if not (ROOT / "nuthatch" / "agent").is_dir():
+        package = ROOT / "build" / "reference" / "nuthatch"
+        shutil.rmtree(package, ignore_errors=True)
+        for name in FOLDERS:
+            to = package if name == "nuthatch" else package / name
+            shutil.copytree(ROOT / name, to, ignore=_no_code, dirs_exist_ok=True)
+        settings = config.plugins["mkdocstrings"].config["handlers"]["python"]
+        settings["paths"] = [str(package.parent)]
+    return config
+
+
+def _no_code(folder: str, names: list[str]) -> list[str]:
+    return [each for each in names if Path(folder, each).is_file() and not each.endswith(".py")]
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -94,6 +94,7 @@ def test_the_weights_home_is_as_given_or_named_or_the_cache(
     assert weights_home() == tmp_path
     assert weights_home("~/mine") == Path.home() / "mine"
     monkeypatch.delenv("NUTHATCH_WEIGHTS")
+    monkeypatch.delenv("NUTHATCH_HOME", raising=False)
     assert weights_home().parts[-2:] == ("nuthatch", "weights")
 
 
