@@ -5,13 +5,14 @@ an earlier call returned, detections, boxes, masks, arrays, and one thing where 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set, ValuesView
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from nuthatch.messages import shown
 from nuthatch.tools.argument_forms import Form, parameters_of
@@ -20,7 +21,7 @@ from nuthatch.tools.base.tool import DetectionSet, ToolResult
 from nuthatch.tools.base.toolset import AnyTool
 from nuthatch.tools.faults import RetryCall, clipped
 from nuthatch.tools.media.geometry import Box, Mask
-from nuthatch.tools.media.ingest import read_image
+from nuthatch.tools.media.ingest import MediaError, read_image
 from nuthatch.tools.media.store import Detection, Media, MediaStore
 from nuthatch.tools.output.view import View
 
@@ -40,7 +41,7 @@ def convert(tool: AnyTool, given: Mapping[str, Any], media: MediaStore) -> dict[
         RetryCall: the message says what was given, what is expected, and what to write.
         MediaError: a picture or sound cannot be used.
     """
-    known = parameters_of(tool.Args)
+    known = parameters_of(tool)
     _check_names(tool, given)
     try:
         changed = {
@@ -69,26 +70,36 @@ def explain(tool: AnyTool, given: Mapping[str, Any], changed: Mapping[str, Any])
         given: as the caller wrote them.
         changed: what `convert` made of them.
     """
-    known = parameters_of(tool.Args)
     try:
         tool.Args.model_validate(changed)
     except ValidationError as error:
-        lines = []
-        for fault in error.errors(include_url=False)[:3]:
-            name = str(fault["loc"][0]) if fault["loc"] else ""
-            where = shown(".".join(map(str, (tool.name, *fault["loc"]))))
-            said = "is missing" if fault["type"] == "missing" else clipped(fault["msg"], 300)
-            if name in given:
-                said += f"; given {type(given[name]).__name__} {shown(repr(given[name]))}"
-            if name in known and known[name].expected:
-                said += f"; expected: {known[name].expected}"
-            lines.append(f"{where}: {said}")
-        return "\n".join(dict.fromkeys(lines))
+        faults = error.errors(include_url=False)
+        names = dict.fromkeys(fault["loc"][:1] for fault in faults)
+        lines = [_line(tool, [f for f in faults if f["loc"][:1] == name], given) for name in names]
+        return "\n".join(lines[:3])
     return ""
 
 
+def _line(tool: AnyTool, faults: Sequence[ErrorDetails], given: Mapping[str, Any]) -> str:
+    """What is wrong with one argument, or with all together."""
+    fault, known = faults[0], parameters_of(tool)
+    path = fault["loc"]
+    said = ": " + clipped(fault["msg"].removeprefix("Value error, "), 300)
+    if fault["type"] == "missing" and len(path) == 1:
+        said = " is missing"
+    elif len(faults) > 1 and isinstance(path[1], str):  # of each thing that it may be, why not
+        path, said = path[:1], " is none of what it may be"
+    said = shown(".".join(map(str, (tool.name, *path)))) + said
+    name = str(path[0]) if path else ""
+    if name in given:
+        said += f"; given {type(given[name]).__name__} {shown(repr(given[name]))}"
+    if name in known and known[name].expected:
+        said += f"; expected: {known[name].expected}"
+    return said
+
+
 def _check_names(tool: AnyTool, given: Mapping[str, Any]) -> None:
-    known = parameters_of(tool.Args)
+    known = parameters_of(tool)
     for name in given:
         if name not in known and tool.Args.model_config.get("extra") == "forbid":
             near = get_close_matches(str(name), known, n=1)
@@ -99,7 +110,7 @@ def _check_names(tool: AnyTool, given: Mapping[str, Any]) -> None:
 
 def _add_image_of_detections(tool: AnyTool, changed: dict[str, Any], media: MediaStore) -> None:
     """Give the picture that is needed where detections say which it is."""
-    known = parameters_of(tool.Args)
+    known = parameters_of(tool)
     needed = [name for name, each in known.items() if each.required and "image" in each.form.kinds]
     if len(needed) != 1 or needed[0] in changed:
         return
@@ -117,7 +128,7 @@ def _add_image_of_detections(tool: AnyTool, changed: dict[str, Any], media: Medi
 
 def _add_masks(tool: AnyTool, changed: dict[str, Any], media: MediaStore) -> None:
     """Masks that are no handles enter the store, as parts of the picture that is given."""
-    known = parameters_of(tool.Args)
+    known = parameters_of(tool)
     kinds = {name: known[name].form.kinds for name in changed if name in known}
     masks = [name for name, kind in kinds.items() if "mask" in kind]
     if all(changed[name] is None or _names_mask(changed[name], media) for name in masks):
@@ -130,6 +141,13 @@ def _add_masks(tool: AnyTool, changed: dict[str, Any], media: MediaStore) -> Non
         value = changed[name]
         if not _names_mask(value, media):
             mask = value if isinstance(value, Mask) else Mask.of(_inside(value))
+            height, width = mask.size
+            sizes = [media[handle].size for handle in parents]
+            if sizes and f"{width}x{height}" not in sizes:
+                raise RetryCall(
+                    f"{tool.name}.{name}: given a mask of {width}x{height} pixels; expected one of "
+                    f"the picture's size, {sizes[0]}"
+                )
             changed[name] = media.add_mask(mask, made_by=None, parents=parents).handle
 
 
@@ -151,10 +169,15 @@ def _handle(kind: str, value: Any, media: MediaStore) -> Any:
         if value in media.handles():
             return value
         if _HANDLE.fullmatch(value) and not Path(value).exists():
-            return media[value].handle  # raises, and names the handles that there are
+            here = ", ".join(media.handles(kind)) or "none"  # type: ignore[arg-type]
+            raise MediaError(
+                "asset_not_found", f"there is no {kind} '{value}' in this toolbox; there is: {here}"
+            )
     item = media.add_image(value) if kind == "image" else media.add_audio(value)
-    same = [one for one in media.items() if one.sha256 == item.sha256]
-    return same[0].handle  # a picture that is given again keeps its name
+    same = next(one for one in media.items() if one.sha256 == item.sha256)
+    if same != item:  # it was given before, and keeps its name
+        media.discard(item.handle)
+    return same.handle
 
 
 class _Converter:
@@ -221,9 +244,13 @@ class _Converter:
     def _one(self, found: list[Any], value: Any, form: Form) -> Any:
         if len(found) == 1:
             return found[0]
-        has = f"{len(found)} ({shown(', '.join(map(str, found)))})" if found else "none"
-        what = type(value).__name__
-        raise RetryCall(f"{self.where}: given a {what} that holds {has}; expected: {form.expected}")
+        has = f"{len(found)}: {shown(', '.join(map(str, found)))}" if found else "none"
+        result = value.result if isinstance(value, View) else value
+        is_result = isinstance(result, ToolResult)
+        what = f"the result of {result.call.tool}" if is_result else "a set of detections"
+        raise RetryCall(
+            f"{self.where}: given {what}, which has {has}; expected: {form.expected or 'one value'}"
+        )
 
     def _object(self, value: BaseModel, form: Form) -> Any:
         """One of our own objects where a handle or numbers are expected."""
@@ -248,9 +275,9 @@ class _Converter:
         )
 
     def _handle_of(self, found: Detection) -> str:
-        if found.handle in self.media.handles("detection"):
-            if self.media.detection(found.handle) == found:
-                return found.handle
+        here = found.handle in self.media.handles("detection")
+        if here and self.media.detection(found.handle) == found:
+            return found.handle
         box = ", ".join(f"{side:g}" for side in found.box.xyxy)
         raise RetryCall(
             f"{self.where}: given a detection ({shown(found.label)}) that this toolbox did not "

@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic.fields import FieldInfo
 
 from nuthatch.tools.base.arguments import SchemaGenerator, arguments_schema
+from nuthatch.tools.base.toolset import AnyTool
 
 _MEDIA = {
     "image": "a path, bytes, a PIL image, an array, a handle such as 'image_1', or a result with "
@@ -56,13 +56,18 @@ class Parameter:
 
     @property
     def expected(self) -> str:
-        return "; ".join(filter(None, dict.fromkeys([self.description, self.form.expected])))
+        """What to write; empty where pydantic says it best."""
+        return self.form.expected or self.description
+
+
+def parameters_of(tool: AnyTool) -> dict[str, Parameter]:
+    """The arguments of a tool by the names that callers may use: a field's own and its alias.
+    Those that planners are not shown are among them."""
+    return _parameters(tool.Args)  # type: ignore[arg-type]
 
 
 @cache
-def parameters_of(args: type[BaseModel]) -> dict[str, Parameter]:
-    """The arguments of a tool by the names that callers may use: a field's own and its alias.
-    Those that planners are not shown are among them."""
+def _parameters(args: type[BaseModel]) -> dict[str, Parameter]:
     schema = arguments_schema(args)
     found: dict[str, Parameter] = {}
     for name, field in args.model_fields.items():
@@ -70,17 +75,12 @@ def parameters_of(args: type[BaseModel]) -> dict[str, Parameter]:
         part = schema.get("properties", {}).get(alias)
         defs = schema.get("$defs", {})
         if part is None:  # hidden from planners
-            part = TypeAdapter(field.annotation).json_schema(schema_generator=SchemaGenerator)
+            hidden: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
+            part = hidden.json_schema(schema_generator=SchemaGenerator)
             defs = part.get("$defs", {})
-        known = Parameter(_form(part, defs), field.is_required(), _described(field))
+        known = Parameter(_form(part, defs), field.is_required(), field.description or "")
         found[name] = found[alias] = known
     return found
-
-
-def _described(field: FieldInfo) -> str:
-    """A handle's own description says less than its form does."""
-    text = field.description or ""
-    return "" if text.startswith("handle of a") else text
 
 
 def _form(schema: Any, defs: Mapping[str, Any]) -> Form:

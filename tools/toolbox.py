@@ -29,7 +29,7 @@ from nuthatch.tools.weights.store import Weights
 
 __all__ = ["Toolbox", "View"]
 
-_TOLD = 60  # characters of a tool's description in a listing
+_COLUMNS = 100  # of a listing
 
 
 class Toolbox:
@@ -117,7 +117,7 @@ class Toolbox:
         able = [tool for tool in self.tools if tool.name not in unavailable]
         width = max((len(tool.name) for tool in self.tools), default=0)
         lines = [f"<Toolbox: {len(able)} tools can work here, {len(unavailable)} cannot"]
-        lines += [f"  {tool.name:{width}}  {_usage(tool)}" for tool in able]
+        lines += [f"  {tool.name:{width}}  {_usage(tool)}"[:_COLUMNS] for tool in able]
         lines += ["cannot work here:"] if unavailable else []
         lines += [f"  {name:{width}}  {lack}" for name, lack in unavailable.items()]
         return "\n".join(lines) + ">"
@@ -126,7 +126,8 @@ class Toolbox:
         call_id = f"call_{next(self._numbers)}"
         tool = self.tools.get(name)
         if tool is None or not isinstance(arguments, Mapping):  # the executor says what is wrong
-            return _Order(ToolCall(call_id, name, arguments), arguments)
+            given: Any = arguments
+            return _Order(ToolCall(call_id, name, given), arguments)
         try:
             return _Order(ToolCall(call_id, name, convert(tool, arguments, self.media)), arguments)
         except RetryCall as fault:
@@ -145,7 +146,7 @@ class Toolbox:
         fault, tool = result.fault, self.tools.get(result.call.tool)
         if fault is None:
             return View(result, self.media)
-        if fault.code == "invalid_arguments" and tool is not None:
+        if fault.code == "invalid_arguments" and tool and isinstance(order.arguments, Mapping):
             message = explain(tool, order.arguments, result.call.arguments)
             fault = replace(fault, message=message or fault.message)
         return raised(fault)
@@ -168,6 +169,4 @@ def _usage(tool: AnyTool) -> str:
     schema = arguments_schema(tool.Args)  # type: ignore[arg-type]
     required = schema.get("required", ())
     names = [name if name in required else f"{name}?" for name in schema.get("properties", {})]
-    told = tool.description
-    told = told if len(told) <= _TOLD else f"{told[: _TOLD - 3]}..."
-    return f"({', '.join(names)})  {told}"
+    return f"({', '.join(names)})  {tool.description}"

@@ -76,8 +76,8 @@ def half_blocks(
     canvas = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)
     for number, mask in enumerate(masks):
         covered = Image.fromarray(mask.numpy().astype(np.uint8) * np.uint8(_TINT))
-        colour = Image.new("RGB", size, PALETTE[number % len(PALETTE)])
-        canvas.paste(colour, (0, 0), covered.resize(size, Image.Resampling.BOX))
+        tint = Image.new("RGB", size, PALETTE[number % len(PALETTE)])
+        canvas.paste(tint, (0, 0), covered.resize(size, Image.Resampling.BOX))
     draw = ImageDraw.Draw(canvas)
     for box, _, colour in coloured(boxes):
         x1, y1, x2, y2 = (round(side * scale) for side in box.xyxy)
