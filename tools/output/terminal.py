@@ -45,7 +45,8 @@ def show(
     """
     print(summary)
     console = Console()
-    if console.is_terminal and console.color_system and not console.options.ascii_only:
+    has_colours = bool(console.color_system) and not console.no_color
+    if console.is_terminal and has_colours and not console.options.ascii_only:
         rows = max(8, console.height - BESIDE)
         console.print(half_blocks(pixels, boxes, masks, min(console.width, COLUMNS), rows))
         if boxes:
@@ -82,13 +83,13 @@ def half_blocks(
     for box, _, colour in coloured(boxes):
         x1, y1, x2, y2 = (round(side * scale) for side in box.xyxy)
         draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour)
-    text = Text(no_wrap=True, end="")
+    text = Text(no_wrap=True)
     drawn = np.asarray(canvas)
     for upper, lower in zip(drawn[::2], drawn[1::2], strict=True):
+        text.append("\n" if text else "")
         for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
             style = Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below))
             text.append("▀", style)
-        text.append("\n")
     return text
 
 
@@ -110,6 +111,7 @@ def _legend(boxes: Sequence[LabelledBox]) -> Text:
     colours = {name_of(label): colour for _, label, colour in coloured(boxes)}
     text = Text()
     for name, colour in colours.items():
-        text.append("■ ", Style(color=Color.from_rgb(*colour)))
-        text.append(f"{name}  ")
+        text.append("  " if text else "")
+        text.append("■", Style(color=Color.from_rgb(*colour)))
+        text.append(f" {name}")
     return text
