@@ -1,4 +1,4 @@
-"""`from nuthatch import ...`: what it offers, to programs, to people at a prompt and to checkers."""
+"""`from nuthatch import ...`: what it offers to programs, people at a prompt, and checkers."""
 
 import ast
 import subprocess
@@ -10,15 +10,81 @@ import pytest
 import nuthatch
 from tests.paths import ROOT
 
-PUBLIC = """
-Agent all_tools Answer Answered Arguments AudioRef Box Budget Call Claim ClaimChecked Context
-Conversation Correction default_tools delete_run Detection DetectionRef DetectionSet Draft Drafted
-Edit Event Evidence exactly_one_of example Fault FOR_PEOPLE ImageRef JournalError Label list_runs
-load_run Mask MaskRef Media MediaError MediaStore Notice Planner PlannerFailed Point Provenance
-prune_runs QuestionError Quoted REGION Region Report RetryCall RulesPlanner RunLine ScriptedPlanner
-Sides StoreError Timing tool Tool Toolbox ToolCall ToolFailed ToolFault ToolFinished ToolResult
-ToolSet ToolStarted ToolUnavailable Turn Verdict Verifier View Weights __version__
-""".split()
+PUBLIC = [
+    "Agent",
+    "all_tools",
+    "Answer",
+    "Answered",
+    "Arguments",
+    "AudioRef",
+    "Box",
+    "Budget",
+    "Call",
+    "Claim",
+    "ClaimChecked",
+    "Context",
+    "Conversation",
+    "Correction",
+    "default_tools",
+    "delete_run",
+    "Detection",
+    "DetectionRef",
+    "DetectionSet",
+    "Draft",
+    "Drafted",
+    "Edit",
+    "Event",
+    "Evidence",
+    "exactly_one_of",
+    "example",
+    "Fault",
+    "FOR_PEOPLE",
+    "ImageRef",
+    "JournalError",
+    "Label",
+    "list_runs",
+    "load_run",
+    "Mask",
+    "MaskRef",
+    "Media",
+    "MediaError",
+    "MediaStore",
+    "Notice",
+    "Planner",
+    "PlannerFailed",
+    "Point",
+    "Provenance",
+    "prune_runs",
+    "QuestionError",
+    "Quoted",
+    "REGION",
+    "Region",
+    "Report",
+    "RetryCall",
+    "RulesPlanner",
+    "RunLine",
+    "ScriptedPlanner",
+    "Sides",
+    "StoreError",
+    "Timing",
+    "tool",
+    "Tool",
+    "Toolbox",
+    "ToolCall",
+    "ToolFailed",
+    "ToolFault",
+    "ToolFinished",
+    "ToolResult",
+    "ToolSet",
+    "ToolStarted",
+    "ToolUnavailable",
+    "Turn",
+    "Verdict",
+    "Verifier",
+    "View",
+    "Weights",
+    "__version__",
+]
 
 
 def in_process(code: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +137,7 @@ def test_the_real_cause_of_a_failed_import_is_shown(monkeypatch):
 
     monkeypatch.setattr(nuthatch, "import_module", broken)
     monkeypatch.delitem(vars(nuthatch), "Budget", raising=False)
-    with pytest.raises(ImportError, match="nuthatch.Budget.*'os' has no attribute 'sysconf'"):
+    with pytest.raises(ImportError, match=r"nuthatch\.Budget.*'os' has no attribute 'sysconf'"):
         from nuthatch import Budget  # noqa: F401
 
 
