@@ -40,26 +40,23 @@ def convert(tool: AnyTool, given: Mapping[str, Any], media: MediaStore) -> dict[
     Raises:
         RetryCall: the message says what was given, what is expected, and what to write.
         MediaError: a picture or sound cannot be used.
+        RecursionError: an argument holds itself.
     """
     known = parameters_of(tool)
     _check_names(tool, given)
-    try:
-        changed = {
-            name: _Converter(media, f"{tool.name}.{name}").value(value, known[name].form)
-            for name, value in given.items()
-            if name in known
-        }
-        changed = {**given, **changed}
-        _add_image_of_detections(tool, changed, media)
-        _add_masks(tool, changed, media)
+    changed = {
+        name: _Converter(media, f"{tool.name}.{name}").value(value, known[name].form)
+        for name, value in given.items()
+        if name in known
+    }
+    changed = {**given, **changed}
+    _add_image_of_detections(tool, changed, media)
+    _add_masks(tool, changed, media)
 
-        def handle(kind: str, value: Any, path: tuple[str, ...], sure: bool) -> Any:
-            return _handle(kind, value, media) if sure or not isinstance(value, str) else value
+    def handle(kind: str, value: Any, path: tuple[str, ...], sure: bool) -> Any:
+        return _handle(kind, value, media) if sure or not isinstance(value, str) else value
 
-        return swap_media(tool.Args, changed, handle)
-    except RecursionError as error:
-        message = f"{tool.name}: an argument holds itself, or is nested too deeply"
-        raise RetryCall(message) from error
+    return swap_media(tool.Args, changed, handle)
 
 
 def explain(tool: AnyTool, given: Mapping[str, Any], changed: Mapping[str, Any]) -> str:
@@ -87,7 +84,9 @@ def _line(tool: AnyTool, faults: Sequence[ErrorDetails], given: Mapping[str, Any
     said = ": " + clipped(fault["msg"].removeprefix("Value error, "), 300)
     if fault["type"] == "missing" and len(path) == 1:
         said = " is missing"
-    elif len(faults) > 1 and isinstance(path[1], str):  # of each thing that it may be, why not
+    elif (
+        len(faults) > 1 and len(path) > 1 and isinstance(path[1], str)
+    ):  # of each thing that it may be, why not
         path, said = path[:1], " is none of what it may be"
     said = shown(".".join(map(str, (tool.name, *path)))) + said
     name = str(path[0]) if path else ""
@@ -139,7 +138,7 @@ def _add_masks(tool: AnyTool, changed: dict[str, Any], media: MediaStore) -> Non
     parents = tuple(changed[name] for name in images)
     for name in masks:
         value = changed[name]
-        if not _names_mask(value, media):
+        if value is not None and not _names_mask(value, media):
             mask = value if isinstance(value, Mask) else Mask.of(_inside(value))
             height, width = mask.size
             sizes = [media[handle].size for handle in parents]

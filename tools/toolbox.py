@@ -132,6 +132,9 @@ class Toolbox:
             return _Order(ToolCall(call_id, name, convert(tool, arguments, self.media)), arguments)
         except RetryCall as fault:
             return _Order(fault, arguments)
+        except RecursionError:
+            fault = RetryCall(f"{name}: an argument holds itself, or is nested too deeply")
+            return _Order(fault, arguments)
 
     def _found(
         self, orders: Sequence["_Order"], results: Iterable[ToolResult]
