@@ -133,8 +133,8 @@ class Toolbox:
         except RetryCall as fault:
             return _Order(fault, arguments)
         except RecursionError:
-            fault = RetryCall(f"{name}: an argument holds itself, or is nested too deeply")
-            return _Order(fault, arguments)
+            message = f"{name}: an argument holds itself, or is nested too deeply"
+            return _Order(RetryCall(message), arguments)
 
     def _found(
         self, orders: Sequence["_Order"], results: Iterable[ToolResult]
