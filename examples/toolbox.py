@@ -7,11 +7,10 @@ from nuthatch import Toolbox
 HERE = Path(__file__).parent
 
 box = Toolbox()
+print(box)  # what can work here, and what cannot
 found = box.run("detect", image=HERE / "kitchen.png", labels=["cup", "clock"])
 for each in found.value.detections:
     print(f"{each.label} {each.score:.2f} at {each.box.xyxy}")  # pixels, x1 y1 x2 y2
 
-handles = [each.handle for each in found.value.detections]
-masks = box.run("segment", image=HERE / "kitchen.png", detections=handles)
-print(masks)
+print(box.run("segment", detections=found))  # a result goes on as it is
 print(box.run("tag_sound", audio=HERE / "kitchen.wav"))

@@ -68,6 +68,7 @@ FAULT_CALLS = (
     *("RetryCall", "ToolUnavailable", "ToolFailed", "ToolFault", "Fault", "fault_of"),
     "needed_for",
 )
+FOR_CALLERS = ("argument_conversion.py",)  # of a toolbox: planners never read its messages
 TASKS = (
     *("audio", "basic", "captioning", "composite", "detection", "image_generation", "ocr"),
     *("segmentation", "tagging"),
@@ -154,6 +155,7 @@ def sources() -> Sources:
         path
         for folder in ("agent", "mllm", "tools", "nuthatch")
         for path in sorted(_python(folder))
+        if path.name not in FOR_CALLERS
     )
 
 

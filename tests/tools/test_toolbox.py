@@ -10,8 +10,9 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 
 from nuthatch.tools.basic.crop import CropPicture
+from nuthatch.tools.catalogue import all_tools
 from nuthatch.tools.detection.detect import Detect
-from nuthatch.tools.faults import RetryCall, ToolFault
+from nuthatch.tools.faults import RetryCall, ToolFault, ToolUnavailable
 from nuthatch.tools.media.geometry import Box, Mask
 from nuthatch.tools.media.ingest import MediaError
 from nuthatch.tools.media.store import Detection
@@ -59,6 +60,30 @@ def test_what_a_tool_refuses_is_raised(box: Toolbox) -> None:
         box.run("detct", image=PICTURE)
     with pytest.raises(MediaError, match="there is no file"):
         box.run("detect", image="nowhere.png", labels=["cup"])
+
+
+def test_it_holds_all_tools_and_names_those_that_cannot_work_here() -> None:
+    everything = Toolbox()
+    assert set(everything.available) | set(everything.unavailable) == set(all_tools().names)
+    assert "measure" in everything.available
+    lack = everything.unavailable["generate_image"]
+    assert "nuthatch weights --fetch sdxl-base" in lack
+    printed = repr(everything)
+    assert "2 cannot" in printed.splitlines()[0]
+    assert "crop" in printed.partition("cannot work here:")[0]
+    assert f"generate_image       {lack}" in printed.partition("cannot work here:")[2]
+    assert not everything.weights.loaded, "nothing is loaded to find out"
+
+
+def test_a_tool_that_cannot_work_here_says_what_to_do() -> None:
+    with pytest.raises(ToolUnavailable, match="nuthatch weights --fetch sdxl-base"):
+        Toolbox().run("generate_image", prompt="a cup")
+
+
+def test_weights_that_are_put_in_later_make_a_tool_work() -> None:
+    everything = Toolbox()
+    everything.weights.put("generate_image", object())
+    assert not everything.unavailable
 
 
 def test_of_many_calls_each_has_its_own_end(box: Toolbox) -> None:

@@ -264,6 +264,14 @@ class Tool(ABC, Generic[ArgsT, ResultT]):
                 results.append(fault)
         return results
 
+    def lack(self, weights: Weights) -> str:
+        """What keeps this tool from working with these weights, as far as can be told without
+        loading a model, and what to do about it; empty: nothing.
+
+        Override it where not all of `weights` are needed, or something else is.
+        """
+        return next((lack for name in self.weights if (lack := weights.lack(name))), "")
+
     @property
     def description(self) -> str:
         """The first paragraph of the docstring, on one line."""

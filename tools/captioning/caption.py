@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from nuthatch.tools.base.regions import REGION, Region, box_of, cut
 from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
 from nuthatch.tools.captioning.captioner import REQUEST as REQUEST
-from nuthatch.tools.captioning.captioner import captioner
+from nuthatch.tools.captioning.captioner import captioner, serving_captions
+from nuthatch.tools.weights.store import Weights
 
 MARGIN = 0.1
 """Added on each side of a region: what stands beside a thing tells what it is."""
@@ -40,6 +41,9 @@ class CaptionPicture(Tool[CaptionArgs, Caption]):
     caches = True
     Args = CaptionArgs
     Result = Caption
+
+    def lack(self, weights: Weights) -> str:
+        return weights.lack(serving_captions(weights))
 
     def run(self, args: CaptionArgs, context: Context) -> Caption:
         speaker = captioner(context.weights)

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from nuthatch.tools.base.tool import FOR_PEOPLE, Arguments, Context, ImageRef, Tool
-from nuthatch.tools.captioning.captioner import captioner
+from nuthatch.tools.captioning.captioner import captioner, serving_captions
+from nuthatch.tools.weights.store import Weights
 
 
 class CaptionManyArgs(Arguments):
@@ -45,6 +46,9 @@ class CaptionMany(Tool[CaptionManyArgs, Captions]):
     taint = ("captions",)
     Args = CaptionManyArgs
     Result = Captions
+
+    def lack(self, weights: Weights) -> str:
+        return weights.lack(serving_captions(weights))
 
     def run(self, args: CaptionManyArgs, context: Context) -> Captions:
         said = captioner(context.weights).captions(

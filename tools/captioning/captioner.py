@@ -58,13 +58,18 @@ class Captioner(Protocol):
         ...
 
 
+def serving_captions(weights: Weights) -> str:
+    """The name of the weights that captions are made with."""
+    return "caption" if weights.offers("caption") else "core"
+
+
 def captioner(weights: Weights) -> Captioner:
     """The captioner of these weights, or their core where they have none.
 
     Raises:
         ToolUnavailable: weights or a package are missing.
     """
-    model = weights.get("caption" if weights.offers("caption") else "core")
+    model = weights.get(serving_captions(weights))
     return model if isinstance(model, Captioner) else CoreCaptioner(model)
 
 

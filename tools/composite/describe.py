@@ -7,11 +7,13 @@ from pydantic import BaseModel
 from nuthatch.tools.base.tool import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.captioning.caption import Caption
 from nuthatch.tools.captioning.caption_many import Captions, DrawnCaption
+from nuthatch.tools.captioning.captioner import serving_captions
 from nuthatch.tools.detection.detect import Found
 from nuthatch.tools.faults import RetryCall, ToolFault, ToolUnavailable
 from nuthatch.tools.tagging.describe_attributes import Attributes, ObjectAttribute
 from nuthatch.tools.tagging.lens import Contrastive, Mode, prompt
 from nuthatch.tools.tagging.tag import Tag, Tags
+from nuthatch.tools.weights.store import Weights
 
 LIKELY = 0.8
 """Lowest probability that is told, of a tagger that gives probabilities."""
@@ -77,6 +79,11 @@ class Describe(Tool[DescribeArgs, Description]):
     ) -> None:
         self.tags, self.attributes, self.captions = tags, attributes, captions
         self.seed = seed
+
+    def lack(self, weights: Weights) -> str:
+        """As long as there are tags or a caption, there is something to tell."""
+        lacks = [weights.lack("tag"), weights.lack(serving_captions(weights))]
+        return "; ".join(lacks) if all(lacks) else ""
 
     def run(self, args: DescribeArgs, context: Context) -> Description:
         chain = _Chain(args.image, context)

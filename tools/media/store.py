@@ -337,6 +337,11 @@ class MediaStore:
             self._detections[group] = named
         return named
 
+    def discard(self, handle: str) -> None:
+        """Forget a medium that nothing refers to; its blob stays."""
+        with self._lock:
+            self._items.pop(handle, None)
+
     def restore(self, items: list[Media], groups: dict[str, list[Detection]]) -> None:
         """Take back what a journal recorded, under the handles it had.
 

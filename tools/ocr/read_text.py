@@ -6,6 +6,8 @@ from pydantic.json_schema import SkipJsonSchema
 from nuthatch.tools.base.regions import REGION, Region, cut, part_of
 from nuthatch.tools.base.tool import Arguments, Context, ImageRef, Tool
 from nuthatch.tools.media.geometry import Box
+from nuthatch.tools.ocr import readers
+from nuthatch.tools.weights.store import Weights
 
 
 class ReadTextArgs(Arguments):
@@ -61,15 +63,16 @@ class ReadText(Tool[ReadTextArgs, Lines]):
     Args = ReadTextArgs
     Result = Lines
 
-    def run(self, args: ReadTextArgs, context: Context) -> Lines:
-        from nuthatch.tools.ocr import readers as text_reader
+    def lack(self, weights: Weights) -> str:
+        return readers.lack()
 
+    def run(self, args: ReadTextArgs, context: Context) -> Lines:
         pixels, part = context.media.image(args.image), part_of(args.region, args.image, context)
         if part is None:
             return Lines(lines=[])
         if args.region is not None:
             pixels, part = cut(pixels, part)
-        found = text_reader.read(pixels, args.language)
+        found = readers.read(pixels, args.language)
         return Lines(
             lines=[
                 Line(text=each.text, score=each.score, box=_moved(each.box, part)) for each in found

@@ -15,6 +15,23 @@ USUAL = "eng"
 """The language that Tesseract reads without being told, where it is installed."""
 
 
+_MISSING = (
+    "reading text needs packages that are missing (rapidocr, onnxruntime): "
+    "pip install 'nuthatch[vision]'"
+)
+
+
+def lack() -> str:
+    """What keeps text from being read in a language that is not named; empty: nothing."""
+    if installed("rapidocr", "onnxruntime"):
+        return ""
+    try:
+        tesseract_reader.languages()
+    except ToolUnavailable as fault:
+        return fault.message if installed("pytesseract") else _MISSING
+    return ""
+
+
 def read(pixels: Pixels, language: str | None = None, *, seconds: float = 100.0) -> list[TextLine]:
     """The lines of text in a picture as a page is read; none where it shows none.
 
@@ -35,11 +52,7 @@ def read(pixels: Pixels, language: str | None = None, *, seconds: float = 100.0)
     if language is None and installed("rapidocr", "onnxruntime"):
         return rapidocr_reader.read(pixels)
     if language is None and not installed("pytesseract"):
-        raise ToolUnavailable(
-            "reading text needs packages that are missing (rapidocr, onnxruntime): "
-            "pip install 'nuthatch[vision]'",
-            "dependency_missing",
-        )
+        raise ToolUnavailable(_MISSING, "dependency_missing")
     known = tesseract_reader.languages()
     unknown = [each for each in (language or "").split("+") if language and each not in known]
     if unknown:

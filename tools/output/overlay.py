@@ -29,6 +29,8 @@ PALETTE: tuple[Colour, ...] = (
 )
 NOTICE_COLOUR: Colour = (150, 84, 0)
 PAPER: Colour = (250, 250, 248)
+LabelledBox = tuple[Box, str, Colour | None]
+"""A box, its label, its colour; without one it has that of its label's first word."""
 Line = tuple[str, int, Colour]
 """Text below a picture, the size of its letters in pixels, its colour."""
 SMALLEST = 640
@@ -37,14 +39,14 @@ SMALLEST = 640
 
 def overlay(
     pixels: Pixels,
-    boxes: Sequence[tuple[Box, str, Colour | None]],
+    boxes: Sequence[LabelledBox],
     masks: Sequence[Mask] = (),
 ) -> Image.Image:
     """The picture with boxes, labels and masks drawn on it; small pictures are enlarged.
 
     Args:
         pixels: (height, width, 3) uint8 RGB.
-        boxes: (box, label, colour); boxes without a colour have that of their label's first word.
+        boxes: in pixels of the picture.
         masks: of the picture's size; each has a colour of its own and an outline.
     """
     height, width = pixels.shape[:2]
@@ -55,22 +57,26 @@ def overlay(
     for number, mask in enumerate(masks):
         _tint(canvas, mask, PALETTE[number % len(PALETTE)])
     draw = ImageDraw.Draw(canvas)
-    names = list(dict.fromkeys(_name(label) for _, label, colour in boxes if colour is None))
-    coloured = [
-        (
-            tuple(side * scale for side in box.xyxy),
-            label,
-            colour or PALETTE[names.index(_name(label)) % len(PALETTE)],
-        )
-        for box, label, colour in boxes
+    scaled = [
+        (tuple(side * scale for side in box.xyxy), label, colour)
+        for box, label, colour in coloured(boxes)
     ]
-    for (x1, y1, x2, y2), _, colour in coloured:
+    for (x1, y1, x2, y2), _, colour in scaled:
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=colour, width=3)
     taken: list[tuple[float, float, float, float]] = []
-    for sides, label, colour in coloured:
+    for sides, label, colour in scaled:
         if label:
             _write(draw, label, sides, colour, canvas.size, taken)
     return canvas
+
+
+def coloured(boxes: Sequence[LabelledBox]) -> list[tuple[Box, str, Colour]]:
+    """The boxes, each with its colour."""
+    names = list(dict.fromkeys(name_of(label) for _, label, colour in boxes if colour is None))
+    return [
+        (box, label, colour or PALETTE[names.index(name_of(label)) % len(PALETTE)])
+        for box, label, colour in boxes
+    ]
 
 
 def captioned(drawn: Image.Image, lines: Sequence[Line]) -> Image.Image:
@@ -96,7 +102,7 @@ def _wide_enough(drawn: Image.Image) -> int:
     return max(drawn.width, 560)
 
 
-def _name(label: str) -> str:
+def name_of(label: str) -> str:
     """What a label names: `cup 0.93` and `cup 0.87` have the same colour."""
     words = label.rsplit(" ", 1)
     return words[0] if len(words) == 2 and words[1].replace(".", "").isdigit() else label

@@ -14,6 +14,7 @@ from nuthatch.tools.verification.evidence.no_verifier import absent_judges
 from nuthatch.tools.verification.evidence.perception import ToolSenses
 from nuthatch.tools.verification.rules import POLICIES
 from nuthatch.tools.verification.types import Correction, Report, Verdict
+from nuthatch.tools.weights.store import Weights
 
 Text = Annotated[str, AfterValidator(as_unicode)]
 """Lone surrogates, which are no Unicode, become `?`: the result holds the text."""
@@ -51,6 +52,9 @@ class VerifyAnswer(Tool[CheckArgs, Report]):
     Args = CheckArgs
     Result = Report
 
+    def lack(self, weights: Weights) -> str:
+        return _lack(weights)
+
     def __init__(self, authors: Iterable[str] = (), sources: Iterable[str] = ()) -> None:
         self.authors, self.sources = frozenset(authors), frozenset(sources)
 
@@ -82,6 +86,9 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
     Args = CheckArgs
     Result = Correction
 
+    def lack(self, weights: Weights) -> str:
+        return _lack(weights)
+
     def __init__(self, authors: Iterable[str] = (), sources: Iterable[str] = ()) -> None:
         self.authors, self.sources = frozenset(authors), frozenset(sources)
 
@@ -94,6 +101,12 @@ class CorrectAnswer(Tool[CheckArgs, Correction]):
         )
         missing = _absent(context, correction.verdicts, args)
         return correction.model_copy(update={"notices": [*correction.notices, *missing]})
+
+
+def _lack(weights: Weights) -> str:
+    """Claims can be checked as long as one judge works."""
+    lacks = [weights.lack(name) for name in VerifyAnswer.weights]
+    return "; ".join(lacks) if all(lacks) else ""
 
 
 def _absent(context: Context, verdicts: Sequence[Verdict], args: CheckArgs) -> list[Notice]:

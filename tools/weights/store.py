@@ -70,6 +70,13 @@ EXTRAS = {
     "generate_image": "imagine",
     "transcribe": "audio",
 }
+# Modules that loading these needs, besides torch and safetensors.
+PACKAGES = {
+    "core": ("transformers",),
+    "segment": ("segment_anything",),
+    "generate_image": ("diffusers", "transformers"),
+    "transcribe": ("whisper", "scipy"),
+}
 # Other names for the same weights: tools that share a model may ask under their own name.
 ALIASES = {
     "caption_many": "caption",
@@ -265,7 +272,8 @@ class Weights:
         status = self.status(name)
         if not status.present:
             return self._missing(status)
-        missing = next((each for each in ("safetensors", "torch") if not installed(each)), None)
+        needed = ("safetensors", "torch", *PACKAGES.get(self.canonical(name), ()))
+        missing = next((each for each in needed if not installed(each)), None)
         return _needs(name, missing) if missing else ""
 
     # -- inside ---------------------------------------------------------------------------------
