@@ -19,7 +19,7 @@ def kinds():
     for stage in STAGES.values():
         yield stage.recipe
         settings = stage.settings(RECIPES, [])
-        yield from {type(v) for v in vars(settings).values() if is_dataclass(v)}
+        yield from (type(value) for value in vars(settings).values() if is_dataclass(value))
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(kinds()), ids=lambda kind: kind.__name__)
