@@ -20,10 +20,11 @@ def test_the_default_tools_are_among_all_of_them_and_work_as_they_are_installed(
     assert not set(default_tools().names) & lacks(Weights()).keys()
 
 
-def test_without_weights_all_tools_that_need_a_model_say_so(tmp_path: Path):
-    found = lacks(Weights(tmp_path))
+def test_without_weights_all_tools_that_need_a_model_say_so(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # messages shorten long paths
+    found = lacks(Weights("nowhere"))
     assert set(all_tools().names) - found.keys() == WITHOUT_MODELS
-    assert all(str(tmp_path) in lack for lack in found.values())
+    assert all("nowhere" in lack for lack in found.values())
 
 
 def test_one_model_is_enough_where_a_tool_can_do_with_it(tmp_path: Path):
