@@ -17,7 +17,7 @@ _HEARD = re.compile(
     "squawk|cluck|buzz|hum|rattl|rumbl|racket|bang|crash|clang|click|clatter|creak|squeak|tick|beep|"
     "honk|hoot|blar|siren|whistl|strum|pluck|drip|splash|rustl|thunder"
 )
-"""Beginnings of words for what can be heard; more than needed, since a sound must not be lost."""
+"""Beginnings of words about sounds; more than needed, since a sound must not be lost."""
 _SEEN = re.compile(
     r"\b(?:(?:in|on|of|from) (?:the|this|that|my) (?:picture|image|photo|photograph|scene)"
     r"|(?:is|are|was|were) there|there(?:'s|’s| is| are)|how many|how much of|where(?:'s|’s)?"
@@ -29,7 +29,7 @@ _SEEN = re.compile(
 
 
 def is_about_sound(question: str) -> bool:
-    """Whether the question has a word for something that can be heard."""
+    """Whether the question has a word about sounds."""
     return any(_HEARD.match(word.lower()) for word in _WORD.findall(question))
 
 

@@ -216,7 +216,7 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _alone_at(folder: Path) -> Iterator[None]:
-    """Hold the journal of a run, so that nobody resumes it.
+    """Lock the journal of a run, so that no other process resumes it.
 
     Raises:
         JournalError: another process is at it.

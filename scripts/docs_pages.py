@@ -1,4 +1,4 @@
-"""Pages of the documentation that are made when it is built: the list of files, and examples.
+"""What the documentation takes from the code when it is built: files, examples, public names.
 
 `mkdocs.yml` names this file as a hook. The tables come from the first docstring line of each
 module and each example, so that they cannot differ from the code.
@@ -11,27 +11,51 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
-from mkdocs.structure.files import Files
+from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("nuthatch", "agent", "tools", "mllm", "training")
+PICTURES = ("corrected.png",)
 FILES_MARK, EXAMPLES_MARK = "<!-- files -->", "<!-- examples -->"
 EXAMPLE_MARK = re.compile(r"<!-- example: (\w+\.py) -->")
 
 
 @event_priority(100)  # before the API reference reads its settings
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Without the links in `nuthatch/`, the API reference reads a copy of the whole package."""
+    """Tell the API reference what to read, and which names have a page of their own.
+
+    Without the links in `nuthatch/` it reads a copy of the whole package.
+    """
+    settings = config.plugins["mkdocstrings"].config["handlers"]["python"]
+    settings["options"]["filters"].append(f"!^({'|'.join(_public_names())})$")  # documented once
     if not (ROOT / "nuthatch" / "agent").is_dir():
         package = ROOT / "build" / "reference" / "nuthatch"
         shutil.rmtree(package, ignore_errors=True)
         for name in FOLDERS:
             to = package if name == "nuthatch" else package / name
             shutil.copytree(ROOT / name, to, ignore=_no_code, dirs_exist_ok=True)
-        settings = config.plugins["mkdocstrings"].config["handlers"]["python"]
         settings["paths"] = [str(package.parent)]
     return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The pictures of the pages that lie among the examples."""
+    for name in PICTURES:
+        picture = str(ROOT / "examples" / name)
+        files.append(File.generated(config, f"pictures/{name}", abs_src_path=picture))
+    return files
+
+
+def _public_names() -> list[str]:
+    """`nuthatch.__all__`, read without importing the package."""
+    module = ast.parse((ROOT / "nuthatch" / "__init__.py").read_text(encoding="utf-8"))
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(node.value)
+            # `tool` is a field of calls too.
+            return [name for name in names if not name.startswith("_") and name != "tool"]
+    raise ValueError("nuthatch/__init__.py has no __all__")
 
 
 def _no_code(folder: str, names: list[str]) -> list[str]:

@@ -8,7 +8,6 @@ anew and prints the hashes.
 
 import hashlib
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,25 +19,20 @@ import pytest
 
 from nuthatch.agent.conversation import Conversation
 from nuthatch.agent.core_planner import CorePlanner, messages
-from nuthatch.agent.journal import read_events
-from nuthatch.agent.loop import Agent
-from nuthatch.agent.planner import ScriptedPlanner
 from nuthatch.mllm.chat import CHAT_TEMPLATE, encode, prompt_ids
 from nuthatch.tools.base import Provenance, ToolCall, ToolResult
-from nuthatch.tools.base.function_tool import tool
 from nuthatch.tools.base.toolset import ToolSet
 from nuthatch.tools.catalogue import all_tools, default_tools
-from nuthatch.tools.faults import Fault, ToolFailed, ToolFault
+from nuthatch.tools.faults import Fault, ToolFault
 from nuthatch.tools.media.geometry import Mask
 from nuthatch.tools.media.store import Media, MediaStore
 from nuthatch.tools.weights.store import Weights
+from tests.agent.scripted_run import QUESTION, journal
 from tests.message_texts import Sources
 from tests.paths import GOLDEN, ROOT
-from tests.tools.verification.worlds import PICTURE, SOUND, weights
+from tests.tools.verification.worlds import PICTURE, SOUND
 
 HERE = GOLDEN / "planner"
-OLD = GOLDEN / "journals"
-FINISHED, BROKEN_OFF = "20261201-finished", "20261201-broken_off"
 INSTANCES = json.loads((HERE / "instances.json").read_text(encoding="utf-8"))
 RESULTS: dict[str, list[dict[str, Any]]] = INSTANCES["results"]
 FAULTS: list[tuple[str, str]] = INSTANCES["faults"]
@@ -73,7 +67,6 @@ TASKS = (
     *("audio", "basic", "captioning", "composite", "detection", "image_generation", "ocr"),
     *("segmentation", "tagging"),
 )
-QUESTION = "How many cups are there, and which object rings?"
 
 
 def written(value: Any) -> str:
@@ -205,109 +198,6 @@ def read_by_the_core(home: Path) -> str:
     )
 
 
-# -- a run and its journal ------------------------------------------------------------------------
-
-
-@tool(taint=("value",))
-def read_label(text: str) -> str:
-    """Read a label."""
-    return text
-
-
-@tool
-def ring(times: int) -> float:
-    """Ring a bell so often."""
-    if times > 3:
-        raise ToolFailed("the bell is too hot")
-    return 1 / (times - 1)
-
-
-CUT = {"image": "image_7", "box": [2, 2, 40, 40]}
-SCRIPT: list[Any] = [
-    [
-        ("detect", {"image": "image_1", "labels": ["cup", "bell"], "threshold": 0.25}),
-        ("read_label", {"text": "\u00dcbermorgen \U0001f514"}),
-    ],
-    [("ring", {"times": 9}), ("ring", {"times": 1}), ("detekt", {}), ("crop", CUT)],
-    ("crop", {"image": "image_1", "detection": "detection_1.1"}),
-    ("locate_sound_source", {"image": "image_1", "audio": "audio_1"}),
-    "There are two cups. There is a cat. A bell is ringing. It was painted in 1889.",
-]
-
-
-def agent(home: Path, turns_done: int = 0) -> Agent:
-    """One that goes on with the script, and has judges which know the truth."""
-    shipped = default_tools()
-    names = ("detect", "crop", "tag_sound", "locate_sound_source", "correct_answer")
-    tools = ToolSet([*(shipped[name] for name in names), read_label, ring])
-    return Agent(ScriptedPlanner(SCRIPT[turns_done:]), tools, weights=weights(), home=home)
-
-
-def run_the_script(home: Path) -> Path:
-    """The folder of the run."""
-    answer = agent(home).ask(QUESTION, image=PICTURE, audio=SOUND[:4000])
-    assert answer.text.startswith("There are two cups. There is no cat.")
-    return answer.run_folder
-
-
-VARYING = {
-    "at": 0,
-    "ms": 0,
-    "detail": "...",
-    "plan": 0,
-    "tools": 0,
-    "verify": 0,
-    "load": 0,
-    "total": 0,
-}
-"""What differs from run to run: times, and tracebacks."""
-
-
-def normalised(events: list[dict[str, Any]]) -> str:
-    """Lines of a journal without times and places, results of one turn in the order of calls."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, list):
-            return [plain(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        names = {name: plain(part) for name, part in value.items()}
-        names |= {n: v for n, v in VARYING.items() if type(names.get(n)) in (int, float, str)}
-        if isinstance(names.get("path"), str):
-            names["path"] = f"HOME/blobs/{Path(names['path']).name}"
-        return names
-
-    lines: list[tuple[int, str, str]] = []
-    turn = 0
-    for event in map(plain, events):
-        turn += event["event"] != "result"
-        call = event["result"]["call"]["id"] if event["event"] == "result" else ""
-        lines.append((turn, call, json.dumps(event)))
-    return "".join(f"{line}\n" for _, _, line in sorted(lines))
-
-
-def journal(home: Path) -> str:
-    return normalised(read_events(run_the_script(home)))
-
-
-def write_old_journals() -> None:
-    """The finished run, and the same run as a kill in its second turn leaves it."""
-    shutil.rmtree(OLD, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as folder:
-        lines = (run_the_script(Path(folder)) / "journal.jsonl").read_bytes()
-        lines = lines.replace(folder.encode(), b"/home/user/nuthatch")
-        shutil.copytree(Path(folder) / "blobs", OLD / "blobs")
-    (OLD / f"{FINISHED}.jsonl").write_bytes(lines)
-    (OLD / f"{BROKEN_OFF}.jsonl").write_bytes(killed(lines))
-
-
-def killed(lines: bytes) -> bytes:
-    """The journal up to the second turn and one of its results, and a torn line."""
-    split = lines.splitlines(keepends=True)
-    second = [number for number, line in enumerate(split) if b'"event": "turn"' in line][1]
-    return b"".join(split[: second + 2]) + split[second + 2][:40]
-
-
 # -- the tests ------------------------------------------------------------------------------------
 
 
@@ -351,50 +241,7 @@ def test_every_tool_has_instances_of_its_result() -> None:
     assert list(RESULTS) == all_tools().names
 
 
-@pytest.fixture
-def old_home(tmp_path: Path) -> Path:
-    shutil.copytree(OLD / "blobs", tmp_path / "blobs")
-    for run_id in (FINISHED, BROKEN_OFF):
-        folder = tmp_path / "runs" / run_id
-        folder.mkdir(parents=True)
-        shutil.copy(OLD / f"{run_id}.jsonl", folder / "journal.jsonl")
-    return tmp_path
-
-
-def test_an_old_journal_is_read_as_it_was_written(old_home: Path) -> None:
-    events = read_events(old_home / "runs" / FINISHED)
-    assert normalised(events) == (HERE / "journal.jsonl").read_text(encoding="utf-8")
-    answer = agent(old_home).resume(FINISHED)
-    assert read_events(old_home / "runs" / FINISHED) == events, "a finished run is not gone on with"
-    assert answer.finished
-    assert "There is no cat." in answer.text
-    kinds = {result.call.id: type(result.value).__name__ for result in answer.calls if result.ok}
-    assert "Recorded" not in kinds.values(), "results have the types of their tools"
-    assert [item.handle for item in answer.media] == ["image_1", "audio_1", "image_2"]
-    assert all(item.path.is_file() for item in answer.media)
-    codes = [result.fault.code for result in answer.calls if result.fault]
-    assert codes == ["refused", "internal", "unknown_tool", "asset_not_found"]
-
-
-def test_an_old_run_that_was_killed_is_resumed(old_home: Path) -> None:
-    before = read_events(old_home / "runs" / BROKEN_OFF)
-    turns = sum(event["event"] == "turn" for event in before)
-    answer = agent(old_home, turns).resume(BROKEN_OFF)
-    after = read_events(old_home / "runs" / BROKEN_OFF)
-    assert after[: len(before)] == before
-    whole = agent(old_home).resume(FINISHED)
-    assert (answer.text, answer.verdicts) == (whole.text, whole.verdicts)
-    assert [call.call for call in answer.calls] == [call.call for call in whole.calls]
-
-
-def test_the_conversation_of_an_old_run_goes_on(old_home: Path) -> None:
-    planner = ScriptedPlanner(["There are three cups."])
-    more = Agent(planner, default_tools(), weights=weights(), home=old_home)
-    assert more.ask("Sure?", after=FINISHED).text == "There are three cups."
-
-
 if __name__ == "__main__":
-    write_old_journals()
     for name in HASHES:
         with tempfile.TemporaryDirectory() as folder:
             text = made(name, Path(folder))

@@ -113,7 +113,7 @@ class Batch:
                 self.error = self.error or error
 
     def _give_up(self, index: int) -> None:
-        """Nobody waits for the calls of part `index` and those behind it any more."""
+        """Give up the calls of part `index` and the following ones: their results are dropped."""
         running = self.parts[index]
         with self.lock:
             behind = [job for part in self.parts[index:] for job in part]

@@ -252,7 +252,7 @@ class TranscribeRecipe(Settings):
     joined: float = 0.2
     """Share of batches whose windows hold up to four sentences, as many as fit."""
     silent: float = 0.03
-    """Share of windows in which nobody speaks."""
+    """Share of windows without speech."""
     whole: float = 0.03
     """Share of batches whose windows are followed by silence up to the whole context."""
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=14000, lr=2e-3))
